@@ -1,0 +1,150 @@
+/**
+ * Every error that a user can meet: code, message template, HTTP status, remedy. A retired code is never used again.
+ * Status: 400 input, 401 token, 404 missing, 409 state or name, 413 too large, 422 policy or content, 429 busy, 500 ours, 502 engine or guest, 503 not
+ * available here, 504 deadline, 507 no capacity.
+ */
+export const errorRegistry = {
+  // Input
+  INVALID_REQUEST: { status: 400, message: "{field} is not valid: {reason} (given: {value})", remedy: "Correct {field} and try again." },
+  INVALID_JSON: {
+    status: 400,
+    message: "the body is not valid JSON: {reason}",
+    remedy: "Send one JSON object with Content-Type: application/json.",
+  },
+  UNKNOWN_FIELD: { status: 400, message: "unknown field {field}", remedy: "Remove it, or check its spelling in the API reference." },
+  INVALID_NAME: {
+    status: 400,
+    message: "{field} {value} is not a valid name: {reason}",
+    remedy: "Use 1 to 63 letters, digits, '_', '.' or '-', beginning with a letter or digit.",
+  },
+  INVALID_IMAGE_REF: {
+    status: 400,
+    message: "{value} is not an image reference: {reason}",
+    remedy: "Write NAME, NAME:TAG or sha256:DIGEST.",
+  },
+  TOO_LARGE: { status: 413, message: "{field} is {value}, over the limit of {limit}", remedy: "Make {field} smaller." },
+  TOO_MANY_REQUESTS: { status: 429, message: "too many {what}: {value}, limit {limit}", remedy: "Wait a moment and try again." },
+  IDEMPOTENCY_MISMATCH: {
+    status: 409,
+    message: "idempotency key {key} was used before with another request",
+    remedy: "Use a new key for a new request.",
+  },
+  UNAUTHORIZED: { status: 401, message: "the request carries no valid token", remedy: "Send Authorization: Bearer TOKEN." },
+  ROUTE_NOT_FOUND: { status: 404, message: "{method} {path} is not part of this API", remedy: "See /v1/openapi.json for what is." },
+  METHOD_NOT_ALLOWED: { status: 405, message: "{path} does not take {method}", remedy: "See /v1/openapi.json for what it takes." },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, message: "content type {value} is not understood here", remedy: "Send {limit}." },
+
+  // Machines
+  MACHINE_NOT_FOUND: { status: 404, message: "no machine {ref}", remedy: "List what there is with: isthmus ps -a" },
+  MACHINE_AMBIGUOUS: {
+    status: 409,
+    message: "{ref} begins the ids of several machines",
+    remedy: "Give more characters of the id, or the name.",
+  },
+  NAME_TAKEN: {
+    status: 409,
+    message: "the name {name} belongs to machine {holder}",
+    remedy: "Choose another name or remove that machine first.",
+  },
+  PORT_TAKEN: {
+    status: 409,
+    message: "port {port} on {address} is taken ({reason})",
+    remedy: "Publish on another port, or on 0 for a free one.",
+  },
+  STATE_CONFLICT: {
+    status: 409,
+    message: "cannot {action} machine {name}: it is {state}",
+    remedy: "{action} works when a machine is: {allowed}.",
+  },
+  MACHINE_BUSY: { status: 429, message: "machine {name} has {value} requests waiting, limit {limit}", remedy: "Wait for them to finish." },
+  NO_CAPACITY: {
+    status: 507,
+    message: "this host has no room: {what} needed {needed}, free {free}",
+    remedy: "Stop machines, or ask for less.",
+  },
+  ISOLATION_UNAVAILABLE: {
+    status: 422,
+    message: "isolation {isolation} has no engine on this host",
+    remedy: "Use isolation auto or microvm; see: isthmus doctor",
+  },
+  START_FAILED: { status: 502, message: "machine {name} did not start: {reason}", remedy: "See isthmus logs {name} and isthmus doctor." },
+  START_TIMEOUT: {
+    status: 504,
+    message: "the guest of machine {name} did not answer within {limit} ms",
+    remedy: "The host may be overloaded; see isthmus doctor. The console is in the machine's folder.",
+  },
+  NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
+
+  // Guest
+  AGENT_UNREACHABLE: {
+    status: 502,
+    message: "the agent of machine {name} does not answer: {reason}",
+    remedy: "Try again, or kill the machine.",
+  },
+  AGENT_PROTOCOL: {
+    status: 502,
+    message: "the agent broke the guest protocol: {reason}",
+    remedy: "The guest is not to be trusted; kill the machine.",
+  },
+  AGENT_REFUSED: { status: 422, message: "the guest refused {op}: {reason}", remedy: "Correct the request: {code}." },
+  PATH_NOT_FOUND: { status: 404, message: "no file {path} in machine {name}", remedy: "Check the path; it must be absolute." },
+  BAD_ARCHIVE: { status: 422, message: "the archive is not usable: {reason}", remedy: "Send a tar archive." },
+
+  // Images
+  IMAGE_NOT_FOUND: { status: 404, message: "no image {ref}", remedy: "List what there is with: isthmus image ls" },
+  IMAGE_IN_USE: { status: 409, message: "image {ref} is used by machine {holder}", remedy: "Remove the machine first, or use --force." },
+  BAD_IMAGE: { status: 422, message: "the image is not usable: {reason}", remedy: "Make the image anew; nothing of it was kept." },
+  IMAGE_DIGEST_MISMATCH: {
+    status: 422,
+    message: "blob {digest} has other content: {actual}",
+    remedy: "The archive is damaged or was tampered with; get it again.",
+  },
+  IMAGE_NO_PLATFORM: {
+    status: 422,
+    message: "the image has nothing for {platform}; it offers {offered}",
+    remedy: "Use an image for {platform}.",
+  },
+  IMAGE_NO_COMMAND: { status: 422, message: "image {ref} names no command", remedy: "Give one: isthmus run {ref} COMMAND" },
+
+  // Kernels
+  KERNEL_NOT_FOUND: { status: 503, message: "there is no guest kernel", remedy: "Run: isthmus kernel fetch" },
+  KERNEL_BUILD_FAILED: { status: 500, message: "the kernel could not be built: {reason}", remedy: "See the log at {log}." },
+  KERNEL_FETCH_FAILED: {
+    status: 502,
+    message: "the kernel package could not be fetched: {reason}",
+    remedy: "Run apt-get update as root and try again.",
+  },
+  AGENT_BINARY_MISSING: { status: 503, message: "the guest agent is not built: {path} is missing", remedy: "Run: make agent" },
+
+  // Host
+  ENGINE_MISSING: { status: 503, message: "{program} is not installed", remedy: "Run: apt-get install {package}" },
+  NO_ACCELERATOR: { status: 503, message: "no accelerator boots the guest: {reason}", remedy: "See isthmus doctor." },
+  HOST_COMMAND_FAILED: { status: 500, message: "{program} failed: {reason}", remedy: "See isthmus doctor." },
+  DISK_FULL: {
+    status: 507,
+    message: "no space left for {what}",
+    remedy: "Free disk space under the data folder: isthmus image ls, isthmus rm.",
+  },
+  STORE_FAILED: { status: 500, message: "the store failed: {reason}", remedy: "See the daemon's log; restart the daemon." },
+  STORE_TOO_NEW: {
+    status: 500,
+    message: "the database is of version {value}, this program knows up to {limit}",
+    remedy: "Run the newer Isthmus, or restore a backup.",
+  },
+  DATA_FOLDER_LOCKED: { status: 409, message: "another daemon (pid {pid}) uses {path}", remedy: "Stop it with: isthmus daemon stop" },
+  CONFIG_INVALID: { status: 400, message: "setting {field} is not valid: {reason} (given: {value})", remedy: "Correct the setting." },
+
+  // Daemon and client
+  DAEMON_UNREACHABLE: { status: 503, message: "no daemon answers at {address}: {reason}", remedy: "Start it: isthmus daemon start" },
+  DAEMON_START_FAILED: { status: 503, message: "the daemon did not start: {reason}", remedy: "See its log: {log}" },
+  SHUTTING_DOWN: { status: 503, message: "the daemon is stopping", remedy: "Try again when it runs; machines go on." },
+  PROTOCOL: { status: 502, message: "the other side broke the protocol: {reason}", remedy: "Use the same version on both sides." },
+  CANCELLED: { status: 499, message: "{what} was cancelled", remedy: "Nothing is left to do." },
+  TIMEOUT: { status: 504, message: "{what} took longer than {limit} ms", remedy: "Try again or allow more time." },
+  USAGE: { status: 400, message: "{reason}", remedy: "See: isthmus {command} --help" },
+  LOCAL_FILE: { status: 400, message: "cannot use {path}: {reason}", remedy: "Check the path and its permissions." },
+  NO_TERMINAL: { status: 400, message: "-t needs a terminal: {reason}", remedy: "Run it from a terminal, or leave -t away." },
+  INTERNAL: { status: 500, message: "internal error: {reason}", remedy: "This is a fault of Isthmus; the daemon's log has more." },
+} as const satisfies Record<string, { status: number; message: string; remedy: string }>;
+
+export type ErrorCode = keyof typeof errorRegistry;

@@ -1,0 +1,44 @@
+import { GIB, MIB } from "./units.ts";
+
+/** Limits that a request is measured against at the edge. Units are in the names. */
+export const limits = {
+  nameChars: 63,
+  hostnameChars: 63,
+  imageRefChars: 255,
+  commandWords: 256,
+  /** argv, env and cwd together must fit the guest protocol's 65,536-byte control frame. */
+  processBytes: 48_000,
+  envEntries: 512,
+  pathChars: 4096,
+  labels: 64,
+  labelKeyChars: 128,
+  labelValueChars: 1024,
+  ports: 64,
+  tmpfs: 16,
+  cpus: 32,
+  memoryMinBytes: 64 * MIB,
+  memoryMaxBytes: 1024 * GIB,
+  diskMinBytes: 16 * MIB,
+  diskMaxBytes: 4096 * GIB,
+  stopTimeoutMaxMs: 24 * 3_600_000,
+  ttlMaxMs: 365 * 86_400_000,
+  restartRetries: 1_000_000,
+  logMinBytes: 1 * MIB,
+  logMaxBytes: 64 * GIB,
+  pageSize: 500,
+  idempotencyKeyChars: 128,
+  terminalColumns: 1000,
+  jsonBodyBytes: 1 * MIB,
+} as const;
+
+/** What a machine gets when its spec is silent. */
+export const defaults = {
+  isolation: "auto",
+  cpus: 1,
+  memoryBytes: 128 * MIB,
+  diskBytes: 1 * GIB,
+  stopTimeoutMs: 10_000,
+  stopSignal: "SIGTERM",
+  logMaxBytes: 256 * MIB,
+  pageSize: 100,
+} as const;

@@ -1,0 +1,191 @@
+import { type Static, Type } from "typebox";
+import { defaults, limits } from "./limits.ts";
+import { machineStates } from "./states.ts";
+
+const closed = { additionalProperties: false } as const;
+const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
+/** Strings that travel to the guest: no NUL, which C cannot carry. */
+const word = Type.String({ maxLength: limits.processBytes, pattern: "^[^\\u0000]*$" });
+
+export const namePattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$";
+const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\u0000]*$" });
+
+export const IsolationSchema = Type.Union([Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { $id: "Isolation" });
+export const AcceleratorSchema = Type.Union([Type.Literal("kvm"), Type.Literal("tcg")], { $id: "Accelerator" });
+
+export const PortSchema = Type.Object(
+  {
+    guest: Type.Integer({ minimum: 1, maximum: 65535, description: "port in the guest" }),
+    host: Type.Integer({ minimum: 0, maximum: 65535, default: 0, description: "port on the host; 0 takes a free one" }),
+    address: Type.String({
+      default: "127.0.0.1",
+      pattern: "^127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}$",
+      description: "loopback address on the host",
+    }),
+    protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")], { default: "tcp" }),
+  },
+  closed,
+);
+
+export const TmpfsSchema = Type.Object(
+  { path: absolutePath, sizeBytes: Type.Optional(Type.Integer({ minimum: 4096, maximum: limits.memoryMaxBytes })) },
+  closed,
+);
+
+export const RestartSchema = Type.Object(
+  {
+    policy: Type.Union([Type.Literal("no"), Type.Literal("on-failure"), Type.Literal("always")]),
+    maxRetries: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: limits.restartRetries, description: "on-failure only; unlimited when absent" }),
+    ),
+  },
+  closed,
+);
+
+/** What a user asks for. Absent fields take the image's config, then `defaults`. */
+export const MachineSpecSchema = Type.Object(
+  {
+    image: Type.String({ minLength: 1, maxLength: limits.imageRefChars, description: "NAME, NAME:TAG or sha256:DIGEST of a local image" }),
+    isolation: Type.Optional(
+      Type.Union([Type.Literal("auto"), Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { default: "auto" }),
+    ),
+    name: Type.Optional(Type.String({ maxLength: 1024, description: "unique; made up when absent" })),
+    command: Type.Optional(Type.Array(word, { maxItems: limits.commandWords, description: "replaces the image's Cmd" })),
+    entrypoint: Type.Optional(Type.Array(word, { maxItems: limits.commandWords, description: "replaces the image's Entrypoint and Cmd" })),
+    env: Type.Optional(Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { maxProperties: limits.envEntries })),
+    workdir: Type.Optional(absolutePath),
+    user: Type.Optional(
+      Type.String({ maxLength: 255, pattern: "^[a-zA-Z0-9_.$-]*(:[a-zA-Z0-9_.$-]+)?$", description: "name, uid, name:group or uid:gid" }),
+    ),
+    hostname: Type.Optional(
+      Type.String({ minLength: 1, maxLength: limits.hostnameChars, pattern: "^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$" }),
+    ),
+    tty: Type.Optional(Type.Boolean({ default: false, description: "a terminal; stdout and stderr become one" })),
+    stdin: Type.Optional(Type.Boolean({ default: false, description: "keep stdin open for attach" })),
+    cpus: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.cpus, default: defaults.cpus })),
+    memoryBytes: Type.Optional(
+      Type.Integer({
+        minimum: limits.memoryMinBytes,
+        maximum: limits.memoryMaxBytes,
+        default: defaults.memoryBytes,
+        description: "bytes, rounded up to MiB",
+      }),
+    ),
+    diskBytes: Type.Optional(
+      Type.Integer({
+        minimum: limits.diskMinBytes,
+        maximum: limits.diskMaxBytes,
+        default: defaults.diskBytes,
+        description: "writable layer, bytes",
+      }),
+    ),
+    readOnly: Type.Optional(Type.Boolean({ default: false, description: "no writable layer" })),
+    tmpfs: Type.Optional(Type.Array(TmpfsSchema, { maxItems: limits.tmpfs })),
+    network: Type.Optional(
+      Type.Union([Type.Literal("none"), Type.Literal("user")], { description: "user when ports are published, else none" }),
+    ),
+    ports: Type.Optional(Type.Array(PortSchema, { maxItems: limits.ports })),
+    stopSignal: Type.Optional(text(16, "name or number; the image's, else SIGTERM")),
+    stopTimeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.stopTimeoutMaxMs, default: defaults.stopTimeoutMs })),
+    restart: Type.Optional(RestartSchema),
+    labels: Type.Optional(
+      Type.Record(Type.String({ minLength: 1, maxLength: limits.labelKeyChars }), text(limits.labelValueChars, "label value"), {
+        maxProperties: limits.labels,
+      }),
+    ),
+    autoRemove: Type.Optional(Type.Boolean({ default: false, description: "remove the machine when it has exited" })),
+    ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.ttlMaxMs, description: "stop the machine this long after its start" })),
+    logMaxBytes: Type.Optional(
+      Type.Integer({
+        minimum: limits.logMinBytes,
+        maximum: limits.logMaxBytes,
+        default: defaults.logMaxBytes,
+        description: "output kept; the oldest goes first",
+      }),
+    ),
+  },
+  { ...closed, $id: "MachineSpec" },
+);
+
+export const ExitSchema = Type.Object(
+  {
+    code: Type.Integer({ description: "as a shell reports it: 128 + n after signal n" }),
+    signal: Type.Optional(Type.Integer()),
+    reason: Type.Optional(Type.String({ description: "why there is no exit of the workload's own: killed, vmm-died, host-rebooted, ttl" })),
+  },
+  closed,
+);
+
+export const FailureSchema = Type.Object({ code: Type.String(), message: Type.String(), remedy: Type.String() }, closed);
+
+export const MachineSchema = Type.Object(
+  {
+    id: Type.String({ description: "16 hex digits" }),
+    name: Type.String(),
+    state: Type.Union(machineStates.map((state) => Type.Literal(state))),
+    spec: MachineSpecSchema,
+    imageDigest: Type.String(),
+    argv: Type.Array(Type.String(), { description: "the command in force: entrypoint and command" }),
+    isolation: IsolationSchema,
+    engine: Type.String(),
+    accelerator: Type.Optional(AcceleratorSchema),
+    pid: Type.Optional(Type.Integer({ description: "the engine process on the host" })),
+    ports: Type.Array(PortSchema, { description: "as really published" }),
+    createdAt: Type.String({ format: "date-time" }),
+    startedAt: Type.Optional(Type.String({ format: "date-time" })),
+    finishedAt: Type.Optional(Type.String({ format: "date-time" })),
+    restarts: Type.Integer(),
+    exit: Type.Optional(ExitSchema),
+    failure: Type.Optional(FailureSchema),
+    notes: Type.Array(Type.String(), { description: "what was done differently from what was asked, and why" }),
+    timings: Type.Record(Type.String(), Type.Number(), { description: "ms of each step of the last start" }),
+  },
+  { ...closed, $id: "Machine" },
+);
+
+export const MachinePageSchema = Type.Object(
+  { machines: Type.Array(MachineSchema), next: Type.Optional(Type.String({ description: "cursor of the next page" })) },
+  closed,
+);
+
+export const MachineStatsSchema = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    time: Type.String({ format: "date-time" }),
+    uptimeMs: Type.Number(),
+    cpuMs: Type.Number({ description: "guest CPU time used since boot" }),
+    hostCpuMs: Type.Number({ description: "CPU time of the engine process" }),
+    hostRssBytes: Type.Number(),
+    memory: Type.Object({ totalBytes: Type.Number(), freeBytes: Type.Number(), availableBytes: Type.Number(), cachedBytes: Type.Number() }),
+    disk: Type.Object({ readBytes: Type.Number(), writtenBytes: Type.Number(), totalBytes: Type.Number(), freeBytes: Type.Number() }),
+    net: Type.Object({ rxBytes: Type.Number(), txBytes: Type.Number() }),
+    processes: Type.Number(),
+  },
+  { $id: "MachineStats" },
+);
+
+export const ExecSpecSchema = Type.Object(
+  {
+    command: Type.Array(word, { minItems: 1, maxItems: limits.commandWords }),
+    env: Type.Optional(Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { maxProperties: limits.envEntries })),
+    workdir: Type.Optional(absolutePath),
+    user: Type.Optional(Type.String({ maxLength: 255, pattern: "^[a-zA-Z0-9_.$-]*(:[a-zA-Z0-9_.$-]+)?$" })),
+    tty: Type.Optional(Type.Boolean({ default: false })),
+    stdin: Type.Optional(Type.Boolean({ default: false })),
+    columns: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.terminalColumns })),
+    rows: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.terminalColumns })),
+  },
+  { ...closed, $id: "ExecSpec" },
+);
+
+export type Isolation = Static<typeof IsolationSchema>;
+export type Accelerator = Static<typeof AcceleratorSchema>;
+export type PublishedPort = Static<typeof PortSchema>;
+export type MachineSpec = Static<typeof MachineSpecSchema>;
+export type MachineExit = Static<typeof ExitSchema>;
+export type MachineFailure = Static<typeof FailureSchema>;
+export type Machine = Static<typeof MachineSchema>;
+export type MachinePage = Static<typeof MachinePageSchema>;
+export type MachineStats = Static<typeof MachineStatsSchema>;
+export type ExecSpec = Static<typeof ExecSpecSchema>;

@@ -1,0 +1,30 @@
+export type { DoctorReport, Event, Finding, LogLine, Version } from "./daemon.ts";
+export { type ErrorCode, errorRegistry } from "./error-registry.ts";
+export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";
+export type { Image, ImageConfig, Kernel, Progress } from "./image.ts";
+export { defaults, limits } from "./limits.ts";
+export type {
+  Accelerator,
+  ExecSpec,
+  Isolation,
+  Machine,
+  MachineExit,
+  MachineFailure,
+  MachinePage,
+  MachineSpec,
+  MachineStats,
+  PublishedPort,
+} from "./machine.ts";
+export { parseSignal, signalName, signalNumbers } from "./signals.ts";
+export {
+  can,
+  canBecome,
+  isSettled,
+  type MachineAction,
+  type MachineState,
+  machineActions,
+  machineStates,
+  transitions,
+} from "./states.ts";
+export { API_PREFIX, type Channel, channels, STREAM_MESSAGE_BYTES } from "./stream.ts";
+export { formatBytes, formatDuration, GIB, KIB, MIB, parseBytes, parseDuration } from "./units.ts";

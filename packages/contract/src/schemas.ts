@@ -1,0 +1,3 @@
+export * from "./daemon.ts";
+export * from "./image.ts";
+export * from "./machine.ts";

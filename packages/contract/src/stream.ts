@@ -1,0 +1,25 @@
+/**
+ * Messages of the exec and attach WebSockets: one byte says the channel, the rest is payload.
+ *
+ * Client → server: `START` first on an exec socket (JSON ExecSpec), then `STDIN` bytes (empty = end of input), `RESIZE`, `SIGNAL`.
+ * Server → client: `STARTED`, `STDOUT`, `STDERR`, then one `EXIT` or `ERROR` before the socket closes.
+ */
+export const channels = {
+  stdin: 0,
+  stdout: 1,
+  stderr: 2,
+  start: 3,
+  started: 4,
+  resize: 5,
+  signal: 6,
+  exit: 7,
+  error: 8,
+} as const;
+
+export type Channel = keyof typeof channels;
+
+/** Bytes of one message at most, the channel byte included. */
+export const STREAM_MESSAGE_BYTES = 1024 * 1024;
+
+/** The version prefix of every path of the API. */
+export const API_PREFIX = "/v1";

@@ -1,0 +1,34 @@
+import type { Accelerator, DoctorReport, Kernel, Progress } from "@isthmus/contract";
+
+/** A kernel with its initramfs (agent and modules), ready to boot. */
+export interface BootKernel {
+  readonly kernelPath: string;
+  readonly initramfsPath: string;
+  readonly version: string;
+  /** of kernel and initramfs together: changes when either does */
+  readonly digest: string;
+}
+
+export interface Kernels {
+  /** First of: configured path, built, Debian's cloud kernel, the host's own. Throws KERNEL_NOT_FOUND, AGENT_BINARY_MISSING. */
+  resolve(): Promise<BootKernel>;
+  list(): Promise<readonly Kernel[]>;
+  /** Debian's linux-image-cloud-amd64, downloaded and unpacked, not installed. Throws KERNEL_FETCH_FAILED. */
+  fetch(onProgress: (progress: Progress) => void, signal?: AbortSignal): Promise<Kernel>;
+  /** A small kernel from Debian's linux-source. Throws KERNEL_BUILD_FAILED. */
+  build(onProgress: (progress: Progress) => void, signal?: AbortSignal): Promise<Kernel>;
+}
+
+/** What really boots a guest here, found by booting one. */
+export interface AcceleratorVerdict {
+  readonly accelerator: Accelerator;
+  /** QEMU machine type in use */
+  readonly machineType: "microvm" | "q35";
+  /** why not the better one; empty when this is the best */
+  readonly reason: string;
+  readonly probedAt: string;
+}
+
+export interface Doctor {
+  report(): Promise<DoctorReport>;
+}

@@ -1,0 +1,35 @@
+import type { Readable } from "node:stream";
+import type { Image, Progress } from "@isthmus/contract";
+
+export interface ImportOptions {
+  /** tag to give; NAME or NAME:TAG */
+  readonly ref: string;
+  readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly env?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly builtIn?: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Images of this host, by digest. All methods throw BAD_IMAGE, DISK_FULL or the code named. */
+export interface ImageStore {
+  /** Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF. A digest prefix of 6 hex digits or more will do. */
+  resolve(ref: string): Promise<Image & { readonly rootfsPath: string }>;
+  list(): Promise<readonly Image[]>;
+  /** A root file system as a tar stream (plain, gzip or zstd) becomes a one-layer image. */
+  importTar(archive: Readable, options: ImportOptions): Promise<Image>;
+  /** An OCI archive or docker-save archive (tar of an OCI layout or of manifest.json). Returns every image in it. `ref` names an untagged one. */
+  loadArchive(
+    archive: Readable,
+    options?: { readonly ref?: string; readonly onProgress?: (p: Progress) => void; readonly signal?: AbortSignal },
+  ): Promise<readonly Image[]>;
+  tag(source: string, target: string): Promise<Image>;
+  /** A tag goes; the image with its last tag. A digest removes all tags. Throws IMAGE_IN_USE (inUse says who holds a digest). */
+  remove(
+    ref: string,
+    options: { readonly force?: boolean; readonly inUse: (digest: string) => string | undefined },
+  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[] }>;
+}

@@ -1,0 +1,254 @@
+import type { Readable } from "node:stream";
+import type {
+  Accelerator,
+  ExecSpec,
+  Image,
+  Isolation,
+  Machine,
+  MachineExit,
+  MachineSpec,
+  MachineStats,
+  PublishedPort,
+} from "@isthmus/contract";
+
+/** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
+export interface StartPlan {
+  readonly id: string;
+  readonly name: string;
+  /** the machine's own folder; the engine writes nowhere else */
+  readonly folder: string;
+  /** short folder for Unix sockets (their paths are limited to 107 bytes) */
+  readonly socketFolder: string;
+  readonly rootfsPath: string;
+  /** writable ext4 disk; absent for a read-only root */
+  readonly diskPath?: string;
+  /** file that the VMM appends output records to */
+  readonly outputPath: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly network: "none" | "user";
+  readonly ports: readonly PublishedPort[];
+  readonly hostname: string;
+  readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];
+  readonly workload: Workload;
+}
+
+export interface Workload {
+  readonly argv: readonly string[];
+  /** K=V */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+}
+
+/** A driver that makes machines of one isolation class. Failed starts leave nothing behind and throw the first cause. */
+export interface Engine {
+  readonly name: string;
+  readonly isolation: Isolation;
+  /** Spawns, waits until the guest answered and its workload was started. Throws START_FAILED, START_TIMEOUT, ENGINE_MISSING, NO_ACCELERATOR, KERNEL_NOT_FOUND, PORT_TAKEN. */
+  start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine>;
+  /**
+   * Takes up a machine that an earlier daemon started in `folder`: checks pid and start time, reconnects, and finishes a start that was cut short.
+   * Undefined when its process is gone (or is another's): nothing of it runs then, and leftovers such as sockets are cleared away.
+   */
+  adopt(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine | undefined>;
+  /** Engine processes on this host whose machine folder is under `machinesFolder`: for finding orphans. */
+  processes(machinesFolder: string): Promise<readonly { readonly pid: number; readonly machineId: string }[]>;
+  /** Ends the process of a machine that no record knows; a no-op when it is gone. Never touches a pid whose command line does not name the folder. */
+  reap(pid: number, folder: string): Promise<void>;
+}
+
+export interface LiveMachine {
+  readonly pid: number;
+  readonly accelerator: Accelerator;
+  /** as really published */
+  readonly ports: readonly PublishedPort[];
+  /** what was done differently from what was asked */
+  readonly notes: readonly string[];
+  /** ms per step of this start: spawn, greeting, configure, workload … */
+  readonly timings: Readonly<Record<string, number>>;
+  /** Settles when the engine process is gone; never rejects. The exit itself is the last record of the output file. */
+  readonly ended: Promise<EngineEnd>;
+  readonly paused: boolean;
+  exec(spec: ExecSpec, defaults: Workload): Promise<GuestStream>;
+  /** The workload's stdin. Throws NOT_INTERACTIVE. Output is read from the output file. */
+  attach(): Promise<WorkloadInput>;
+  signalWorkload(signal: number): Promise<void>;
+  /** Orderly stop: the signal to the workload, SIGKILL after `timeoutMs`, power off. Resolves when the request was taken. */
+  shutdown(signal: number, timeoutMs: number): Promise<void>;
+  /** Ends the engine process at once. */
+  kill(): Promise<void>;
+  pause(): Promise<void>;
+  unpause(): Promise<void>;
+  stats(): Promise<GuestStats>;
+  /** tar into folder `path`. Throws PATH_NOT_FOUND, BAD_ARCHIVE. */
+  putArchive(path: string, archive: Readable, signal?: AbortSignal): Promise<void>;
+  /** tar of `path`. Throws PATH_NOT_FOUND. */
+  getArchive(path: string, signal?: AbortSignal): Promise<Readable>;
+  statPath(path: string): Promise<PathStat>;
+  /** Lets go of sockets without touching the machine: the daemon is stopping. */
+  release(): void;
+}
+
+export interface EngineEnd {
+  /** exit status of the engine process when it is known (own child), for the failure text */
+  readonly status?: string;
+}
+
+export type GuestStats = Omit<MachineStats, "id" | "name" | "time">;
+
+export interface PathStat {
+  readonly type: "file" | "directory" | "symlink" | "other";
+  readonly size: number;
+  readonly mode: number;
+  readonly target?: string;
+}
+
+export interface WorkloadInput {
+  /** Resolves when the guest has taken the bytes (back-pressure). */
+  write(bytes: Uint8Array): Promise<void>;
+  end(): Promise<void>;
+  resize(columns: number, rows: number): Promise<void>;
+  signal(signal: number): Promise<void>;
+  /** Lets go without ending the input. */
+  close(): void;
+}
+
+/** One exec: input as above, output as streams that push back on the guest, then its exit. */
+export interface GuestStream extends WorkloadInput {
+  readonly pid: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Rejects with AGENT_UNREACHABLE when the session is lost. */
+  readonly exit: Promise<{ readonly code: number; readonly signal?: number }>;
+}
+
+export interface OutputRecord {
+  readonly kind: "stdout" | "stderr" | "exit" | "dropped" | "start";
+  /** ns since 1970 */
+  readonly timeNs: bigint;
+  readonly payload: Buffer;
+  /** place in the file after this record */
+  readonly nextOffset: number;
+}
+
+export interface OutputReadOptions {
+  /** Go on when the end is reached, until `until` settles and the rest was read. */
+  readonly follow?: boolean;
+  readonly until?: Promise<unknown>;
+  readonly sinceNs?: bigint;
+  /** only the last N lines of stdout and stderr */
+  readonly tailLines?: number;
+  /** byte offset in the file; default 0 */
+  readonly fromOffset?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The output files of machines: written by VMMs, read here. */
+export interface OutputFiles {
+  /** Makes the file ready for a new boot: created when missing, a torn last record cut off. Returns its size, the offset of the new boot. */
+  prepare(path: string): Promise<number>;
+  read(path: string, options?: OutputReadOptions): AsyncIterable<OutputRecord>;
+  /** The exit of the last boot (records after `bootOffset`), undefined when it wrote none. */
+  exit(path: string, bootOffset: number): Promise<MachineExit | undefined>;
+  /** Keeps about `maxBytes` of the newest output on disk: the head is punched out in whole records, offsets stay as they are. Readers that follow are waited for. */
+  keep(path: string, maxBytes: number): { stop(): void };
+}
+
+export interface MachineRecord {
+  readonly machine: Machine;
+  /** what a restart of the daemon needs and no user sees */
+  readonly boot: {
+    readonly bootOffset: number;
+    readonly desired: "running" | "stopped";
+    readonly attempts: number;
+    readonly startedMs?: number;
+  };
+}
+
+export interface MachineQuery {
+  readonly states?: readonly Machine["state"][];
+  readonly labels?: readonly { readonly key: string; readonly value?: string }[];
+  readonly name?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface NewEvent {
+  readonly type: string;
+  readonly machineId?: string;
+  readonly machineName?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export interface StoredEvent extends NewEvent {
+  readonly seq: number;
+  readonly time: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
+export interface Store {
+  insertMachine(
+    record: MachineRecord,
+    events: readonly NewEvent[],
+    idempotency?: { readonly key: string; readonly requestHash: string },
+  ): void;
+  updateMachine(record: MachineRecord, events: readonly NewEvent[]): void;
+  deleteMachine(id: string, events: readonly NewEvent[]): void;
+  /** by id, name, or a prefix of the id (4 characters at least). Throws MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
+  machine(ref: string): MachineRecord;
+  machines(query: MachineQuery): { readonly records: readonly MachineRecord[]; readonly next?: string };
+  allMachines(): readonly MachineRecord[];
+  /** The machine made under this key, or undefined. Throws IDEMPOTENCY_MISMATCH. */
+  idempotent(key: string, requestHash: string): MachineRecord | undefined;
+  appendEvents(events: readonly NewEvent[]): void;
+  events(query: {
+    readonly afterSeq?: number;
+    readonly sinceIso?: string;
+    readonly limit: number;
+    readonly machineId?: string;
+  }): readonly StoredEvent[];
+  /** Called after each commit that holds events. Returns the way to stop. */
+  onEvents(listener: (events: readonly StoredEvent[]) => void): () => void;
+  close(): void;
+}
+
+/** Folders and disks of machines. */
+export interface MachineFolders {
+  readonly root: string;
+  folder(id: string): string;
+  socketFolder(id: string): string;
+  outputPath(id: string): string;
+  /** Makes the folder (0700, must not exist). Throws DISK_FULL. */
+  create(id: string): Promise<void>;
+  /** Makes the writable ext4 disk, sparse. Throws DISK_FULL, HOST_COMMAND_FAILED. */
+  createDisk(id: string, sizeBytes: number): Promise<string>;
+  diskPath(id: string): string;
+  remove(id: string): Promise<void>;
+  /** ids of folders that exist */
+  list(): Promise<readonly string[]>;
+}
+
+export interface Clock {
+  now(): number;
+  /** Runs `action` after `ms`; the returned function cancels. Never keeps the process alive. */
+  after(ms: number, action: () => void): () => void;
+}
+
+export interface Images {
+  /** Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF. */
+  resolve(ref: string): Promise<Image & { readonly rootfsPath: string }>;
+}
+
+export interface HostCapacity {
+  memoryTotalBytes(): number;
+  memoryFreeBytes(): number;
+  cpus(): number;
+  /** changes with each boot of the host */
+  bootId(): string;
+}
+
+export type { MachineSpec };

@@ -1,0 +1,3 @@
+export type * from "./host/ports.ts";
+export type * from "./image/ports.ts";
+export type * from "./machine/ports.ts";
