@@ -1,0 +1,43 @@
+# `make` or `make help` lists the targets. Each target does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := $(CURDIR)/node_modules/.bin
+export PATH := $(BIN):$(PATH)
+export npm_config_update_notifier := false
+
+AGENT := guest/agent/build/isthmus-agent
+MODULES := node_modules/.isthmus-installed
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## run a microVM and show what it says
+	@node scripts/demo.ts
+
+test: setup ## everything: unit, property, fault and end-to-end tests against real QEMU
+	@node scripts/test.ts
+
+check: $(MODULES) ## format, lint, layers, types, dead code, budgets
+	@node scripts/check.ts
+
+bench: setup ## all benchmark suites
+	@node bench/main.ts
+
+agent: $(AGENT) ## build the guest agent
+
+setup: packages-debian $(MODULES) $(AGENT) ## Debian packages, npm packages, guest agent
+
+packages-debian:
+	@scripts/debian-packages
+
+$(MODULES): package-lock.json
+	@scripts/npm-packages
+	@touch $@
+
+$(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/Makefile) | packages-debian
+	@$(MAKE) --no-print-directory -C guest/agent all
+
+clean: ## remove what was built or downloaded here (not the data folder)
+	rm -rf node_modules guest/agent/build coverage bench-results .cache
+
+.PHONY: help demo test check bench agent setup packages-debian clean
