@@ -1,1 +1,1 @@
-export {};
+export { createOutputFiles } from "./output-files.ts";
