@@ -1,1 +1,2 @@
-export {};
+export { createDoctor } from "./doctor.ts";
+export { type DoctorProbes, Surroundings } from "./surroundings.ts";

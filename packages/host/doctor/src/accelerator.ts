@@ -1,0 +1,32 @@
+import { type Finding, IsthmusError } from "@isthmus/contract";
+import { flaw, ok } from "./finding.ts";
+import type { DoctorProbes } from "./surroundings.ts";
+
+/** What really boots a guest here. */
+export async function accelerator(probes: DoctorProbes): Promise<Finding> {
+  try {
+    const { accelerator: kind, machineType, reason, probedAt } = await probes.accelerator();
+    const found = `${kind} with machine type ${machineType}, found by booting a guest at ${probedAt}`;
+    if (kind === "kvm" && machineType === "microvm") return ok("accelerator", "hardware virtualization works", found);
+    const remedy =
+      kind === "tcg"
+        ? "Machines work, some 10 times slower. For hardware virtualization enable VT-x/AMD-V (or nested virtualization of the cloud instance) and give access to /dev/kvm."
+        : "Machines work; a newer QEMU may boot the lighter machine type.";
+    return flaw(
+      "note",
+      "accelerator",
+      kind === "tcg" ? "software emulation is in use" : "the lighter machine type does not boot",
+      `${found}; ${reason}`,
+      remedy,
+    );
+  } catch (cause) {
+    const error = IsthmusError.from(cause);
+    return flaw(
+      "error",
+      "accelerator",
+      "no guest boots here",
+      error.message,
+      error.code === "NO_ACCELERATOR" ? "See the daemon's log: isthmus daemon logs" : error.remedy,
+    );
+  }
+}

@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { access, constants, readFile, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { AcceleratorVerdict, Kernels } from "@isthmus/core";
+import { PROGRAM_DEADLINE_MS } from "./config.ts";
+
+const run = promisify(execFile);
+
+/** What the daemon knows and the doctor asks. */
+export interface DoctorProbes {
+  /** data folder */
+  readonly home: string;
+  readonly uid: number;
+  readonly kernels: Kernels;
+  /** Boots a guest when there is no verdict yet; rejects with NO_ACCELERATOR, ENGINE_MISSING and what a boot throws. */
+  readonly accelerator: () => Promise<AcceleratorVerdict>;
+  readonly sqliteVersion: () => string;
+}
+
+/** The host as the checks see it; `root` lets tests present another host's /proc, /sys and /dev. */
+export class Surroundings {
+  readonly #root: string;
+  readonly #path: string;
+
+  constructor(root = "/", path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") {
+    this.#root = root;
+    this.#path = path;
+  }
+
+  /** Undefined when it cannot be read. */
+  async text(path: string): Promise<string | undefined> {
+    return await readFile(join(this.#root, path), "utf8").catch(() => undefined);
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return await this.#may(join(this.#root, path), constants.F_OK);
+  }
+
+  async writable(path: string): Promise<boolean> {
+    return await this.#may(join(this.#root, path), constants.R_OK | constants.W_OK);
+  }
+
+  /** Bytes free for this user; undefined when the folder is missing. */
+  async freeBytes(path: string): Promise<number | undefined> {
+    const found = await statfs(join(this.#root, path)).catch(() => undefined);
+    return found && found.bavail * found.bsize;
+  }
+
+  /** First line that the program prints; undefined when it is not installed. */
+  async programVersion(program: string, args: readonly string[]): Promise<string | undefined> {
+    try {
+      const { stdout, stderr } = await run(program, args, { timeout: PROGRAM_DEADLINE_MS, env: { PATH: this.#path, LC_ALL: "C" } });
+      return firstLine(stdout || stderr);
+    } catch (error) {
+      const { code, stdout, stderr } = { code: undefined, stdout: "", stderr: "", ...(error instanceof Error ? error : {}) };
+      return code === "ENOENT" ? undefined : firstLine(String(stdout || stderr));
+    }
+  }
+
+  async #may(path: string, mode: number): Promise<boolean> {
+    return await access(path, mode).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+function firstLine(text: string): string {
+  return text.trim().split("\n")[0] ?? "";
+}
