@@ -1,0 +1,193 @@
+import { access, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Image, IsthmusError } from "@isthmus/contract";
+import { syncFile, syncFolder, writeDurable } from "./durable.ts";
+import { blobPath, type ImageRecord, type IndexEntry, readIndex, recordPath, rootfsPath, withTags, writeIndex } from "./image-index.ts";
+import { isObject } from "./json.ts";
+import { hexOf, parseReference } from "./reference.ts";
+import { Serial } from "./serial.ts";
+import { makeFolders, sweep } from "./sweep.ts";
+
+/** A finished image whose files still lie in a workspace. */
+export interface BuiltImage {
+  readonly record: ImageRecord;
+  readonly blobs: readonly { readonly digest: string; readonly path: string }[];
+  readonly rootfsPath: string;
+}
+
+export type Match = { readonly digest: string; readonly tag?: string };
+
+function isRecord(value: unknown, digest: string): value is ImageRecord {
+  return (
+    isObject(value) &&
+    value.digest === digest &&
+    Array.isArray(value.blobs) &&
+    isObject(value.config) &&
+    typeof value.rootfsBytes === "number"
+  );
+}
+
+async function readRecord(folder: string, digest: string): Promise<ImageRecord | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(recordPath(folder, digest), "utf8"));
+    return isRecord(value, digest) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The images that exist. Files are made durable first and become an image by one rename of the index; a crash at any point leaves the image whole or
+ * absent. One process at a time owns a folder.
+ */
+export class ImageCatalog {
+  readonly folder: string;
+  #entries: Map<string, IndexEntry>;
+  readonly #records: Map<string, ImageRecord>;
+  readonly #serial = new Serial();
+
+  private constructor(folder: string, entries: Map<string, IndexEntry>, records: Map<string, ImageRecord>) {
+    this.folder = folder;
+    this.#entries = entries;
+    this.#records = records;
+  }
+
+  /** Opens or makes the store and sweeps what a crash left. Throws STORE_FAILED when its index is damaged. */
+  static async open(folder: string): Promise<ImageCatalog> {
+    await makeFolders(folder);
+    const entries = (await readIndex(folder)) ?? new Map<string, IndexEntry>();
+    const records = new Map<string, ImageRecord>();
+    for (const digest of [...entries.keys()]) {
+      const record = await readRecord(folder, digest);
+      if (record === undefined) entries.delete(digest);
+      else records.set(digest, record);
+    }
+    await writeIndex(folder, entries);
+    await sweep(folder, [...records.values()]);
+    return new ImageCatalog(folder, entries, records);
+  }
+
+  /** Newest first. */
+  list(): readonly Image[] {
+    return [...this.#entries.keys()].map((digest) => this.image(digest)).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+  }
+
+  /** Throws IMAGE_NOT_FOUND. */
+  image(digest: string): Image {
+    const entry = this.#entries.get(digest);
+    const record = this.#records.get(digest);
+    if (entry === undefined || record === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref: digest });
+    const { blobs: _, ...rest } = record;
+    return { ...rest, tags: [...entry.tags], createdAt: entry.createdAt, builtIn: entry.builtIn };
+  }
+
+  rootfsPath(digest: string): string {
+    return rootfsPath(this.folder, this.image(digest));
+  }
+
+  /** A tag first, then the beginning of a digest. Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF. */
+  find(ref: string): Match {
+    const { tag, hex } = parseReference(ref);
+    if (tag !== undefined) for (const [digest, entry] of this.#entries) if (entry.tags.includes(tag)) return { digest, tag };
+    const matches = hex === undefined ? [] : [...this.#entries.keys()].filter((digest) => hexOf(digest).startsWith(hex));
+    if (matches.length > 1) throw new IsthmusError("INVALID_IMAGE_REF", { value: ref, reason: "it begins the digests of several images" });
+    const [digest] = matches;
+    if (digest === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref });
+    return { digest };
+  }
+
+  /** True when the image is there with its rootfs as it was packed. */
+  async isIntact(digest: string): Promise<boolean> {
+    const record = this.#records.get(digest);
+    if (record === undefined) return false;
+    const found = await stat(rootfsPath(this.folder, record)).catch(() => undefined);
+    return found?.isFile() === true && found.size === record.rootfsBytes;
+  }
+
+  /** Gives tags to an image that is there, taking them from others; undefined when it is gone. */
+  async addTags(digest: string, tags: readonly string[], builtIn = false): Promise<Image | undefined> {
+    return await this.#serial.run(async () => {
+      const entry = this.#entries.get(digest);
+      if (entry === undefined) return undefined;
+      const moved = tags.some((tag) => !entry.tags.includes(tag)) || (builtIn && !entry.builtIn);
+      if (moved) await this.#write(withTags(this.#entries, digest, tags, { createdAt: entry.createdAt, builtIn }));
+      return this.image(digest);
+    });
+  }
+
+  /** Moves a built image's files into place and puts it into the index. A failure takes back what was moved. */
+  async commit(built: BuiltImage, tags: readonly string[], builtIn: boolean): Promise<Image> {
+    return await this.#serial.run(async () => {
+      const { digest } = built.record;
+      const made: string[] = [];
+      try {
+        for (const blob of built.blobs) await this.#place(blob.path, blobPath(this.folder, blob.digest), made);
+        await rm(rootfsPath(this.folder, built.record), { force: true });
+        await this.#place(built.rootfsPath, rootfsPath(this.folder, built.record), made);
+        await syncFolder(join(this.folder, "blobs", "sha256"));
+        await syncFolder(join(this.folder, "rootfs"));
+        made.push(recordPath(this.folder, digest));
+        await writeDurable(recordPath(this.folder, digest), JSON.stringify(built.record));
+        this.#records.set(digest, built.record);
+        await this.#write(withTags(this.#entries, digest, tags, { createdAt: new Date().toISOString(), builtIn }));
+      } catch (error) {
+        if (!this.#entries.has(digest)) {
+          this.#records.delete(digest);
+          for (const path of made) await rm(path, { force: true });
+        }
+        throw error;
+      }
+      return this.image(digest);
+    });
+  }
+
+  /** Takes a tag, and the image with its last one; a match without a tag takes the image. `mayDelete` throws to refuse. */
+  async remove(
+    match: Match,
+    mayDelete: (digest: string) => void,
+  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[] }> {
+    return await this.#serial.run(async () => {
+      const entry = this.#entries.get(match.digest);
+      const record = this.#records.get(match.digest);
+      if (entry === undefined || record === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref: match.tag ?? match.digest });
+      const left = match.tag === undefined ? [] : entry.tags.filter((tag) => tag !== match.tag);
+      const untagged = entry.tags.filter((tag) => !left.includes(tag));
+      const next = new Map(this.#entries);
+      if (left.length > 0) {
+        next.set(match.digest, { ...entry, tags: left });
+        await this.#write(next);
+        return { untagged, deleted: [] };
+      }
+      mayDelete(match.digest);
+      next.delete(match.digest);
+      await this.#write(next);
+      this.#records.delete(match.digest);
+      await this.#dropFiles(record);
+      return { untagged, deleted: [match.digest] };
+    });
+  }
+
+  async #dropFiles(record: ImageRecord): Promise<void> {
+    const needed = new Set([...this.#records.values()].flatMap(({ blobs }) => blobs));
+    await rm(recordPath(this.folder, record.digest), { force: true });
+    await rm(rootfsPath(this.folder, record), { force: true });
+    for (const digest of record.blobs) if (!needed.has(digest)) await rm(blobPath(this.folder, digest), { force: true });
+  }
+
+  async #place(from: string, to: string, made: string[]): Promise<void> {
+    const present = await access(to).then(
+      () => true,
+      () => false,
+    );
+    if (present) return;
+    await syncFile(from);
+    made.push(to);
+    await rename(from, to);
+    await syncFolder(dirname(from));
+  }
+
+  async #write(next: Map<string, IndexEntry>): Promise<void> {
+    await writeIndex(this.folder, next);
+    this.#entries = next;
+  }
+}

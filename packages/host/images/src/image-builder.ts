@@ -1,0 +1,77 @@
+import { stat } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { IsthmusError } from "@isthmus/contract";
+import type { BuiltImage } from "./catalog.ts";
+import type { ImageLimits } from "./config.ts";
+import type { ParsedConfig } from "./image-config.ts";
+import { checkDiffIds, dropPlain, type MergedLayers, mergeLayers } from "./layers.ts";
+import { digestOf } from "./manifest.ts";
+import type { Packer } from "./packer.ts";
+import { hostPlatform, type PlannedImage } from "./planned-image.ts";
+import { measure, rootfsTar } from "./rootfs-tar.ts";
+import type { Spooled, SpoolOptions } from "./spool.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface BuilderOptions extends SpoolOptions {
+  readonly packer: Packer;
+  readonly limits: ImageLimits;
+  readonly workspace: Workspace;
+}
+
+export interface ImageParts {
+  readonly manifest: Buffer;
+  readonly configBytes: Buffer;
+  readonly config: ParsedConfig;
+  readonly layers: readonly Spooled[];
+}
+
+/** Packs merged layers and gathers all files of the image in the workspace. */
+export async function buildImage(parts: ImageParts, merged: MergedLayers, options: BuilderOptions): Promise<BuiltImage> {
+  const { packer, workspace, report, signal } = options;
+  const { root } = merged.tree;
+  const measured = measure(merged.tree);
+  let packed = 0;
+  const onBytes = (bytes: number): void => {
+    packed += bytes;
+    report("pack", packed, measured.contentBytes);
+  };
+  const sources = merged.plain.map(({ path }) => path);
+  const tar = Readable.from(rootfsTar(merged.tree, sources, onBytes), { objectMode: false });
+  const path = await packer.pack({ folder: workspace.path("packed"), tar, root: root.inode, ...measured, signal });
+  await dropPlain(merged.plain);
+  const digest = digestOf(parts.manifest);
+  const configDigest = digestOf(parts.configBytes);
+  return {
+    record: {
+      digest,
+      architecture: parts.config.architecture || hostPlatform().architecture,
+      os: parts.config.os || "linux",
+      sizeBytes: measured.contentBytes,
+      rootfsBytes: (await stat(path)).size,
+      rootfsFormat: packer.format,
+      layers: parts.layers.map((layer) => layer.digest),
+      config: parts.config.config,
+      blobs: [digest, configDigest, ...parts.layers.map((layer) => layer.digest)],
+    },
+    blobs: [
+      { digest, path: await workspace.write("manifest", parts.manifest) },
+      { digest: configDigest, path: await workspace.write("config", parts.configBytes) },
+      ...parts.layers,
+    ],
+    rootfsPath: path,
+  };
+}
+
+/** Takes a planned image's layers out of its archive, checks every byte of them and builds. Throws IMAGE_DIGEST_MISMATCH, BAD_IMAGE. */
+export async function buildPlanned(planned: PlannedImage, options: BuilderOptions): Promise<BuiltImage> {
+  const layers: Spooled[] = [];
+  for (const [index, { digest }] of planned.layers.entries()) {
+    const staged = await planned.stage(index, options.workspace.path(`layer-${index}`), options.signal);
+    if (staged.digest !== digest) throw new IsthmusError("IMAGE_DIGEST_MISMATCH", { digest, actual: staged.digest });
+    layers.push(staged);
+    options.report("verify", index + 1, planned.layers.length);
+  }
+  const merged = await mergeLayers(layers, { ...options, folder: options.workspace.folder });
+  checkDiffIds(merged.plain, planned.config.diffIds);
+  return await buildImage({ ...planned, layers }, merged, options);
+}

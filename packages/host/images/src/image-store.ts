@@ -1,0 +1,168 @@
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { type Image, IsthmusError } from "@isthmus/contract";
+import type { ImageStore, ImportOptions } from "@isthmus/core";
+import { ArchiveFile } from "./archive-file.ts";
+import { Builds } from "./builds.ts";
+import { ImageCatalog } from "./catalog.ts";
+import { type ImageLimits, imageLimits } from "./config.ts";
+import { planDockerArchive } from "./docker-archive.ts";
+import { badImage, imageFailure, throwIfCancelled } from "./failures.ts";
+import { buildImage, buildPlanned } from "./image-builder.ts";
+import { parseImageConfig } from "./image-config.ts";
+import { composeImported } from "./imported.ts";
+import { mergeLayers } from "./layers.ts";
+import { planOciLayout } from "./oci-layout.ts";
+import { type Packer, squashfsPacker } from "./packer.ts";
+import type { PlannedImage } from "./planned-image.ts";
+import { reporter } from "./progress.ts";
+import { parseTag } from "./reference.ts";
+import { receive, type SpoolOptions, unpack } from "./spool.ts";
+import { TarReader } from "./tar-reader.ts";
+import { Workspace } from "./workspace.ts";
+
+export interface ImageStoreOptions {
+  /** the store's own folder, made when missing; one process at a time */
+  readonly folder: string;
+  readonly packer?: Packer;
+  readonly limits?: Partial<ImageLimits>;
+}
+
+export interface LocalImportOptions extends ImportOptions {
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** The store of this host; an import may also set labels. */
+export interface LocalImageStore extends ImageStore {
+  importTar(archive: Readable, options: LocalImportOptions): Promise<Image>;
+}
+
+type LoadOptions = NonNullable<Parameters<ImageStore["loadArchive"]>[1]>;
+
+class FolderImageStore implements LocalImageStore {
+  readonly #catalog: ImageCatalog;
+  readonly #builds: Builds;
+  readonly #packer: Packer;
+  readonly #limits: ImageLimits;
+
+  constructor(catalog: ImageCatalog, packer: Packer, limits: ImageLimits) {
+    this.#catalog = catalog;
+    this.#builds = new Builds(catalog);
+    this.#packer = packer;
+    this.#limits = limits;
+  }
+
+  async resolve(ref: string): Promise<Image & { readonly rootfsPath: string }> {
+    const { digest } = this.#catalog.find(ref);
+    if (!(await this.#catalog.isIntact(digest))) throw badImage(`the rootfs of ${ref} is missing or damaged; import or load it again`);
+    return { ...this.#catalog.image(digest), rootfsPath: this.#catalog.rootfsPath(digest) };
+  }
+
+  async list(): Promise<readonly Image[]> {
+    return this.#catalog.list();
+  }
+
+  async importTar(archive: Readable, options: LocalImportOptions): Promise<Image> {
+    const tag = parseTag(options.ref);
+    return await this.#work("the import", archive, options.signal, async (workspace) => {
+      const spool: SpoolOptions = { report: reporter(options.onProgress), signal: options.signal };
+      const layer = await receive(archive, workspace.path("layer-0"), this.#limits.archiveBytes, spool);
+      const build = { ...spool, packer: this.#packer, limits: this.#limits, workspace };
+      const merged = await mergeLayers([layer], { ...build, folder: workspace.folder });
+      const parts = await composeImported(layer, merged.plain[0]?.digest ?? layer.digest, options);
+      return await this.#builds.once({
+        digest: parts.digest,
+        tags: [tag],
+        builtIn: options.builtIn ?? false,
+        signal: options.signal,
+        build: async () => await buildImage({ ...parts, config: parseImageConfig(parts.configBytes), layers: [layer] }, merged, build),
+      });
+    });
+  }
+
+  async loadArchive(archive: Readable, options: LoadOptions = {}): Promise<readonly Image[]> {
+    const ref = options.ref === undefined ? undefined : parseTag(options.ref);
+    return await this.#work("the load", archive, options.signal, async (workspace) => {
+      const spool: SpoolOptions = { report: reporter(options.onProgress), signal: options.signal };
+      const file = await this.#openArchive(archive, workspace, spool);
+      const planned = await this.#plan(file, options.signal);
+      const images: Image[] = [];
+      for (const image of planned) images.push(await this.#load(image, namesOf(image, planned.length, ref), spool));
+      return images.map(({ digest }) => this.#catalog.image(digest));
+    });
+  }
+
+  async tag(source: string, target: string): Promise<Image> {
+    const tag = parseTag(target);
+    const { digest } = this.#catalog.find(source);
+    const image = await this.#catalog.addTags(digest, [tag]).catch((error: unknown) => {
+      throw imageFailure(error, "the tag");
+    });
+    if (image === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref: source });
+    return image;
+  }
+
+  async remove(ref: string, options: Parameters<ImageStore["remove"]>[1]): ReturnType<ImageStore["remove"]> {
+    const match = this.#catalog.find(ref);
+    return await this.#catalog.remove(match, (digest) => {
+      const holder = options.inUse(digest);
+      if (holder !== undefined && options.force !== true) throw new IsthmusError("IMAGE_IN_USE", { ref, holder });
+    });
+  }
+
+  async #openArchive(archive: Readable, workspace: Workspace, spool: SpoolOptions): Promise<ArchiveFile> {
+    const received = await receive(archive, workspace.path("archive"), this.#limits.archiveBytes, spool);
+    const file = new ArchiveFile(this.#limits.archiveEntries);
+    const reader = new TarReader((entry) => file.add(entry));
+    const options = { ...spool, limits: this.#limits, budgetBytes: this.#limits.archiveBytes, look: (chunk: Buffer) => reader.push(chunk) };
+    file.path = (await unpack(received, workspace.path("archive-plain"), options)).path;
+    reader.end();
+    return file;
+  }
+
+  async #plan(file: ArchiveFile, signal: AbortSignal | undefined): Promise<readonly PlannedImage[]> {
+    if (file.has("oci-layout") && file.has("index.json")) return await planOciLayout(file);
+    if (file.has("manifest.json")) return await planDockerArchive(file, signal);
+    throw badImage("the archive is neither an OCI layout nor made by docker save; a root file system is imported instead");
+  }
+
+  async #load(planned: PlannedImage, tags: readonly string[], spool: SpoolOptions): Promise<Image> {
+    await using workspace = await Workspace.make(this.#catalog.folder);
+    const options = { ...spool, packer: this.#packer, limits: this.#limits, workspace };
+    const build = async (): ReturnType<typeof buildPlanned> => await buildPlanned(planned, options);
+    return await this.#builds.once({ digest: planned.digest, tags, builtIn: false, signal: spool.signal, build });
+  }
+
+  /** Runs `action` in a workspace that goes with it; every failure becomes one of ours, and the archive is let go. */
+  async #work<T>(
+    what: string,
+    archive: Readable,
+    signal: AbortSignal | undefined,
+    action: (workspace: Workspace) => Promise<T>,
+  ): Promise<T> {
+    try {
+      throwIfCancelled(signal, what);
+      await using workspace = await Workspace.make(this.#catalog.folder);
+      return await action(workspace);
+    } catch (error) {
+      throw imageFailure(error, what, signal);
+    } finally {
+      archive.destroy();
+    }
+  }
+}
+
+/** `ref` names the only image of an archive that has no name of its own. */
+function namesOf(image: PlannedImage, count: number, ref: string | undefined): readonly string[] {
+  if (image.tags.length > 0) return image.tags;
+  if (ref === undefined) return [];
+  if (count === 1) return [ref];
+  // Several nameless images cannot share one tag: each gets a tag from its own digest.
+  return [parseTag(`${ref.slice(0, ref.lastIndexOf(":"))}:${createHash("sha256").update(image.digest).digest("hex").slice(0, 12)}`)];
+}
+
+/** Opens the image store in `folder`, sweeping what a crash left there. Throws STORE_FAILED when its index is damaged. */
+export async function createImageStore(options: ImageStoreOptions): Promise<LocalImageStore> {
+  const limits = { ...imageLimits, ...options.limits };
+  return new FolderImageStore(await ImageCatalog.open(options.folder), options.packer ?? squashfsPacker(), limits);
+}

@@ -1,0 +1,53 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ImageLimits } from "./config.ts";
+import { badImage, throwIfCancelled } from "./failures.ts";
+import { LayerMerge } from "./layer-merge.ts";
+import type { RootTree } from "./root-tree.ts";
+import { type Plain, type Spooled, type SpoolOptions, unpack } from "./spool.ts";
+import { TarReader } from "./tar-reader.ts";
+
+/** Layers read into one tree, with the files that its content lies in. */
+export interface MergedLayers {
+  readonly tree: RootTree;
+  /** uncompressed layers, lowest first */
+  readonly plain: readonly Plain[];
+}
+
+export interface MergeOptions extends SpoolOptions {
+  readonly limits: ImageLimits;
+  /** folder of ours for uncompressed layers */
+  readonly folder: string;
+}
+
+/** Unpacks and merges layers, lowest first. Throws BAD_IMAGE. */
+export async function mergeLayers(layers: readonly Spooled[], options: MergeOptions): Promise<MergedLayers> {
+  const merge = new LayerMerge(options.limits.entries);
+  const plain: Plain[] = [];
+  let budgetBytes = options.limits.contentBytes;
+  for (const [index, layer] of layers.entries()) {
+    throwIfCancelled(options.signal, "the import");
+    merge.begin(index);
+    const reader = new TarReader((entry) => merge.apply(entry));
+    const result = await unpack(layer, join(options.folder, `plain-${index}`), {
+      ...options,
+      budgetBytes,
+      look: (chunk) => reader.push(chunk),
+    });
+    reader.end();
+    budgetBytes -= result.sizeBytes;
+    plain.push(result);
+  }
+  return { tree: merge.tree, plain };
+}
+
+/** Throws BAD_IMAGE when a layer's content is not what the config says. */
+export function checkDiffIds(plain: readonly Plain[], diffIds: readonly string[]): void {
+  for (const [index, layer] of plain.entries())
+    if (layer.digest !== diffIds[index]) throw badImage(`layer ${index + 1} unfolds to ${layer.digest}, its config says ${diffIds[index]}`);
+}
+
+/** Uncompressed copies are needed until the rootfs is packed, no longer. */
+export async function dropPlain(plain: readonly Plain[]): Promise<void> {
+  for (const { path, compressed } of plain) if (compressed) await rm(path, { force: true });
+}
