@@ -30,6 +30,11 @@ export const errorRegistry = {
     remedy: "Use a new key for a new request.",
   },
   UNAUTHORIZED: { status: 401, message: "the request carries no valid token", remedy: "Send Authorization: Bearer TOKEN." },
+  ORIGIN_REFUSED: {
+    status: 403,
+    message: "web pages may not connect here (origin: {origin})",
+    remedy: "Use the command line or the SDK from a program.",
+  },
   ROUTE_NOT_FOUND: { status: 404, message: "{method} {path} is not part of this API", remedy: "See /v1/openapi.json for what is." },
   METHOD_NOT_ALLOWED: { status: 405, message: "{path} does not take {method}", remedy: "See /v1/openapi.json for what it takes." },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, message: "content type {value} is not understood here", remedy: "Send {limit}." },

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { defaults, limits } from "./limits.ts";
-import { machineStates } from "./states.ts";
+import { type MachineState, machineStates } from "./states.ts";
 
 const closed = { additionalProperties: false } as const;
 const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
@@ -122,7 +122,7 @@ export const MachineSchema = Type.Object(
   {
     id: Type.String({ description: "16 hex digits" }),
     name: Type.String(),
-    state: Type.Union(machineStates.map((state) => Type.Literal(state))),
+    state: Type.Unsafe<MachineState>(Type.Union(machineStates.map((state) => Type.Literal(state)))),
     spec: MachineSpecSchema,
     imageDigest: Type.String(),
     argv: Type.Array(Type.String(), { description: "the command in force: entrypoint and command" }),

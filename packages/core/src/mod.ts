@@ -1,3 +1,6 @@
 export type * from "./host/ports.ts";
 export type * from "./image/ports.ts";
+export type * from "./machine/actions.ts";
+export { type CrashPoint, type Crashpoint, crashPoints } from "./machine/crash-points.ts";
+export { createMachines, type MachinesParts } from "./machine/machines.ts";
 export type * from "./machine/ports.ts";

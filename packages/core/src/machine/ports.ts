@@ -160,12 +160,33 @@ export interface OutputFiles {
 export interface MachineRecord {
   readonly machine: Machine;
   /** what a restart of the daemon needs and no user sees */
-  readonly boot: {
-    readonly bootOffset: number;
-    readonly desired: "running" | "stopped";
-    readonly attempts: number;
-    readonly startedMs?: number;
-  };
+  readonly boot: BootRecord;
+}
+
+export interface BootRecord {
+  /** place in the output file where the records of the last boot begin */
+  readonly bootOffset: number;
+  readonly desired: "running" | "stopped";
+  /** restarts by policy without a long enough run in between: decides the back-off */
+  readonly attempts: number;
+  /** ms since 1970 when the last boot's guest answered; absent before the first */
+  readonly startedMs?: number;
+  /** resolved at creation, so that an image that changes or goes changes nothing here */
+  readonly workload: Workload;
+  readonly rootfsPath: string;
+  readonly stopSignal: number;
+  /** boot of the host in which the last start happened */
+  readonly hostBootId?: string;
+  /** why the present boot ends, when it is not the workload's own doing */
+  readonly endReason?: "killed" | "ttl" | "cancelled";
+  /** ms since 1970 when an orderly stop becomes a kill */
+  readonly stopDeadlineMs?: number;
+  /** ms since 1970 when the policy starts it again */
+  readonly restartAtMs?: number;
+  /** times that a start was begun again because the daemon died in it */
+  readonly resumes?: number;
+  /** notes on the spec, before those of a start */
+  readonly notes?: readonly string[];
 }
 
 export interface MachineQuery {
@@ -191,6 +212,7 @@ export interface StoredEvent extends NewEvent {
 
 /** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
 export interface Store {
+  /** Throws NAME_TAKEN. */
   insertMachine(
     record: MachineRecord,
     events: readonly NewEvent[],
@@ -202,7 +224,15 @@ export interface Store {
   machine(ref: string): MachineRecord;
   machines(query: MachineQuery): { readonly records: readonly MachineRecord[]; readonly next?: string };
   allMachines(): readonly MachineRecord[];
-  /** The machine made under this key, or undefined. Throws IDEMPOTENCY_MISMATCH. */
+  /** State and memory of the machines that are not settled: the ledger of what is leased. */
+  holdings(): readonly { readonly id: string; readonly state: Machine["state"]; readonly memoryBytes: number }[];
+  /** how many machines are in each state; states without machines are absent */
+  counts(): Partial<Record<Machine["state"], number>>;
+  /** id of the machine of this name */
+  nameHolder(name: string): string | undefined;
+  /** name of a machine that uses this image */
+  imageHolder(digest: string): string | undefined;
+  /** The machine made under this key, or undefined. Throws IDEMPOTENCY_MISMATCH, MACHINE_NOT_FOUND (it was removed since). */
   idempotent(key: string, requestHash: string): MachineRecord | undefined;
   appendEvents(events: readonly NewEvent[]): void;
   events(query: {
@@ -211,6 +241,8 @@ export interface Store {
     readonly limit: number;
     readonly machineId?: string;
   }): readonly StoredEvent[];
+  /** of the newest event; 0 when there was none */
+  lastEventSeq(): number;
   /** Called after each commit that holds events. Returns the way to stop. */
   onEvents(listener: (events: readonly StoredEvent[]) => void): () => void;
   close(): void;
@@ -224,12 +256,28 @@ export interface MachineFolders {
   outputPath(id: string): string;
   /** Makes the folder (0700, must not exist). Throws DISK_FULL. */
   create(id: string): Promise<void>;
+  /** Makes the folder for sockets when it is missing, as after a reboot of the host. */
+  createSocketFolder(id: string): Promise<void>;
   /** Makes the writable ext4 disk, sparse. Throws DISK_FULL, HOST_COMMAND_FAILED. */
   createDisk(id: string, sizeBytes: number): Promise<string>;
   diskPath(id: string): string;
+  /** True when the folder exists. */
+  has(id: string): Promise<boolean>;
+  /** True when the disk exists, whole. */
+  hasDisk(id: string): Promise<boolean>;
+  /** A no-op when there is none. */
+  removeDisk(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   /** ids of folders that exist */
   list(): Promise<readonly string[]>;
+}
+
+/** Structured log: fields, then what happened. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }
 
 export interface Clock {

@@ -1,0 +1,126 @@
+import type { Readable } from "node:stream";
+import type {
+  Event,
+  ExecSpec,
+  LogLine,
+  Machine,
+  MachineExit,
+  MachinePage,
+  MachineSpec,
+  MachineState,
+  MachineStats,
+} from "@isthmus/contract";
+import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
+
+export interface CreateOptions {
+  /** A second call with the same key and request answers with the machine of the first. */
+  readonly idempotencyKey?: string;
+  /** Start it and wait until the guest answered; default false. */
+  readonly start?: boolean;
+  /** Stops waiting (CANCELLED); the machine goes on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions {
+  /** Stops waiting (CANCELLED); the machine goes on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface StopOptions extends WaitOptions {
+  /** ms between the stop signal and SIGKILL; the spec's when absent */
+  readonly timeoutMs?: number;
+  /** name or number; the spec's when absent */
+  readonly stopSignal?: string;
+}
+
+export type WaitCondition = "running" | "exited" | "removed";
+
+export interface LogOptions {
+  /** Go on until the machine has ended for good; a machine that was never started is waited for. */
+  readonly follow?: boolean;
+  /** ms since 1970 */
+  readonly sinceMs?: number;
+  /** only the last lines; 0 begins with what comes next */
+  readonly tailLines?: number;
+  /** default both */
+  readonly streams?: readonly ("stdout" | "stderr")[];
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal;
+}
+
+/** A piece of output as it was written: any bytes, not cut at lines. `system` is ours, e.g. a note on dropped output. */
+export interface LogChunk {
+  readonly stream: LogLine["stream"];
+  /** ns since 1970 */
+  readonly timeNs: bigint;
+  readonly bytes: Buffer;
+}
+
+export interface EventOptions {
+  /** only events after this one */
+  readonly afterSeq?: number;
+  /** only events since this time, RFC 3339 */
+  readonly since?: string;
+  /** id, name or prefix of a machine */
+  readonly machine?: string;
+  /** Go on with what happens; without it the iteration ends with the last stored event. Without `afterSeq` and `since`, following begins now. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Everything that can be done with machines. `ref` is an id, a name or a prefix of an id (4 characters at least): MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS.
+ * An action that a machine's state does not allow throws STATE_CONFLICT; one too many at a time MACHINE_BUSY; after `close` SHUTTING_DOWN.
+ */
+export interface Machines {
+  /**
+   * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
+   * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
+   */
+  create(spec: MachineSpec, options?: CreateOptions): Promise<Machine>;
+  /** Resolves when the guest answered. Throws NO_CAPACITY, TOO_MANY_REQUESTS, START_FAILED, START_TIMEOUT, PORT_TAKEN, CANCELLED (it was stopped meanwhile). */
+  start(ref: string, options?: WaitOptions): Promise<Machine>;
+  /** Resolves when the machine has ended. A start in progress is cancelled; a restart that waits is called off. Throws INVALID_REQUEST. */
+  stop(ref: string, options?: StopOptions): Promise<Machine>;
+  /** SIGKILL (the default) ends the machine at once and resolves when it has ended; any other signal goes to the workload. Throws INVALID_REQUEST. */
+  kill(ref: string, signal?: string): Promise<Machine>;
+  pause(ref: string): Promise<Machine>;
+  unpause(ref: string): Promise<Machine>;
+  /** Deletes the machine, its disk and its output. `force` ends it first. */
+  remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
+  /**
+   * `exited` (default): the exit, once no restart will follow; `running`: undefined; `removed`: the last exit, if any. Of machines removed a short time ago (by id) the exit is still known.
+   * Throws the recorded failure when the machine failed to start, STATE_CONFLICT when `running` cannot come.
+   */
+  wait(ref: string, condition?: WaitCondition, signal?: AbortSignal): Promise<MachineExit | undefined>;
+  get(ref: string): Machine;
+  /** Newest first. */
+  list(query: MachineQuery): MachinePage;
+  /** How many machines are in each state; states without machines are absent. */
+  counts(): Partial<Record<MachineState, number>>;
+  /** Name of a machine that uses the image of this digest. */
+  imageHolder(digest: string): string | undefined;
+  exec(ref: string, spec: ExecSpec): Promise<GuestStream>;
+  /** The workload's input; waits while the machine is queued or starting. Throws NOT_INTERACTIVE. */
+  attach(ref: string, signal?: AbortSignal): Promise<WorkloadInput>;
+  /** Throws MACHINE_NOT_FOUND with the first step of the iteration. */
+  logs(ref: string, options?: LogOptions): AsyncGenerator<LogChunk, void, undefined>;
+  stats(ref: string): Promise<MachineStats>;
+  putArchive(ref: string, path: string, archive: Readable, signal?: AbortSignal): Promise<void>;
+  getArchive(ref: string, path: string, signal?: AbortSignal): Promise<Readable>;
+  statPath(ref: string, path: string): Promise<PathStat>;
+  events(options?: EventOptions): AsyncGenerator<Event, void, undefined>;
+  /** Takes up what an earlier daemon left: to be called once, before anything else. Resolves when every machine has its verdict. */
+  adoptAll(): Promise<AdoptionReport>;
+  /** Refuses new requests, waits a bounded time for starts in progress, lets go of all machines; they keep running. */
+  close(): Promise<void>;
+}
+
+export interface AdoptionReport {
+  readonly adopted: number;
+  readonly ended: number;
+  readonly restarted: number;
+  readonly unreachable: number;
+  readonly orphansReaped: number;
+  readonly foldersRemoved: number;
+}

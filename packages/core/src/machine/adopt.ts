@@ -1,0 +1,117 @@
+import { hasCode, IsthmusError, isSettled } from "@isthmus/contract";
+import type { AdoptionReport } from "./actions.ts";
+import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "./config.ts";
+import { type Context, engineOf, handleOf, planOf } from "./context.ts";
+import { afterEnd, finish, sweepProcesses } from "./end.ts";
+import type { Handle } from "./handle.ts";
+import { removeOrphans } from "./orphans.ts";
+import type { LiveMachine, MachineRecord } from "./ports.ts";
+import { watch } from "./run.ts";
+import { cancelStart, requestKill, shutDown } from "./stop.ts";
+import { become, insist } from "./transition.ts";
+
+type Verdict = "adopted" | "ended" | "restarted" | "unreachable" | "settled";
+
+/** Takes up what an earlier daemon left, all machines at once, each with its own deadline; then removes what no record knows. */
+export async function adoptAll(context: Context): Promise<AdoptionReport> {
+  const records = context.store.allMachines();
+  const verdicts = await Promise.all(
+    records.map((record) => {
+      const handle = handleOf(context, record.machine.id);
+      const verdict = handle.queue.internal(() => adopt(context, handle, record));
+      handle.ready = verdict.then(
+        () => undefined,
+        (error: unknown) => context.log.error({ machine: handle.id, err: error }, "could not take a machine up"),
+      );
+      return verdict.catch((): Verdict => "unreachable");
+    }),
+  );
+  const count = (verdict: Verdict) => verdicts.filter((one) => one === verdict).length;
+  const orphans = await removeOrphans(context);
+  return { adopted: count("adopted"), ended: count("ended"), restarted: count("restarted"), unreachable: count("unreachable"), ...orphans };
+}
+
+/** A job of the machine's state queue. */
+async function adopt(context: Context, handle: Handle, record: MachineRecord): Promise<Verdict> {
+  const { state } = record.machine;
+  if (isSettled(state)) {
+    if (state !== "requested") {
+      handle.outputSeen = true;
+      afterEnd(context, handle, record);
+    }
+    return "settled";
+  }
+  if (state === "queued" || state === "starting") {
+    const restarted = record.boot.desired === "running";
+    context.launch(handle, "crash");
+    if (!restarted) cancelStart(context, handle);
+    return restarted ? "restarted" : "ended";
+  }
+  return await reach(context, handle, record);
+}
+
+async function reach(context: Context, handle: Handle, record: MachineRecord): Promise<Verdict> {
+  let live: LiveMachine | undefined;
+  try {
+    live = await withDeadline(context, (signal) => engineOf(context, record).adopt(planOf(context, record), signal));
+  } catch (error) {
+    context.log.warn({ machine: handle.id, pid: record.machine.pid, err: error }, "a machine lives but does not answer; trying again");
+    retry(context, handle);
+    return "unreachable";
+  }
+  if (!live) {
+    if (record.boot.hostBootId === context.capacity.bootId()) await sweepProcesses(context, handle);
+    await finish(context, handle, {});
+    return "ended";
+  }
+  resumeLife(context, handle, record, live);
+  return "adopted";
+}
+
+/** Goes on where the earlier daemon stopped: in the state that the machine is really in. */
+function resumeLife(context: Context, handle: Handle, record: MachineRecord, live: LiveMachine): void {
+  watch(context, handle, live, record);
+  const { state } = record.machine;
+  if (state === "running" && live.paused) become(context, handle, "paused");
+  if (state === "paused" && !live.paused) become(context, handle, "running", {}, "unpaused");
+  if (state === "stopping") {
+    const left = Math.max(0, (record.boot.stopDeadlineMs ?? 0) - context.clock.now());
+    shutDown(context, handle, record.boot.stopSignal, left);
+    return;
+  }
+  if (record.boot.endReason !== "killed") return;
+  requestKill(context, handle, SIGKILL).catch((error: unknown) =>
+    context.log.error({ machine: handle.id, err: error }, "could not finish a kill that an earlier daemon began"),
+  );
+}
+
+function retry(context: Context, handle: Handle): void {
+  const again = () => {
+    insist(context, handle, async () => {
+      const record = context.store.machine(handle.id);
+      if (handle.live || isSettled(record.machine.state)) return;
+      await reach(context, handle, record);
+    }).catch((error: unknown) => {
+      if (!hasCode(error, "MACHINE_NOT_FOUND")) context.log.error({ machine: handle.id, err: error }, "could not take a machine up");
+    });
+  };
+  handle.setTimer("adopt", context.clock.after(ADOPT_RETRY_MS, again));
+}
+
+/** Rejects when `work` takes too long, whether it minds its signal or not. */
+async function withDeadline<T>(context: Context, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let cancel = () => {};
+  const deadline = new Promise<never>((_, reject) => {
+    cancel = context.clock.after(ADOPT_DEADLINE_MS, () => {
+      const late = new IsthmusError("TIMEOUT", { what: "taking up the machine", limit: ADOPT_DEADLINE_MS });
+      controller.abort(late);
+      reject(late);
+    });
+  });
+  try {
+    return await Promise.race([work(controller.signal), deadline]);
+  } finally {
+    cancel();
+  }
+}

@@ -1,0 +1,36 @@
+import { formatBytes, IsthmusError, isSettled, type MachineState } from "@isthmus/contract";
+import { ENGINE_OVERHEAD_BYTES, HOST_RESERVE_BYTES, HOST_RESERVE_PART, MACHINES_MAX } from "./config.ts";
+import type { HostCapacity } from "./ports.ts";
+
+export interface Holding {
+  readonly id: string;
+  readonly state: MachineState;
+  readonly memoryBytes: number;
+}
+
+/** Memory that machines may have altogether on this host, bytes. */
+export function memoryForMachines(capacity: HostCapacity): number {
+  const total = capacity.memoryTotalBytes();
+  return total - Math.min(HOST_RESERVE_BYTES, Math.floor(total * HOST_RESERVE_PART));
+}
+
+/** What the machines that have or will have a process hold: computed from them each time, never counted along. Bytes. */
+export function memoryHeld(holdings: Iterable<Holding>): number {
+  let held = 0;
+  for (const one of holdings) if (!isSettled(one.state)) held += one.memoryBytes + ENGINE_OVERHEAD_BYTES;
+  return held;
+}
+
+/** Throws NO_CAPACITY when a machine of `memoryBytes` does not fit beside the others. */
+export function checkMemory(memoryBytes: number, holdings: Iterable<Holding>, capacity: HostCapacity): void {
+  const needed = memoryBytes + ENGINE_OVERHEAD_BYTES;
+  const free = Math.max(0, memoryForMachines(capacity) - memoryHeld(holdings));
+  if (needed <= free) return;
+  throw new IsthmusError("NO_CAPACITY", { what: "memory", needed: formatBytes(needed), free: formatBytes(free) });
+}
+
+/** Throws NO_CAPACITY when there are as many machines as one host keeps. */
+export function checkCount(count: number): void {
+  if (count < MACHINES_MAX) return;
+  throw new IsthmusError("NO_CAPACITY", { what: "one more machine", needed: 1, free: 0 });
+}

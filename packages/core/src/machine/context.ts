@@ -1,0 +1,111 @@
+import { IsthmusError, type MachineExit } from "@isthmus/contract";
+import type { Crashpoint } from "./crash-points.ts";
+import { Handle, type StartInProgress } from "./handle.ts";
+import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, MachineRecord, OutputFiles, StartPlan, Store } from "./ports.ts";
+import type { StartGate } from "./start-gate.ts";
+
+/** Exits of machines that are gone, for clients that ask for them a moment too late. */
+export interface RemovedExits {
+  add(id: string, exit: MachineExit, nowMs: number): void;
+  get(id: string, nowMs: number): MachineExit | undefined;
+}
+
+/** who wants a start: only the policy's own starts are tried again when they fail */
+export type StartedBy = "user" | "policy" | "crash";
+
+/** What the files of this folder share: the ports, and the handles of this process. */
+export interface Context {
+  readonly store: Store;
+  /** the preferred one first */
+  readonly engines: readonly Engine[];
+  readonly images: Images;
+  readonly folders: MachineFolders;
+  readonly output: OutputFiles;
+  readonly clock: Clock;
+  readonly capacity: HostCapacity;
+  readonly log: Log;
+  readonly crashpoint: Crashpoint;
+  readonly gate: StartGate;
+  readonly handles: Map<string, Handle>;
+  readonly removedExits: RemovedExits;
+  /** Begins the start of a machine that is written down as `queued`; here because a start that fails may lead to another start. */
+  readonly launch: (handle: Handle, by: StartedBy) => StartInProgress;
+  /** aborted by `close` */
+  readonly closing: AbortController;
+}
+
+export function handleOf(context: Context, id: string): Handle {
+  const known = context.handles.get(id);
+  if (known) return known;
+  const handle = new Handle(id);
+  context.handles.set(id, handle);
+  return handle;
+}
+
+/** Record and handle of what a user names. Throws SHUTTING_DOWN, MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
+export function find(context: Context, ref: string): { readonly record: MachineRecord; readonly handle: Handle } {
+  checkOpen(context);
+  const record = context.store.machine(ref);
+  return { record, handle: handleOf(context, record.machine.id) };
+}
+
+export function checkOpen(context: Context): void {
+  if (context.closing.signal.aborted) throw new IsthmusError("SHUTTING_DOWN");
+}
+
+export function engineOf(context: Context, record: MachineRecord): Engine {
+  const engine = context.engines.find((one) => one.name === record.machine.engine);
+  if (!engine) throw new IsthmusError("ISOLATION_UNAVAILABLE", { isolation: record.machine.isolation });
+  return engine;
+}
+
+/** A signal that aborts with the user's (as CANCELLED) or with the daemon's end (as SHUTTING_DOWN). */
+export function waitingSignal(
+  context: Context,
+  user: AbortSignal | undefined,
+  what: string,
+): { readonly signal: AbortSignal; done(): void } {
+  const controller = new AbortController();
+  const onUser = () => controller.abort(new IsthmusError("CANCELLED", { what }, { cause: user?.reason }));
+  const onClosing = () => controller.abort(new IsthmusError("SHUTTING_DOWN"));
+  if (user?.aborted === true) onUser();
+  if (context.closing.signal.aborted) onClosing();
+  user?.addEventListener("abort", onUser, { once: true });
+  context.closing.signal.addEventListener("abort", onClosing, { once: true });
+  return {
+    signal: controller.signal,
+    done() {
+      user?.removeEventListener("abort", onUser);
+      context.closing.signal.removeEventListener("abort", onClosing);
+    },
+  };
+}
+
+export function sleep(context: Context, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    context.clock.after(ms, resolve);
+  });
+}
+
+/** All that the engine needs for this machine; the same for a start and for taking it up later. */
+export function planOf(context: Context, record: MachineRecord): StartPlan {
+  const { machine, boot } = record;
+  const { spec } = machine;
+  const { folders } = context;
+  return {
+    id: machine.id,
+    name: machine.name,
+    folder: folders.folder(machine.id),
+    socketFolder: folders.socketFolder(machine.id),
+    rootfsPath: boot.rootfsPath,
+    diskPath: spec.readOnly === true ? undefined : folders.diskPath(machine.id),
+    outputPath: folders.outputPath(machine.id),
+    cpus: spec.cpus ?? 1,
+    memoryBytes: spec.memoryBytes ?? 0,
+    network: spec.network ?? "none",
+    ports: spec.ports ?? [],
+    hostname: spec.hostname ?? machine.id,
+    tmpfs: spec.tmpfs ?? [],
+    workload: boot.workload,
+  };
+}

@@ -1,0 +1,131 @@
+import { createHash, randomBytes } from "node:crypto";
+import { IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
+import type { CreateOptions } from "./actions.ts";
+import { checkCount, checkMemory } from "./capacity.ts";
+import { type Context, checkOpen, handleOf } from "./context.ts";
+import type { Handle } from "./handle.ts";
+import { checkName, makeName } from "./names.ts";
+import type { MachineRecord, NewEvent } from "./ports.ts";
+import { resolveSpec } from "./resolve-spec.ts";
+import { wanted } from "./start.ts";
+
+/** bytes of a machine id; it is written as twice as many hex digits */
+const ID_BYTES = 8;
+
+export interface Created {
+  readonly record: MachineRecord;
+  readonly handle: Handle;
+  /** an earlier request with the same idempotency key made it */
+  readonly repeated: boolean;
+}
+
+/** Writes a machine down, `queued` when it shall start at once, and then begins that start. Everything that can be refused is refused before. */
+export async function createMachine(context: Context, spec: MachineSpec, options: CreateOptions): Promise<Created> {
+  checkOpen(context);
+  const idempotency = idempotencyOf(spec, options);
+  const earlier = repeated(context, idempotency);
+  if (earlier) return earlier;
+  if (spec.name !== undefined) requireFreeName(context, spec.name);
+  const image = await context.images.resolve(spec.image);
+  // Others may have come in while the image was looked up; from here to the insert nothing waits.
+  const meanwhile = repeated(context, idempotency);
+  if (meanwhile) return meanwhile;
+  checkOpen(context);
+  const id = freeId(context);
+  const name = spec.name ?? makeName((candidate) => context.store.nameHolder(candidate) !== undefined);
+  if (spec.name !== undefined) requireFreeName(context, spec.name);
+  const isolations = context.engines.map((engine) => engine.isolation);
+  const resolved = resolveSpec(spec, image, { id, name, isolations, hostCpus: context.capacity.cpus() });
+  const start = options.start === true;
+  admitNew(context, resolved.spec, start);
+  const engine = context.engines.find((one) => one.isolation === resolved.isolation)?.name ?? "";
+  const machine: Machine = {
+    id,
+    name,
+    state: start ? "queued" : "requested",
+    spec: resolved.spec,
+    imageDigest: image.digest,
+    argv: [...resolved.workload.argv],
+    isolation: resolved.isolation,
+    engine,
+    ports: resolved.spec.ports ?? [],
+    createdAt: new Date(context.clock.now()).toISOString(),
+    restarts: 0,
+    notes: [...resolved.notes],
+    timings: {},
+  };
+  const boot = {
+    bootOffset: 0,
+    attempts: 0,
+    workload: resolved.workload,
+    rootfsPath: image.rootfsPath,
+    stopSignal: resolved.stopSignal,
+    notes: resolved.notes,
+    ...(start ? wanted : { desired: "stopped" as const }),
+  };
+  return insert(context, { machine, boot }, idempotency);
+}
+
+function insert(context: Context, record: MachineRecord, idempotency: Idempotency | undefined): Created {
+  const { id, name, state, spec } = record.machine;
+  const about = { machineId: id, machineName: name };
+  const events: NewEvent[] = [{ type: "machine.created", ...about, details: { image: spec.image } }];
+  if (state === "queued") events.push({ type: "machine.queued", ...about });
+  context.crashpoint("create.before-insert");
+  context.store.insertMachine(record, events, idempotency);
+  context.crashpoint("create.after-insert");
+  const handle = handleOf(context, id);
+  if (state === "queued") context.launch(handle, "user");
+  return { record, handle, repeated: false };
+}
+
+function admitNew(context: Context, spec: MachineSpec, start: boolean): void {
+  const counts = Object.values(context.store.counts());
+  checkCount(counts.reduce((sum, count) => sum + count, 0));
+  if (!start) return;
+  context.gate.checkRoom();
+  checkMemory(spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
+}
+
+function requireFreeName(context: Context, name: string): void {
+  checkName(name);
+  const holder = context.store.nameHolder(name);
+  if (holder !== undefined) throw new IsthmusError("NAME_TAKEN", { name, holder });
+}
+
+function freeId(context: Context): string {
+  for (;;) {
+    const id = randomBytes(ID_BYTES).toString("hex");
+    // An id of digits only, or with an exponent, would be read as a number by some tools.
+    if (/[a-df]/.test(id) && !context.handles.has(id)) return id;
+  }
+}
+
+interface Idempotency {
+  readonly key: string;
+  readonly requestHash: string;
+}
+
+function idempotencyOf(spec: MachineSpec, options: CreateOptions): Idempotency | undefined {
+  const key = options.idempotencyKey;
+  if (key === undefined) return undefined;
+  if (key === "" || key.length > limits.idempotencyKeyChars) {
+    const reason = `it must have 1 to ${limits.idempotencyKeyChars} characters`;
+    throw new IsthmusError("INVALID_REQUEST", { field: "idempotency key", reason, value: `${key.length} characters` });
+  }
+  const request = canonical({ spec, start: options.start === true });
+  return { key, requestHash: createHash("sha256").update(request).digest("hex") };
+}
+
+/** JSON with sorted keys: the same request gives the same text. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+function repeated(context: Context, idempotency: Idempotency | undefined): Created | undefined {
+  const record = idempotency && context.store.idempotent(idempotency.key, idempotency.requestHash);
+  return record && { record, handle: handleOf(context, record.machine.id), repeated: true };
+}

@@ -1,0 +1,25 @@
+import type { Context } from "./context.ts";
+import type { Handle } from "./handle.ts";
+
+/**
+ * Removes a settled machine. A job of its state queue. The record goes first: from then on a folder without a record is all that a crash can leave, and
+ * the next daemon removes it.
+ */
+export async function deleteMachine(context: Context, handle: Handle): Promise<void> {
+  const { machine } = context.store.machine(handle.id);
+  context.crashpoint("remove.before-delete");
+  context.store.deleteMachine(handle.id, [{ type: "machine.removed", machineId: handle.id, machineName: machine.name }]);
+  context.crashpoint("remove.after-delete");
+  handle.removed = true;
+  if (machine.exit) context.removedExits.add(handle.id, machine.exit, context.clock.now());
+  handle.release();
+  context.handles.delete(handle.id);
+  handle.notify(undefined);
+  context.crashpoint("remove.before-folder");
+  try {
+    await context.folders.remove(handle.id);
+  } catch (error) {
+    context.log.error({ machine: handle.id, err: error }, "a removed machine's folder is left; the next start of the daemon removes it");
+  }
+  context.crashpoint("remove.after-folder");
+}

@@ -1,0 +1,165 @@
+import { IsthmusError, type Machine } from "@isthmus/contract";
+import type { Machines } from "./actions.ts";
+import { adoptAll } from "./adopt.ts";
+import { CLOSE_GRACE_MS, STARTS_PER_CPU } from "./config.ts";
+import { type Context, checkOpen, find, sleep } from "./context.ts";
+import type { Crashpoint } from "./crash-points.ts";
+import { createMachine } from "./create.ts";
+import { readEvents } from "./event-log.ts";
+import { attachTo, execIn, reachGuest, statsOf } from "./guest.ts";
+import type { Handle } from "./handle.ts";
+import { readLogs } from "./logs.ts";
+import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
+import { removeMachine } from "./remove.ts";
+import { createRemovedExits } from "./removed-exits.ts";
+import { requireSignal } from "./resolve-spec.ts";
+import { launch, requestStart } from "./start.ts";
+import { StartGate } from "./start-gate.ts";
+import { ended, requestKill, requestStop } from "./stop.ts";
+import { allow, become } from "./transition.ts";
+import { started, startedEarlier, waitFor } from "./wait.ts";
+
+export interface MachinesParts {
+  readonly store: Store;
+  /** the preferred one first */
+  readonly engines: readonly Engine[];
+  readonly images: Images;
+  readonly folders: MachineFolders;
+  readonly output: OutputFiles;
+  readonly clock: Clock;
+  readonly capacity: HostCapacity;
+  readonly log: Log;
+  /** for fault tests; does nothing when absent */
+  readonly crashpoint?: Crashpoint;
+}
+
+export function createMachines(parts: MachinesParts): Machines {
+  const context: Context = {
+    ...parts,
+    crashpoint: parts.crashpoint ?? (() => {}),
+    gate: new StartGate(parts.capacity.cpus() * STARTS_PER_CPU),
+    handles: new Map(),
+    removedExits: createRemovedExits(),
+    launch: (handle, by) => launch(context, handle, by),
+    closing: new AbortController(),
+  };
+  return { ...lifecycle(context), ...reading(context), ...guest(context), ...daemon(context) };
+}
+
+/** The handle of what a user names, once the machine has its verdict after a start of the daemon. */
+async function settled(context: Context, ref: string): Promise<Handle> {
+  const { handle } = find(context, ref);
+  await handle.ready;
+  return handle;
+}
+
+type Lifecycle = Pick<Machines, "create" | "start" | "stop" | "kill" | "pause" | "unpause" | "remove">;
+
+function lifecycle(context: Context): Lifecycle {
+  return {
+    async create(spec, options = {}) {
+      const { handle, record, repeated } = await createMachine(context, spec, options);
+      if (options.start !== true) return record.machine;
+      if (handle.start && !repeated) return await started(context, handle.start, options.signal);
+      await handle.ready;
+      return await startedEarlier(context, handle, context.store.machine(handle.id), options.signal);
+    },
+    async start(ref, options = {}) {
+      const handle = await settled(context, ref);
+      const { name } = context.store.machine(handle.id).machine;
+      return await started(context, await requestStart(context, handle, name), options.signal);
+    },
+    async stop(ref, options = {}) {
+      const signal = options.stopSignal === undefined ? undefined : requireSignal(options.stopSignal, "signal");
+      const handle = await settled(context, ref);
+      const record = await requestStop(context, handle, { signal, timeoutMs: options.timeoutMs });
+      return await ended(context, handle, record, options.signal);
+    },
+    async kill(ref, signalText = "SIGKILL") {
+      const signal = requireSignal(signalText, "signal");
+      const handle = await settled(context, ref);
+      const record = await requestKill(context, handle, signal);
+      return signal === 9 ? await ended(context, handle, record) : record.machine;
+    },
+    pause: (ref) => pauseOrUnpause(context, ref, "pause"),
+    unpause: (ref) => pauseOrUnpause(context, ref, "unpause"),
+    async remove(ref, options = {}) {
+      await removeMachine(context, await settled(context, ref), options.force === true);
+    },
+  };
+}
+
+async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "unpause"): Promise<Machine> {
+  const handle = await settled(context, ref);
+  const { name } = context.store.machine(handle.id).machine;
+  return await handle.queue.request(name, async () => {
+    allow(action, context.store.machine(handle.id));
+    const { live } = handle;
+    if (!live) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it has not answered since the daemon started" });
+    if (action === "pause") await live.pause();
+    else await live.unpause();
+    // What the engine has done is written down; a crash in between is found out when the machine is taken up.
+    return become(context, handle, action === "pause" ? "paused" : "running", {}, `${action}d`).machine;
+  });
+}
+
+function reading(context: Context): Pick<Machines, "get" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
+  return {
+    get(ref) {
+      return context.store.machine(ref).machine;
+    },
+    list(query) {
+      const { next, records } = context.store.machines(query);
+      return { machines: records.map((record) => record.machine), next };
+    },
+    counts: () => context.store.counts(),
+    imageHolder: (digest) => context.store.imageHolder(digest),
+    wait: (ref, condition = "exited", signal) => waitFor(context, ref, condition, signal),
+    logs: (ref, options) => readLogs(context, ref, options),
+    events: (options) => readEvents(context, options),
+  };
+}
+
+type Guest = Pick<Machines, "exec" | "attach" | "stats" | "putArchive" | "getArchive" | "statPath">;
+
+function guest(context: Context): Guest {
+  return {
+    exec: (ref, spec) => execIn(context, ref, spec),
+    attach: (ref, signal) => attachTo(context, ref, signal),
+    stats: (ref) => statsOf(context, ref),
+    async putArchive(ref, path, archive, signal) {
+      const { live } = await reachGuest(context, ref, "copy");
+      await live.putArchive(path, archive, signal);
+    },
+    async getArchive(ref, path, signal) {
+      const { live } = await reachGuest(context, ref, "copy");
+      return await live.getArchive(path, signal);
+    },
+    async statPath(ref, path) {
+      const { live } = await reachGuest(context, ref, "copy");
+      return await live.statPath(path);
+    },
+  };
+}
+
+function daemon(context: Context): Pick<Machines, "adoptAll" | "close"> {
+  return {
+    adoptAll() {
+      checkOpen(context);
+      return adoptAll(context);
+    },
+    async close() {
+      context.gate.close();
+      context.closing.abort();
+      await Promise.race([startsOver(context), sleep(context, CLOSE_GRACE_MS)]);
+      for (const handle of context.handles.values()) handle.release();
+    },
+  };
+}
+
+/** Starts that hold a slot end soon; those that wait for one are left to the next daemon. */
+async function startsOver(context: Context): Promise<void> {
+  while (context.gate.inFlight > 0) await sleep(context, CLOSE_POLL_MS);
+}
+
+const CLOSE_POLL_MS = 20;

@@ -1,0 +1,113 @@
+import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
+import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
+import { checkName, shown } from "./names.ts";
+import type { Workload } from "./ports.ts";
+import { resolvePublishing } from "./publishing.ts";
+import { resolveTmpfs } from "./storage.ts";
+import { resolveWorkload } from "./workload.ts";
+
+export interface ResolveContext {
+  readonly id: string;
+  /** made up when the spec gives none */
+  readonly name: string;
+  /** isolation classes that have an engine here, the preferred one first */
+  readonly isolations: readonly Isolation[];
+  readonly hostCpus: number;
+}
+
+/** A spec with every default decided, and what follows from it and its image. */
+export interface ResolvedSpec {
+  readonly spec: MachineSpec;
+  readonly isolation: Isolation;
+  readonly workload: Workload;
+  readonly stopSignal: number;
+  readonly notes: readonly string[];
+}
+
+/** characters of the id that make the default hostname */
+const HOSTNAME_FROM_ID_CHARS = 12;
+
+/**
+ * Throws INVALID_NAME, INVALID_REQUEST (naming field, value and limit), ISOLATION_UNAVAILABLE, IMAGE_NO_COMMAND, TOO_LARGE. Pure.
+ */
+export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveContext): ResolvedSpec {
+  checkName(context.name);
+  checkLifecycle(spec);
+  const isolation = resolveIsolation(spec.isolation ?? defaults.isolation, context.isolations);
+  const cpus = whole(spec.cpus ?? defaults.cpus, "cpus", 1, limits.cpus);
+  const memoryBytes = resolveMemory(spec.memoryBytes ?? defaults.memoryBytes);
+  const { network, ports } = resolvePublishing(spec);
+  const notes: string[] = [];
+  if (cpus > context.hostCpus) notes.push(`cpus is ${cpus}, but the host has ${context.hostCpus}: they share them`);
+  const stopSignal = resolveStopSignal(spec, image, notes);
+  const filled: MachineSpec = {
+    ...spec,
+    name: context.name,
+    isolation: spec.isolation ?? defaults.isolation,
+    hostname: spec.hostname ?? context.id.slice(0, HOSTNAME_FROM_ID_CHARS),
+    cpus,
+    memoryBytes,
+    diskBytes: whole(spec.diskBytes ?? defaults.diskBytes, "diskBytes", limits.diskMinBytes, limits.diskMaxBytes),
+    readOnly: spec.readOnly ?? false,
+    tmpfs: resolveTmpfs(spec, memoryBytes),
+    network,
+    ports: [...ports],
+    stopSignal: signalName(stopSignal),
+    stopTimeoutMs: whole(spec.stopTimeoutMs ?? defaults.stopTimeoutMs, "stopTimeoutMs", 0, limits.stopTimeoutMaxMs),
+    restart: spec.restart ?? { policy: "no" },
+    autoRemove: spec.autoRemove ?? false,
+    logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),
+  };
+  return { spec: filled, isolation, workload: resolveWorkload(spec, image), stopSignal, notes };
+}
+
+/** The number of a signal that a request names. Throws INVALID_REQUEST. */
+export function requireSignal(value: string, field: string): number {
+  const number = parseSignal(value);
+  if (number === undefined) {
+    throw new IsthmusError("INVALID_REQUEST", {
+      field,
+      reason: "it is no signal; give a name such as SIGTERM or 1 to 64",
+      value: shown(value),
+    });
+  }
+  return number;
+}
+
+function resolveStopSignal(spec: MachineSpec, image: Image, notes: string[]): number {
+  if (spec.stopSignal !== undefined) return requireSignal(spec.stopSignal, "stopSignal");
+  const ofImage = image.config.stopSignal;
+  if (ofImage === undefined || ofImage === "") return SIGTERM;
+  const number = parseSignal(ofImage);
+  if (number === undefined) notes.push(`the image's stop signal ${shown(ofImage)} is none: SIGTERM is used`);
+  return number ?? SIGTERM;
+}
+
+function resolveIsolation(asked: "auto" | Isolation, available: readonly Isolation[]): Isolation {
+  const isolation = asked === "auto" ? available[0] : available.find((one) => one === asked);
+  if (isolation === undefined) throw new IsthmusError("ISOLATION_UNAVAILABLE", { isolation: asked });
+  return isolation;
+}
+
+function resolveMemory(bytes: number): number {
+  whole(bytes, "memoryBytes", limits.memoryMinBytes, limits.memoryMaxBytes);
+  return Math.ceil(bytes / MEMORY_GRAIN_BYTES) * MEMORY_GRAIN_BYTES;
+}
+
+function checkLifecycle(spec: MachineSpec): void {
+  const restart = spec.restart ?? { policy: "no" };
+  if (restart.maxRetries !== undefined && restart.policy !== "on-failure") {
+    const reason = "it goes with policy on-failure only";
+    throw new IsthmusError("INVALID_REQUEST", { field: "restart.maxRetries", reason, value: restart.maxRetries });
+  }
+  if (spec.autoRemove === true && restart.policy !== "no") {
+    const reason = `it contradicts restart policy ${restart.policy}`;
+    throw new IsthmusError("INVALID_REQUEST", { field: "autoRemove", reason, value: true });
+  }
+  if (spec.ttlMs !== undefined) whole(spec.ttlMs, "ttlMs", 1, limits.ttlMaxMs);
+}
+
+function whole(value: number, field: string, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new IsthmusError("INVALID_REQUEST", { field, reason: `it must be a whole number from ${least} to ${most}`, value });
+}

@@ -1,0 +1,57 @@
+import type { Context } from "./context.ts";
+import { finish } from "./end.ts";
+import type { Handle } from "./handle.ts";
+import type { LiveMachine, MachineRecord } from "./ports.ts";
+import { requestStop } from "./stop.ts";
+import { become, insist } from "./transition.ts";
+
+/** The guest answered: from here on the machine runs. A job of its state queue. */
+export function takeOver(context: Context, handle: Handle, live: LiveMachine, timings: Readonly<Record<string, number>>): MachineRecord {
+  const { boot } = context.store.machine(handle.id);
+  const now = context.clock.now();
+  context.crashpoint("start.before-running");
+  const record = become(context, handle, "running", {
+    machine: {
+      pid: live.pid,
+      accelerator: live.accelerator,
+      ports: [...live.ports],
+      notes: [...(boot.notes ?? []), ...live.notes],
+      timings,
+      startedAt: new Date(now).toISOString(),
+      finishedAt: undefined,
+      exit: undefined,
+      failure: undefined,
+    },
+    boot: { startedMs: now },
+    details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0 },
+  });
+  context.crashpoint("start.after-running");
+  watch(context, handle, live, record);
+  return record;
+}
+
+/** Holds on to a machine that runs: its end, its time to live, the size of its output. */
+export function watch(context: Context, handle: Handle, live: LiveMachine, record: MachineRecord): void {
+  handle.live = live;
+  handle.outputSeen = false;
+  handle.trimming = context.output.keep(context.folders.outputPath(handle.id), record.machine.spec.logMaxBytes ?? Number.MAX_SAFE_INTEGER);
+  void live.ended.then((end) => {
+    if (handle.live !== live || context.closing.signal.aborted) return;
+    insist(context, handle, () => finish(context, handle, end)).catch((error: unknown) =>
+      context.log.error({ machine: handle.id, err: error }, "could not settle a machine that ended"),
+    );
+  });
+  armTtl(context, handle, record);
+}
+
+function armTtl(context: Context, handle: Handle, record: MachineRecord): void {
+  const { ttlMs } = record.machine.spec;
+  if (ttlMs === undefined || record.machine.state === "stopping") return;
+  const left = (record.boot.startedMs ?? context.clock.now()) + ttlMs - context.clock.now();
+  const fire = () => {
+    requestStop(context, handle, { reason: "ttl" }).catch((error: unknown) =>
+      context.log.warn({ machine: handle.id, err: error }, "time to live is over, but the stop was refused"),
+    );
+  };
+  handle.setTimer("ttl", context.clock.after(Math.max(0, left), fire));
+}

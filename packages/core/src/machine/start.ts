@@ -1,0 +1,172 @@
+import { hasCode, IsthmusError } from "@isthmus/contract";
+import { checkMemory } from "./capacity.ts";
+import { START_RESUMES_MAX } from "./config.ts";
+import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
+import { endLive, settleStart, sweepProcesses } from "./end.ts";
+import type { Handle, StartInProgress } from "./handle.ts";
+import type { LiveMachine, MachineRecord } from "./ports.ts";
+import { takeOver } from "./run.ts";
+import { allow, amend, become, insist } from "./transition.ts";
+
+/** A user's start. Resolves when the start is under way, with its promise. */
+export function requestStart(context: Context, handle: Handle, name: string): Promise<StartInProgress> {
+  return handle.queue.request(name, () => {
+    const record = context.store.machine(handle.id);
+    allow("start", record);
+    admit(context, record);
+    handle.clearTimers();
+    context.crashpoint("start.before-queued");
+    become(context, handle, "queued", { machine: { restarts: 0, exit: undefined, failure: undefined }, boot: { ...wanted, attempts: 0 } });
+    context.crashpoint("start.after-queued");
+    return launch(context, handle, "user");
+  });
+}
+
+/** What a start sets in the boot record. */
+export const wanted = {
+  desired: "running",
+  endReason: undefined,
+  stopDeadlineMs: undefined,
+  restartAtMs: undefined,
+  resumes: 0,
+} as const;
+
+/** Throws NO_CAPACITY, TOO_MANY_REQUESTS. */
+export function admit(context: Context, record: MachineRecord): void {
+  context.gate.checkRoom();
+  checkMemory(record.machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
+}
+
+/** Begins the start of a machine that is `queued`, or `starting` since an earlier daemon. */
+export function launch(context: Context, handle: Handle, by: StartedBy): StartInProgress {
+  const controller = new AbortController();
+  const done = run(context, handle, controller.signal, by).finally(() => {
+    handle.start = undefined;
+  });
+  done.catch(() => undefined);
+  handle.start = { controller, done };
+  return handle.start;
+}
+
+/** What one start has made so far, for its timings and for tearing it down. */
+interface Progress {
+  readonly timings: Record<string, number>;
+  readonly beganMs: number;
+  madeDisk: boolean;
+  live?: LiveMachine;
+}
+
+async function run(context: Context, handle: Handle, signal: AbortSignal, by: StartedBy): Promise<MachineRecord> {
+  const progress: Progress = { timings: {}, beganMs: performance.now(), madeDisk: false };
+  let release: (() => void) | undefined;
+  try {
+    if (by === "crash") progress.live = await resume(context, handle, signal);
+    if (!progress.live) {
+      const queued = performance.now();
+      release = await context.gate.acquire(signal);
+      note(progress, "queue", queued);
+      await prepare(context, handle, signal, progress);
+      progress.live = await spawn(context, handle, signal);
+    }
+    Object.assign(progress.timings, progress.live.timings);
+    progress.timings.total = Math.round((performance.now() - progress.beganMs) * 10) / 10;
+    const { live, timings } = progress;
+    return await handle.queue.internal(() => {
+      signal.throwIfAborted();
+      return takeOver(context, handle, live, timings);
+    });
+  } catch (error) {
+    if (progress.live) await endLive(context, handle, progress.live);
+    throw await fail(context, handle, signal, by, progress, error);
+  } finally {
+    release?.();
+  }
+}
+
+/**
+ * What is left of a start in which the daemon died: a guest that goes on, or undefined once it is sure that no process is left, so that the start can
+ * begin again. Throws START_FAILED when it has begun again too often.
+ */
+async function resume(context: Context, handle: Handle, signal: AbortSignal): Promise<LiveMachine | undefined> {
+  const record = context.store.machine(handle.id);
+  if (record.machine.state !== "starting") return undefined;
+  const live = await engineOf(context, record).adopt(planOf(context, record), signal);
+  if (live) return live;
+  await sweepProcesses(context, handle);
+  const resumes = record.boot.resumes ?? 0;
+  if (resumes >= START_RESUMES_MAX) {
+    const reason = `the daemon ended ${resumes + 1} times during this start`;
+    throw new IsthmusError("START_FAILED", { name: record.machine.name, reason });
+  }
+  await handle.queue.internal(() => amend(context, handle, { boot: { resumes: resumes + 1 } }));
+  return undefined;
+}
+
+async function fail(context: Context, handle: Handle, signal: AbortSignal, by: StartedBy, progress: Progress, error: unknown) {
+  const failure = signal.aborted
+    ? new IsthmusError("CANCELLED", { what: "the start" }, { cause: error })
+    : asStartFailure(context, handle, error);
+  if (progress.madeDisk) {
+    await context.folders.removeDisk(handle.id).catch((cause) => context.log.warn({ machine: handle.id, err: cause }, "disk left behind"));
+  }
+  if (by === "crash") await sweepProcesses(context, handle);
+  await insist(context, handle, () => settleStart(context, handle, failure, by));
+  return failure;
+}
+
+function asStartFailure(context: Context, handle: Handle, error: unknown): IsthmusError {
+  if (hasCode(error)) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  context.log.error({ machine: handle.id, err: error }, "a start failed in an unforeseen way");
+  const { name } = context.store.machine(handle.id).machine;
+  return new IsthmusError("START_FAILED", { name, reason }, { cause: error });
+}
+
+/** Folder, disk and output file: made when missing, kept otherwise, for a machine keeps its writable layer from run to run. */
+async function prepare(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<void> {
+  const { crashpoint, folders, images, output, store } = context;
+  const { machine } = store.machine(handle.id);
+  const began = performance.now();
+  await images.resolve(machine.imageDigest);
+  crashpoint("start.before-folder");
+  if (!(await folders.has(handle.id))) await folders.create(handle.id);
+  await folders.createSocketFolder(handle.id);
+  crashpoint("start.after-folder");
+  signal.throwIfAborted();
+  const disk = performance.now();
+  crashpoint("start.before-disk");
+  if (machine.spec.readOnly !== true && !(await folders.hasDisk(handle.id))) {
+    progress.madeDisk = true;
+    await folders.createDisk(handle.id, machine.spec.diskBytes ?? 0);
+  }
+  crashpoint("start.after-disk");
+  note(progress, "disk", disk);
+  crashpoint("start.before-prepare");
+  const bootOffset = await output.prepare(folders.outputPath(handle.id));
+  crashpoint("start.after-prepare");
+  note(progress, "prepare", began);
+  await handle.queue.internal(() => {
+    signal.throwIfAborted();
+    writeStarting(context, handle, bootOffset);
+  });
+}
+
+function writeStarting(context: Context, handle: Handle, bootOffset: number): void {
+  const boot = { bootOffset, hostBootId: context.capacity.bootId(), startedMs: undefined };
+  context.crashpoint("start.before-starting");
+  if (context.store.machine(handle.id).machine.state === "starting") amend(context, handle, { boot });
+  else become(context, handle, "starting", { boot });
+  context.crashpoint("start.after-starting");
+}
+
+async function spawn(context: Context, handle: Handle, signal: AbortSignal): Promise<LiveMachine> {
+  const record = context.store.machine(handle.id);
+  context.crashpoint("start.before-engine");
+  const live = await engineOf(context, record).start(planOf(context, record), signal);
+  context.crashpoint("start.after-engine");
+  return live;
+}
+
+function note(progress: Progress, step: string, since: number): void {
+  progress.timings[step] = Math.round((performance.now() - since) * 10) / 10;
+}

@@ -1,0 +1,89 @@
+import {
+  can,
+  canBecome,
+  hasCode,
+  IsthmusError,
+  type Machine,
+  type MachineAction,
+  type MachineState,
+  machineActions,
+} from "@isthmus/contract";
+import { COMMIT_RETRY_MS } from "./config.ts";
+import { type Context, sleep } from "./context.ts";
+import type { Handle } from "./handle.ts";
+import type { BootRecord, MachineRecord, NewEvent } from "./ports.ts";
+
+export interface Change {
+  readonly machine?: Partial<Omit<Machine, "id" | "name" | "state">>;
+  readonly boot?: Partial<BootRecord>;
+  /** of the event */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The one place where a machine's state changes: a durable commit with its event, then those who wait are told. Called from jobs of the machine's
+ * state queue only.
+ */
+export function become(context: Context, handle: Handle, to: MachineState, change: Change = {}, event: string = to): MachineRecord {
+  const record = context.store.machine(handle.id);
+  const from = record.machine.state;
+  if (!canBecome(from, to)) {
+    throw new IsthmusError("INTERNAL", { reason: `machine ${record.machine.name} cannot go from ${from} to ${to}` });
+  }
+  return commit(context, handle, record, { ...change, machine: { ...change.machine }, to }, [
+    { type: `machine.${event}`, machineId: handle.id, machineName: record.machine.name, details: change.details ?? {} },
+  ]);
+}
+
+/** A change that is none of the state. */
+export function amend(context: Context, handle: Handle, change: Change): MachineRecord {
+  const record = context.store.machine(handle.id);
+  return commit(context, handle, record, { ...change, to: record.machine.state }, []);
+}
+
+function commit(
+  context: Context,
+  handle: Handle,
+  record: MachineRecord,
+  change: Change & { readonly to: MachineState },
+  events: readonly NewEvent[],
+): MachineRecord {
+  const next: MachineRecord = {
+    machine: { ...record.machine, ...change.machine, state: change.to },
+    boot: { ...record.boot, ...change.boot },
+  };
+  context.store.updateMachine(next, events);
+  handle.notify(next);
+  return next;
+}
+
+/** Throws STATE_CONFLICT naming the states in which the action works. */
+export function allow(action: MachineAction, record: MachineRecord): void {
+  if (can(action, record.machine.state)) return;
+  throw conflict(action, record, machineActions[action]);
+}
+
+export function conflict(action: string, record: MachineRecord, allowed: readonly MachineState[]): IsthmusError {
+  return new IsthmusError("STATE_CONFLICT", {
+    action,
+    name: record.machine.name,
+    state: record.machine.state,
+    allowed: allowed.join(", "),
+  });
+}
+
+/**
+ * Runs a job of the machine's queue that writes down what has already happened. A full disk or a failing store does not lose it: the job runs again
+ * until it succeeds or the daemon ends, whose successor finds out anew.
+ */
+export async function insist<T>(context: Context, handle: Handle, job: () => T | Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await handle.queue.internal(job);
+    } catch (error) {
+      if (!hasCode(error, "DISK_FULL", "STORE_FAILED") || context.closing.signal.aborted) throw error;
+      context.log.error({ machine: handle.id, code: error.code, err: error }, "could not write down a machine's state; trying again");
+      await sleep(context, COMMIT_RETRY_MS);
+    }
+  }
+}

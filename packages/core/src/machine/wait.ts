@@ -1,0 +1,90 @@
+import { hasCode, IsthmusError, isErrorCode, type Machine, type MachineExit } from "@isthmus/contract";
+import type { WaitCondition } from "./actions.ts";
+import { type Context, checkOpen, find, waitingSignal } from "./context.ts";
+import { type Handle, isFinal, type StartInProgress } from "./handle.ts";
+import type { MachineRecord } from "./ports.ts";
+import { conflict } from "./transition.ts";
+
+/** Waits for a start that is under way; its failure is thrown. */
+export async function started(context: Context, start: StartInProgress, user?: AbortSignal): Promise<Machine> {
+  const waiting = waitingSignal(context, user, "waiting for the start");
+  const given = Promise.withResolvers<never>();
+  const onAbort = () => given.reject(waiting.signal.reason);
+  if (waiting.signal.aborted) onAbort();
+  waiting.signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return (await Promise.race([start.done, given.promise])).machine;
+  } finally {
+    waiting.signal.removeEventListener("abort", onAbort);
+    waiting.done();
+  }
+}
+
+/** Waits until a machine that an earlier request started runs, or throws how that start failed. */
+export async function startedEarlier(context: Context, handle: Handle, record: MachineRecord, user?: AbortSignal): Promise<Machine> {
+  if (handle.start) return await started(context, handle.start, user);
+  if (record.machine.failure) throw failureOf(record);
+  return record.machine;
+}
+
+/** See `Machines.wait`. */
+export async function waitFor(
+  context: Context,
+  ref: string,
+  condition: WaitCondition,
+  user: AbortSignal | undefined,
+): Promise<MachineExit | undefined> {
+  checkOpen(context);
+  let found: ReturnType<typeof find>;
+  try {
+    found = find(context, ref);
+  } catch (error) {
+    const exit = context.removedExits.get(ref, context.clock.now());
+    if (exit && hasCode(error, "MACHINE_NOT_FOUND") && condition !== "running") return exit;
+    throw error;
+  }
+  const { handle, record } = found;
+  const waiting = waitingSignal(context, user, `waiting for machine ${record.machine.name}`);
+  try {
+    const { exit } = await handle.until(record, lookFor(context, condition, handle, record), waiting.signal);
+    return exit;
+  } finally {
+    waiting.done();
+  }
+}
+
+interface Found {
+  readonly exit: MachineExit | undefined;
+}
+
+function lookFor(context: Context, condition: WaitCondition, handle: Handle, first: MachineRecord) {
+  return (record: MachineRecord | undefined): Found | undefined => {
+    if (record === undefined) {
+      const exit = context.removedExits.get(handle.id, context.clock.now());
+      if (condition === "removed" || (condition === "exited" && exit)) return { exit };
+      throw new IsthmusError("MACHINE_NOT_FOUND", { ref: first.machine.name });
+    }
+    if (condition === "removed") return undefined;
+    if (condition === "running") return lookForRunning(record);
+    if (!isFinal(record)) return undefined;
+    if (record.machine.failure) throw failureOf(record);
+    return { exit: record.machine.exit };
+  };
+}
+
+function lookForRunning(record: MachineRecord): Found | undefined {
+  const { state } = record.machine;
+  if (state === "running" || state === "paused") return { exit: undefined };
+  if (!isFinal(record) && state !== "stopping") return undefined;
+  throw record.machine.failure ? failureOf(record) : conflict("wait for", record, ["requested", "queued", "starting", "running"]);
+}
+
+/** The recorded first cause of a failed start, as an error again. */
+function failureOf(record: MachineRecord): IsthmusError {
+  const { failure, name } = record.machine;
+  if (!failure || !isErrorCode(failure.code))
+    return new IsthmusError("START_FAILED", { name, reason: failure?.message ?? "no reason was kept" });
+  const error = new IsthmusError(failure.code, { name });
+  error.message = failure.message;
+  return error;
+}
