@@ -1,1 +1,51 @@
-export {};
+export type {
+  Accelerator,
+  DoctorReport,
+  Event,
+  ExecSpec,
+  Finding,
+  Image,
+  ImageConfig,
+  Isolation,
+  Kernel,
+  LogLine,
+  Machine,
+  MachineExit,
+  MachineFailure,
+  MachinePage,
+  MachineSpec,
+  MachineState,
+  MachineStats,
+  Progress,
+  PublishedPort,
+  Version,
+} from "@isthmus/contract";
+export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
+export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
+export { Images } from "./images.ts";
+export { Isthmus } from "./isthmus.ts";
+export { Kernels } from "./kernels.ts";
+export { MachineHandle, RunningMachine } from "./machine.ts";
+export { Machines } from "./machines.ts";
+export type {
+  AttachOptions,
+  CallOptions,
+  CreateOptions,
+  EventOptions,
+  ExecOptions,
+  ExecResult,
+  ImageRemoval,
+  ImportOptions,
+  KillOptions,
+  ListOptions,
+  LoadOptions,
+  LogOptions,
+  PageOptions,
+  PathStat,
+  ProcessExit,
+  ProgressOptions,
+  RemoveOptions,
+  Session,
+  StopOptions,
+} from "./options.ts";
+export type { RawChunk } from "./raw-logs.ts";

@@ -1,0 +1,32 @@
+import { KIB, MIB } from "@isthmus/contract";
+
+/** Connections to one daemon at once; streams hold one each. */
+export const MAX_SOCKETS = 1024;
+/** Idle connections kept for the next request. */
+export const MAX_FREE_SOCKETS = 4;
+/** How long an idle connection is kept, below the daemon's own limit so that it is never closed under a request. */
+export const IDLE_SOCKET_MS = 30_000;
+/** Time to reach a daemon over TCP. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** TCP keep-alive probes find a peer that is gone. */
+export const KEEPALIVE_PROBE_MS = 30_000;
+/** Largest JSON answer that is read. */
+export const JSON_ANSWER_BYTES = 64 * MIB;
+/** Largest error answer that is read. */
+export const ERROR_ANSWER_BYTES = 1 * MIB;
+/** Longest line of a line stream. */
+export const LINE_BYTES = 4 * MIB;
+/** Largest record of a raw log stream. */
+export const RAW_RECORD_BYTES = 4 * MIB;
+/** Bytes of stdin that go in one message. */
+export const STDIN_CHUNK_BYTES = 64 * KIB;
+/** Output that is held for a slow reader before the daemon is pushed back on. */
+export const OUTPUT_BUFFER_BYTES = 256 * KIB;
+/** Largest answer to a WebSocket handshake that is an error. */
+export const HANDSHAKE_ANSWER_BYTES = 64 * KIB;
+/** How long the far side may take to answer a close before the socket is cut. */
+export const CLOSE_TIMEOUT_MS = 2_000;
+/** Output that `execText` collects at most, per stream. */
+export const EXEC_TEXT_BYTES = 64 * MIB;
+/** Machines asked for at once while listing. */
+export const LIST_PAGE = 200;

@@ -1,0 +1,62 @@
+import type { Readable } from "node:stream";
+import { type Image, IsthmusError, type Progress } from "@isthmus/contract";
+import { jsonLines } from "./lines.ts";
+import type { CallOptions, ImageRemoval, ImportOptions, LoadOptions } from "./options.ts";
+import type { Call, Transport } from "./transport.ts";
+
+/** The images of a host. Methods that take `ref` want NAME, NAME:TAG or a digest, and throw IMAGE_NOT_FOUND and INVALID_IMAGE_REF. */
+export class Images {
+  readonly #transport: Transport;
+
+  /** Use `isthmus.images`. */
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** All images. */
+  async list(options: CallOptions = {}): Promise<readonly Image[]> {
+    const call: Call = { method: "GET", path: "/images", signal: options.signal };
+    const { images } = await this.#transport.json<{ images: readonly Image[] }>(call);
+    return images;
+  }
+
+  /** One image. */
+  inspect(ref: string, options: CallOptions = {}): Promise<Image> {
+    return this.#transport.json({ method: "GET", path: "/images/inspect", query: { ref }, signal: options.signal });
+  }
+
+  /** Takes a tag away, and the image with its last tag. Throws IMAGE_IN_USE unless `force` is set. */
+  remove(ref: string, options: CallOptions & { readonly force?: boolean } = {}): Promise<ImageRemoval> {
+    return this.#transport.json({ method: "DELETE", path: "/images", query: { ref, force: options.force }, signal: options.signal });
+  }
+
+  /** Gives the image `source` one more tag. */
+  tag(source: string, target: string, options: CallOptions = {}): Promise<Image> {
+    return this.#transport.json({ method: "POST", path: "/images/tag", json: { source, target }, signal: options.signal });
+  }
+
+  /** Makes an image of a root file system: a tar stream, plain or compressed with gzip or zstd. Throws BAD_IMAGE, DISK_FULL. */
+  async import(archive: Readable, options: ImportOptions): Promise<Image> {
+    const { ref, command, entrypoint, env, workdir, user, onProgress, signal } = options;
+    const query = { ref, command, entrypoint, env, workdir, user };
+    const images = await this.#upload({ method: "POST", path: "/images/import", query, body: archive, signal }, onProgress);
+    const image = images[0];
+    if (image === undefined) throw new IsthmusError("PROTOCOL", { reason: "the import gave no image" });
+    return image;
+  }
+
+  /** Takes in every image of an OCI archive or of what `docker save` wrote. Throws BAD_IMAGE, DISK_FULL. */
+  load(archive: Readable, options: LoadOptions = {}): Promise<readonly Image[]> {
+    const { ref, onProgress, signal } = options;
+    return this.#upload({ method: "POST", path: "/images/load", query: { ref }, body: archive, signal }, onProgress);
+  }
+
+  async #upload(call: Call, onProgress: ((progress: Progress) => void) | undefined): Promise<readonly Image[]> {
+    for await (const line of jsonLines<Progress | { image: Image } | { images: readonly Image[] }>(this.#transport, call)) {
+      if ("image" in line) return [line.image];
+      if ("images" in line) return line.images;
+      onProgress?.(line);
+    }
+    throw new IsthmusError("PROTOCOL", { reason: `${call.path} ended without an image` });
+  }
+}

@@ -1,0 +1,70 @@
+import type { DoctorReport, Event, Version } from "@isthmus/contract";
+import { type IsthmusOptions, parseAddress } from "./address.ts";
+import { Images } from "./images.ts";
+import { Kernels } from "./kernels.ts";
+import { jsonLines } from "./lines.ts";
+import { Machines } from "./machines.ts";
+import type { CallOptions, EventOptions } from "./options.ts";
+import { Transport } from "./transport.ts";
+
+/**
+ * A daemon. Making one connects to nothing.
+ *
+ * Every method throws IsthmusError: the daemon's own errors, and DAEMON_UNREACHABLE, CANCELLED, PROTOCOL.
+ * @example
+ * const isthmus = new Isthmus();
+ * await using machine = await isthmus.machines.run({ image: "busybox", command: ["sh", "-c", "echo hello"] });
+ * for await (const line of machine.logs({ follow: true })) console.log(line.text);
+ */
+export class Isthmus implements Disposable {
+  /** machines */
+  readonly machines: Machines;
+  /** images */
+  readonly images: Images;
+  /** guest kernels */
+  readonly kernels: Kernels;
+  /** socket path or URL in use, for messages */
+  readonly address: string;
+  readonly #transport: Transport;
+
+  /** Throws CONFIG_INVALID. */
+  constructor(options: IsthmusOptions = {}) {
+    this.#transport = new Transport(parseAddress(options));
+    this.address = this.#transport.address.label;
+    this.machines = new Machines(this.#transport);
+    this.images = new Images(this.#transport);
+    this.kernels = new Kernels(this.#transport);
+  }
+
+  /** What answers there: version, process, machines by state. */
+  version(options: CallOptions = {}): Promise<Version> {
+    return this.#transport.json({ method: "GET", path: "/version", signal: options.signal });
+  }
+
+  /** Resolves when the daemon answers and is fit to work. */
+  async health(options: CallOptions = {}): Promise<void> {
+    await this.#transport.json({ method: "GET", path: "/health", signal: options.signal });
+  }
+
+  /** What the host has and lacks, each finding with its remedy. */
+  doctor(options: CallOptions = {}): Promise<DoctorReport> {
+    return this.#transport.json({ method: "GET", path: "/doctor", signal: options.signal });
+  }
+
+  /** What happened, oldest first; with `follow`, what happens next as well. */
+  events(options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
+    const { follow, since, after, machine, signal } = options;
+    const query = { follow, since: since instanceof Date ? since.toISOString() : since, after, machine };
+    return jsonLines(this.#transport, { method: "GET", path: "/events", query, signal });
+  }
+
+  /** Closes idle connections; those in use end with their work. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** Same as `close`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

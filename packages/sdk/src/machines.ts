@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import type { Machine, MachineExit, MachinePage, MachineSpec } from "@isthmus/contract";
+import { LIST_PAGE } from "./config.ts";
+import { MachineHandle, RunningMachine } from "./machine.ts";
+import type { CallOptions, CreateOptions, KillOptions, ListOptions, PageOptions, RemoveOptions, StopOptions } from "./options.ts";
+import type { Transport } from "./transport.ts";
+
+/** The machines of a host. Methods that take `ref` want an id, a name, or a prefix of an id, and throw MACHINE_NOT_FOUND and MACHINE_AMBIGUOUS. */
+export class Machines {
+  readonly #transport: Transport;
+
+  /** Use `isthmus.machines`. */
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Makes a machine and starts it; resolves when the guest answered. Throws IMAGE_NOT_FOUND, NAME_TAKEN, NO_CAPACITY, START_FAILED and others. */
+  async run(spec: MachineSpec, options: Omit<CreateOptions, "start"> = {}): Promise<RunningMachine> {
+    return new RunningMachine(this.#transport, await this.create(spec, { ...options, start: true }));
+  }
+
+  /** Makes a machine and, unless `start` is false, starts it. Throws as `run` does. */
+  create(spec: MachineSpec, options: CreateOptions = {}): Promise<Machine> {
+    return this.#transport.json({
+      method: "POST",
+      path: "/machines",
+      query: { start: options.start },
+      headers: { "idempotency-key": options.idempotencyKey ?? randomUUID() },
+      json: spec,
+      repeatable: true,
+      signal: options.signal,
+    });
+  }
+
+  /** A handle that asks the daemon nothing until it is used. */
+  handle(ref: string): MachineHandle {
+    return new MachineHandle(this.#transport, ref);
+  }
+
+  /** The machine's present record. */
+  get(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).inspect(options);
+  }
+
+  /** All machines that match, page after page, newest first. */
+  async *list(options: ListOptions = {}): AsyncGenerator<Machine, void, undefined> {
+    let cursor: string | undefined;
+    do {
+      const page: MachinePage = await this.page({ ...options, limit: LIST_PAGE, cursor });
+      yield* page.machines;
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
+  /** One page of machines. */
+  page(options: PageOptions = {}): Promise<MachinePage> {
+    const { all, states, labels, name, limit, cursor, signal } = options;
+    return this.#transport.json({
+      method: "GET",
+      path: "/machines",
+      query: { all, state: states, label: labels, name, limit, cursor },
+      signal,
+    });
+  }
+
+  /** See `MachineHandle.start`. */
+  start(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).start(options);
+  }
+
+  /** See `MachineHandle.stop`. */
+  stop(ref: string, options: StopOptions = {}): Promise<Machine> {
+    return this.handle(ref).stop(options);
+  }
+
+  /** See `MachineHandle.kill`. */
+  kill(ref: string, options: KillOptions = {}): Promise<Machine> {
+    return this.handle(ref).kill(options);
+  }
+
+  /** See `MachineHandle.pause`. */
+  pause(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).pause(options);
+  }
+
+  /** See `MachineHandle.unpause`. */
+  unpause(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).unpause(options);
+  }
+
+  /** See `MachineHandle.remove`. */
+  remove(ref: string, options: RemoveOptions = {}): Promise<void> {
+    return this.handle(ref).remove(options);
+  }
+
+  /** See `MachineHandle.wait`. */
+  wait(ref: string, options: CallOptions = {}): Promise<MachineExit> {
+    return this.handle(ref).wait(options);
+  }
+}

@@ -1,0 +1,181 @@
+import type { Readable, Writable } from "node:stream";
+import type { ExecSpec, MachineExit, MachineState, Progress } from "@isthmus/contract";
+
+/** What every call takes. */
+export interface CallOptions {
+  /** aborts the call, which then throws CANCELLED */
+  readonly signal?: AbortSignal;
+}
+
+/** How to make a machine. */
+export interface CreateOptions extends CallOptions {
+  /** start it at once; default true */
+  readonly start?: boolean;
+  /** a second call with the same key answers with the machine of the first; made up when absent */
+  readonly idempotencyKey?: string;
+}
+
+/** How to stop a machine. */
+export interface StopOptions extends CallOptions {
+  /** ms between the stop signal and SIGKILL; the spec's `stopTimeoutMs` when absent */
+  readonly timeoutMs?: number;
+  /** name or number of the stop signal; the spec's when absent */
+  readonly stopSignal?: string | number;
+}
+
+/** How to kill a machine's workload. */
+export interface KillOptions extends CallOptions {
+  /** name or number; default SIGKILL */
+  readonly killSignal?: string | number;
+}
+
+/** How to remove a machine. */
+export interface RemoveOptions extends CallOptions {
+  /** kill it first when it runs; default false */
+  readonly force?: boolean;
+}
+
+/** Which machines to list. */
+export interface ListOptions extends CallOptions {
+  /** those that do not run as well; default false */
+  readonly all?: boolean;
+  /** only these states; implies `all` */
+  readonly states?: readonly MachineState[];
+  /** `KEY` or `KEY=VALUE`, all of which must hold */
+  readonly labels?: readonly string[];
+  /** only the machine of this name */
+  readonly name?: string;
+}
+
+/** One page of a list. */
+export interface PageOptions extends ListOptions {
+  /** machines on the page at most */
+  readonly limit?: number;
+  /** `next` of the page before */
+  readonly cursor?: string;
+}
+
+/** Which output to read. */
+export interface LogOptions extends CallOptions {
+  /** go on until the machine ends; default false */
+  readonly follow?: boolean;
+  /** RFC 3339 time, Unix seconds, or a duration back from now such as `10m` */
+  readonly since?: string | number | Date;
+  /** only the last lines, this many */
+  readonly tail?: number;
+  /** default true */
+  readonly stdout?: boolean;
+  /** default true */
+  readonly stderr?: boolean;
+}
+
+/** What to run in a machine, beyond the command. */
+export interface ExecOptions extends CallOptions, Omit<ExecSpec, "command"> {}
+
+/** How to join a machine's workload. */
+export interface AttachOptions extends CallOptions {
+  /** send input as well; throws NOT_INTERACTIVE on a machine made without `stdin`; default true */
+  readonly stdin?: boolean;
+  /** begin with the output since the machine's start rather than with what comes next; default false */
+  readonly logs?: boolean;
+}
+
+/** How a process ended. */
+export interface ProcessExit {
+  /** as a shell reports it: 128 + n after signal n */
+  readonly code: number;
+  /** number of the signal that ended it */
+  readonly signal?: number;
+}
+
+/** A process in a machine, joined over streams that push back on it. Read or `resume()` both outputs: they share one connection. */
+export interface Session {
+  /** input; `end()` closes the process's stdin */
+  readonly stdin: Writable;
+  /** output; with a terminal, both outputs come here */
+  readonly stdout: Readable;
+  /** error output */
+  readonly stderr: Readable;
+  /** How it ended. Rejects with the daemon's error, DAEMON_UNREACHABLE when the connection is lost, or CANCELLED. */
+  readonly exit: Promise<ProcessExit | MachineExit>;
+  /** process id in the guest, when it is known */
+  readonly pid?: number;
+  /** Tells the process's terminal its new size, in characters. */
+  resize(columns: number, rows: number): void;
+  /** Sends a signal by name or number. */
+  kill(signal: string | number): void;
+  /** Lets go without ending the process of an attached machine; an exec's process gets SIGHUP. */
+  close(): void;
+}
+
+/** What `execText` gives. */
+export interface ExecResult extends ProcessExit {
+  /** UTF-8 text of stdout */
+  readonly stdout: string;
+  /** UTF-8 text of stderr */
+  readonly stderr: string;
+}
+
+/** How to take an image in. */
+export interface ImportOptions extends CallOptions {
+  /** tag to give: NAME or NAME:TAG */
+  readonly ref: string;
+  /** the image's Cmd */
+  readonly command?: readonly string[];
+  /** the image's Entrypoint */
+  readonly entrypoint?: readonly string[];
+  /** K=V */
+  readonly env?: readonly string[];
+  /** where its process starts */
+  readonly workdir?: string;
+  /** who it runs as */
+  readonly user?: string;
+  /** called with each step */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** How to load an archive of images. */
+export interface LoadOptions extends CallOptions {
+  /** tag for an image that has none */
+  readonly ref?: string;
+  /** called with each step */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** How to follow long work. */
+export interface ProgressOptions extends CallOptions {
+  /** called with each step */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** What became of a removed image. */
+export interface ImageRemoval {
+  /** tags that went */
+  readonly untagged: readonly string[];
+  /** digests of the images that went with their last tag */
+  readonly deleted: readonly string[];
+}
+
+/** Which events to read. */
+export interface EventOptions extends CallOptions {
+  /** go on with what happens next; default false */
+  readonly follow?: boolean;
+  /** RFC 3339 time, Unix seconds, or a duration back from now such as `10m` */
+  readonly since?: string | number | Date;
+  /** only those after this `seq` */
+  readonly after?: number;
+  /** only those of this machine: id or name */
+  readonly machine?: string;
+}
+
+/** What a path in a machine is. */
+export interface PathStat {
+  /** what lies there */
+  readonly type: "file" | "directory" | "symlink" | "other";
+  /** bytes */
+  readonly size: number;
+  /** permission bits */
+  readonly mode: number;
+  /** where a symbolic link points */
+  readonly target?: string;
+}
