@@ -1,0 +1,56 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { promisify } from "node:util";
+import { Isthmus } from "@isthmus/sdk";
+
+const run = promisify(execFile);
+const ROOT = resolve(import.meta.dirname, "..");
+
+/** A daemon of its own in a folder of its own, gone at the end. */
+export class BenchWorld implements AsyncDisposable {
+  readonly home = mkdtempSync(join(tmpdir(), "isthmus-bench-"));
+  readonly env: NodeJS.ProcessEnv;
+  readonly isthmus: Isthmus;
+
+  constructor() {
+    const socket = join(this.home, "run", "isthmus.sock");
+    mkdirSync(join(this.home, "run"), { mode: 0o700 });
+    this.env = { ...process.env, ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: socket, NO_COLOR: "1" };
+    this.isthmus = new Isthmus({ socketPath: socket });
+  }
+
+  static async start(): Promise<BenchWorld> {
+    const world = new BenchWorld();
+    await world.cli(["daemon", "start"]);
+    await world.cli(["kernel", "fetch"]);
+    await using first = await world.isthmus.machines.run({ image: "busybox", command: ["sleep", "100"], stopTimeoutMs: 0 });
+    await first.execText(["true"]);
+    return world;
+  }
+
+  async cli(args: readonly string[]): Promise<string> {
+    const { stdout } = await run(join(ROOT, "isthmus"), args, { env: this.env, maxBuffer: 64 * 1024 * 1024 });
+    return stdout.trim();
+  }
+
+  async daemonRssBytes(): Promise<number> {
+    const { pid } = await this.isthmus.version();
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for await (const machine of this.isthmus.machines.list({ all: true })) await this.isthmus.machines.remove(machine.id, { force: true });
+    await this.cli(["daemon", "stop"]);
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** Milliseconds that `action` took. */
+export async function time(action: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await action();
+  return performance.now() - started;
+}
