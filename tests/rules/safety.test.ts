@@ -30,7 +30,10 @@ function longFunctions(file: string): string[] {
   const all = text(file).split("\n");
   const found: string[] = [];
   for (const [index, line] of all.entries()) {
-    const opens = /^(\s*)(?:export )?(?:default )?(?:async )?(?:static )?(?:function\b|(?:private |override |get |set |async )*[\w#[\].]+\s*\([^;]*\)[^;]*\{$)/.exec(line);
+    const opens =
+      /^(\s*)(?:export )?(?:default )?(?:async )?(?:static )?(?:function\b|(?:private |override |get |set |async )*[\w#[\].]+\s*\([^;]*\)[^;]*\{$)/.exec(
+        line,
+      );
     if (!opens || /^\s*(?:if|for|while|switch|catch|describe|it|test|return)\b/.test(line) || !line.trimEnd().endsWith("{")) continue;
     const indent = opens[1] ?? "";
     const end = all.findIndex((other, place) => place > index && other.startsWith(`${indent}}`));
@@ -72,15 +75,32 @@ describe("rules of the house", () => {
   });
 
   it("leaves no work open in the code", () => {
-    const marks = new RegExp(["TO" + "DO", "FIX" + "ME", "X" + "XX", "not imple" + "mented", "\\.on" + "ly\\(", "\\.sk" + "ip\\("].join("|"));
-    expect(offenders(sources.filter((file) => !file.startsWith("tests/rules/")), marks)).toEqual([]);
+    const marks = new RegExp(
+      ["TO" + "DO", "FIX" + "ME", "X" + "XX", "not imple" + "mented", "\\.on" + "ly\\(", "\\.sk" + "ip\\("].join("|"),
+    );
+    expect(
+      offenders(
+        sources.filter((file) => !file.startsWith("tests/rules/")),
+        marks,
+      ),
+    ).toEqual([]);
   });
 
   it("names no path of a developer's machine", () => {
-    expect(offenders(files.filter((file) => !file.endsWith("lock.json") && !file.startsWith("tests/rules/")), /\/wor[k]\/|\/home\/\w+\//)).toEqual([]);
+    expect(
+      offenders(
+        files.filter((file) => !file.endsWith("lock.json") && !file.startsWith("tests/rules/")),
+        /\/wor[k]\/|\/home\/\w+\//,
+      ),
+    ).toEqual([]);
   });
 
   it("imports other packages by their name only", () => {
-    expect(offenders(sources.filter((file) => file.startsWith("packages/")), /from "(\.\.\/)+(\.\.\/)?packages\/|from "@isthmus\/[a-z-]+\/(?!schemas")/)).toEqual([]);
+    expect(
+      offenders(
+        sources.filter((file) => file.startsWith("packages/")),
+        /from "(\.\.\/)+(\.\.\/)?packages\/|from "@isthmus\/[a-z-]+\/(?!schemas")/,
+      ),
+    ).toEqual([]);
   });
 });

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { World } from "../world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(async () => {
+  await world.removeAll();
+  await world[Symbol.asyncDispose]();
+});
+
+describe("isthmus run", () => {
+  it("runs a command of the built-in image and passes its output on, stdout and stderr apart", async () => {
+    const result = await world.cli(["run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2"]);
+    expect([result.code, result.text, result.stderr.trim()]).toEqual([0, "out", "err"]);
+    expect(await world.ok(["ps", "-aq"])).toBe("");
+  });
+
+  it.each([
+    [["true"], 0],
+    [["sh", "-c", "exit 3"], 3],
+    [["no-such-program"], 127],
+    [["/etc/passwd"], 126],
+    [["sh", "-c", "kill -TERM $$"], 143],
+  ])("passes on the exit code of %j", async (command, code) => {
+    expect((await world.cli(["run", "--rm", "busybox", ...command])).code).toBe(code);
+  });
+
+  it("gives the workload its env, folder, user, hostname, cpus and tmpfs", async () => {
+    const script = "echo $GREETING; pwd; id -u; hostname; nproc; grep -c ' /scratch tmpfs' /proc/mounts; touch /x 2>&1";
+    const args = [
+      "--rm",
+      "-e",
+      "GREETING=hi",
+      "-w",
+      "/tmp",
+      "-u",
+      "1000",
+      "--hostname",
+      "hull",
+      "--cpus",
+      "2",
+      "--read-only",
+      "--tmpfs",
+      "/tmp",
+    ];
+    const result = await world.cli(["run", ...args, "busybox", "sh", "-c", script.replace("/scratch", "/tmp")]);
+    expect(result.text.split("\n").slice(0, 6)).toEqual(["hi", "/tmp", "1000", "hull", "2", "1"]);
+    expect(result.text).toMatch(/Read-only file system/);
+  });
+
+  it("feeds stdin to the workload until its end", async () => {
+    const result = await world.cli(["run", "--rm", "-i", "busybox", "wc", "-c"], { input: "12345" });
+    expect([result.code, result.text]).toEqual([0, "5"]);
+  });
+
+  it("serves a published port", async () => {
+    const page = "mkdir /w; echo deck > /w/index.html; exec httpd -f -p 8080 -h /w";
+    const id = await world.ok(["run", "-d", "-p", "127.0.0.1:0:8080", "busybox", "sh", "-c", page]);
+    const machine = await world.isthmus.machines.get(id);
+    const port = machine.ports[0]?.host ?? 0;
+    expect(port).toBeGreaterThan(0);
+    let text = "";
+    for (let round = 0; round < 100 && text === ""; round += 1) {
+      text = await fetch(`http://127.0.0.1:${port}/index.html`)
+        .then((answer) => answer.text())
+        .catch(() => "");
+      if (text === "") await new Promise((done) => setTimeout(done, 100));
+    }
+    expect(text).toBe("deck\n");
+    await world.ok(["rm", "-f", id]);
+  });
+});
+
+describe("the SDK", () => {
+  it("runs a machine as the README shows", async () => {
+    await using machine = await world.isthmus.machines.run({ image: "busybox", command: ["sh", "-c", "echo started; exec sleep 1000"] });
+    const hello = await machine.execText(["sh", "-c", "echo hello; echo oops >&2; exit 7"]);
+    expect(hello).toMatchObject({ code: 7, stdout: "hello\n", stderr: "oops\n" });
+    expect(machine.info.state).toBe("running");
+    expect(machine.info.isolation).toBe("microvm");
+    expect(["kvm", "tcg"]).toContain(machine.info.accelerator);
+  });
+});

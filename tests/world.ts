@@ -1,0 +1,157 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Isthmus, type Machine } from "@isthmus/sdk";
+import { expect } from "vitest";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  /** stdout as text, trimmed */
+  readonly text: string;
+}
+
+/** A data folder of its own with a real daemon; disposing of it proves that nothing is left behind. */
+export class World implements AsyncDisposable {
+  readonly home = mkdtempSync(join(tmpdir(), "isthmus-e2e-"));
+  readonly socket = join(this.home, "run", "isthmus.sock");
+  readonly env: Record<string, string>;
+  readonly isthmus: Isthmus;
+
+  constructor(env: Record<string, string> = {}) {
+    mkdirSync(join(this.home, "run"), { mode: 0o700 });
+    const kept = ["PATH", "HOME", "LANG", "CI"].flatMap((name) => (process.env[name] ? [[name, process.env[name] ?? ""]] : []));
+    this.env = { ...Object.fromEntries(kept), ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: this.socket, NO_COLOR: "1", ...env };
+    this.isthmus = new Isthmus({ socketPath: this.socket });
+  }
+
+  /** A world whose daemon answers and whose kernel is there. */
+  static async start(env: Record<string, string> = {}): Promise<World> {
+    const world = new World(env);
+    try {
+      await world.ok(["daemon", "start"]);
+      await world.ok(["kernel", "fetch"]);
+      return world;
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  cli(args: readonly string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}): Promise<CliResult> {
+    return new Promise((done, fail) => {
+      const child = spawn(join(ROOT, "isthmus"), args, { env: { ...this.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      let size = 0;
+      child.stdout.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= OUTPUT_BYTES_MAX) out.push(chunk);
+      });
+      child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+      child.stdin.on("error", () => undefined);
+      child.stdin.end(options.input ?? "");
+      child.on("error", fail);
+      child.on("close", (code, signal) => {
+        const stdout = Buffer.concat(out);
+        done({ code: code ?? (signal ? 255 : 254), stdout, stderr: Buffer.concat(err).toString(), text: stdout.toString().trim() });
+      });
+    });
+  }
+
+  /** A command that must succeed; its stdout as text. */
+  async ok(args: readonly string[], options: { input?: Buffer | string } = {}): Promise<string> {
+    const result = await this.cli(args, options);
+    expect(`${args.join(" ")} → ${result.code} ${result.code === 0 ? "" : result.stderr}`.trim()).toBe(`${args.join(" ")} → 0`);
+    return result.text;
+  }
+
+  async daemonPid(): Promise<number> {
+    return (await this.isthmus.version()).pid;
+  }
+
+  /** kill -9, then waits until the process is gone. */
+  async killDaemon(): Promise<void> {
+    const pid = await this.daemonPid();
+    process.kill(pid, "SIGKILL");
+    while (existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) await sleep(5);
+  }
+
+  async machines(): Promise<Machine[]> {
+    const all: Machine[] = [];
+    for await (const machine of this.isthmus.machines.list({ all: true })) all.push(machine);
+    return all;
+  }
+
+  async removeAll(): Promise<void> {
+    for (const machine of await this.machines()) await this.isthmus.machines.remove(machine.id, { force: true });
+  }
+
+  /** Processes on this host whose command line names this world's home. */
+  processes(): { pid: number; command: string }[] {
+    return readdirSync("/proc").flatMap((entry) => {
+      if (!/^\d+$/.test(entry) || Number(entry) === process.pid) return [];
+      try {
+        const command = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+        const environment = readFileSync(`/proc/${entry}/environ`, "utf8");
+        return command.includes(this.home) || environment.includes(this.home)
+          ? [{ pid: Number(entry), command: command.slice(0, 120) }]
+          : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  engines(): number[] {
+    return this.processes()
+      .filter(({ command }) => command.includes("qemu-system"))
+      .map(({ pid }) => pid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (existsSync(this.socket)) {
+        await this.removeAll();
+        await this.ok(["daemon", "stop"]);
+      }
+      for (let round = 0; round < 100 && this.processes().length > 0; round += 1) await sleep(50);
+      expect(this.processes()).toEqual([]);
+      expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(this.home);
+    } finally {
+      for (const { pid } of this.processes()) process.kill(pid, "SIGKILL");
+      rmSync(this.home, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Bytes that no compressor or text conversion leaves alone, the same for the same seed (xorshift32). */
+export function noise(bytes: number, seed = 1): Buffer {
+  const words = new Uint32Array(Math.ceil(bytes / 4));
+  let state = seed || 1;
+  for (let index = 0; index < words.length; index += 1) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[index] = state >>> 0;
+  }
+  return Buffer.from(words.buffer, 0, bytes);
+}
+
+/** Polls until `probe` gives a value; the last error or a plain statement after `ms`. */
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined>, ms = 30_000): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined) return value;
+    expect(Date.now(), `${what} within ${ms} ms`).toBeLessThan(deadline);
+    await sleep(50);
+  }
+}
