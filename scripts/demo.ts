@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const question = [
   'echo "kernel     $(uname -sr)"',
   'echo "uptime     $(cut -d" " -f1 /proc/uptime) s"',
-  'echo "memory     $(free -m | awk \'/^Mem/{print $2}\') MiB, $(free -m | awk \'/^Mem/{print $3}\') MiB used"',
+  "echo \"memory     $(free -m | awk '/^Mem/{print $2}') MiB, $(free -m | awk '/^Mem/{print $3}') MiB used\"",
   'echo "processes  $(ls -d /proc/[0-9]* | wc -l), kernel threads included"',
   'echo "hostname   $(hostname)"',
 ].join("; ");
@@ -32,7 +32,9 @@ async function demo(): Promise<void> {
   });
   const { isolation, accelerator, timings } = machine.info;
   console.log(`\nA microVM from image busybox says:\n\n${said.join("").replace(/^/gm, "  ").trimEnd()}`);
-  console.log(`  isolation  ${isolation}\n  accelerator ${accelerator}${accelerator === "tcg" ? " (software emulation: no usable KVM on this host)" : ""}`);
+  console.log(
+    `  isolation  ${isolation}\n  accelerator ${accelerator}${accelerator === "tcg" ? " (software emulation: no usable KVM on this host)" : ""}`,
+  );
   await steps.time("exec in it", () => machine.execText(["true"]));
   for (const [name, ms] of Object.entries(timings)) steps.add(`  start: ${name}`, ms);
   console.log(`\nSteps:\n\n${steps.table()}\n\nNext: ./isthmus run --rm -it busybox sh    (docs: README.md)\n`);

@@ -23,7 +23,18 @@ async function suite(name: string, action: () => Promise<void>): Promise<void> {
 
 async function vitest(project: string): Promise<void> {
   const report = join(folder, `${project}.json`);
-  const args = ["node_modules/.bin/vitest", "run", "--project", project, "--reporter", "default", "--reporter", "json", "--outputFile", report];
+  const args = [
+    "node_modules/.bin/vitest",
+    "run",
+    "--project",
+    project,
+    "--reporter",
+    "default",
+    "--reporter",
+    "json",
+    "--outputFile",
+    report,
+  ];
   const code = await run(process.execPath, args);
   const result = readReport(report);
   totals.passed += result.passed;
@@ -35,7 +46,12 @@ function readReport(path: string): { passed: number; failed: number } {
     const report: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof report !== "object" || report === null) return { passed: 0, failed: 1 };
     const number = (value: unknown) => (typeof value === "number" ? value : 0);
-    const { numPassedTests, numFailedTests, numFailedTestSuites } = { numPassedTests: 0, numFailedTests: 0, numFailedTestSuites: 0, ...report };
+    const { numPassedTests, numFailedTests, numFailedTestSuites } = {
+      numPassedTests: 0,
+      numFailedTests: 0,
+      numFailedTestSuites: 0,
+      ...report,
+    };
     return { passed: number(numPassedTests), failed: Math.max(number(numFailedTests), number(numFailedTestSuites)) };
   } catch {
     return { passed: 0, failed: 1 };

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Isthmus, type Machine } from "@isthmus/sdk";
+import { Isthmus, IsthmusError, type Machine } from "@isthmus/sdk";
 import { expect } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -32,12 +32,13 @@ export class World implements AsyncDisposable {
     this.isthmus = new Isthmus({ socketPath: this.socket });
   }
 
-  /** A world whose daemon answers and whose kernel is there. */
+  /** A world whose daemon answers, with the kernel and the verdict on the accelerator that the seed found. */
   static async start(env: Record<string, string> = {}): Promise<World> {
     const world = new World(env);
     try {
+      const seed = process.env.ISTHMUS_TEST_SEED;
+      for (const part of ["kernels", "engine"]) if (seed) cpSync(join(seed, part), join(world.home, part), { recursive: true, mode: 0 });
       await world.ok(["daemon", "start"]);
-      await world.ok(["kernel", "fetch"]);
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();
@@ -64,6 +65,12 @@ export class World implements AsyncDisposable {
         done({ code: code ?? (signal ? 255 : 254), stdout, stderr: Buffer.concat(err).toString(), text: stdout.toString().trim() });
       });
     });
+  }
+
+  /** A command that must succeed, outside of a test. */
+  async run(args: readonly string[]): Promise<void> {
+    const { code, stderr } = await this.cli(args);
+    if (code !== 0) throw new IsthmusError("INTERNAL", { reason: `${args.join(" ")} ended with ${code}: ${stderr}` });
   }
 
   /** A command that must succeed; its stdout as text. */

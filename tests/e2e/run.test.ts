@@ -28,7 +28,7 @@ describe("isthmus run", () => {
   });
 
   it("gives the workload its env, folder, user, hostname, cpus and tmpfs", async () => {
-    const script = "echo $GREETING; pwd; id -u; hostname; nproc; grep -c ' /scratch tmpfs' /proc/mounts; touch /x 2>&1";
+    const script = "echo $GREETING; pwd; id -u; hostname; nproc; grep -c ' /mnt tmpfs' /proc/mounts; touch /x 2>&1";
     const args = [
       "--rm",
       "-e",
@@ -45,7 +45,7 @@ describe("isthmus run", () => {
       "--tmpfs",
       "/tmp",
     ];
-    const result = await world.cli(["run", ...args, "busybox", "sh", "-c", script.replace("/scratch", "/tmp")]);
+    const result = await world.cli(["run", ...args, "busybox", "sh", "-c", script]);
     expect(result.text.split("\n").slice(0, 6)).toEqual(["hi", "/tmp", "1000", "hull", "2", "1"]);
     expect(result.text).toMatch(/Read-only file system/);
   });

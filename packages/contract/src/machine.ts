@@ -8,6 +8,8 @@ const text = (maxLength: number, description: string) => Type.String({ maxLength
 const word = Type.String({ maxLength: limits.processBytes, pattern: "^[^\\u0000]*$" });
 
 export const namePattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$";
+/** Names that match no pattern are refused, not passed over. */
+const EnvSchema = Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { ...closed, maxProperties: limits.envEntries });
 const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\u0000]*$" });
 
 export const IsolationSchema = Type.Union([Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { $id: "Isolation" });
@@ -52,7 +54,7 @@ export const MachineSpecSchema = Type.Object(
     name: Type.Optional(Type.String({ maxLength: 1024, description: "unique; made up when absent" })),
     command: Type.Optional(Type.Array(word, { maxItems: limits.commandWords, description: "replaces the image's Cmd" })),
     entrypoint: Type.Optional(Type.Array(word, { maxItems: limits.commandWords, description: "replaces the image's Entrypoint and Cmd" })),
-    env: Type.Optional(Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { maxProperties: limits.envEntries })),
+    env: Type.Optional(EnvSchema),
     workdir: Type.Optional(absolutePath),
     user: Type.Optional(
       Type.String({ maxLength: 255, pattern: "^[a-zA-Z0-9_.$-]*(:[a-zA-Z0-9_.$-]+)?$", description: "name, uid, name:group or uid:gid" }),
@@ -89,7 +91,8 @@ export const MachineSpecSchema = Type.Object(
     stopTimeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.stopTimeoutMaxMs, default: defaults.stopTimeoutMs })),
     restart: Type.Optional(RestartSchema),
     labels: Type.Optional(
-      Type.Record(Type.String({ minLength: 1, maxLength: limits.labelKeyChars }), text(limits.labelValueChars, "label value"), {
+      Type.Record(Type.String({ pattern: `^[^\\u0000]{1,${limits.labelKeyChars}}$` }), text(limits.labelValueChars, "label value"), {
+        ...closed,
         maxProperties: limits.labels,
       }),
     ),
@@ -168,7 +171,7 @@ export const MachineStatsSchema = Type.Object(
 export const ExecSpecSchema = Type.Object(
   {
     command: Type.Array(word, { minItems: 1, maxItems: limits.commandWords }),
-    env: Type.Optional(Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { maxProperties: limits.envEntries })),
+    env: Type.Optional(EnvSchema),
     workdir: Type.Optional(absolutePath),
     user: Type.Optional(Type.String({ maxLength: 255, pattern: "^[a-zA-Z0-9_.$-]*(:[a-zA-Z0-9_.$-]+)?$" })),
     tty: Type.Optional(Type.Boolean({ default: false })),

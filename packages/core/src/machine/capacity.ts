@@ -9,13 +9,13 @@ export interface Holding {
 }
 
 /** Memory that machines may have altogether on this host, bytes. */
-export function memoryForMachines(capacity: HostCapacity): number {
+function memoryForMachines(capacity: HostCapacity): number {
   const total = capacity.memoryTotalBytes();
   return total - Math.min(HOST_RESERVE_BYTES, Math.floor(total * HOST_RESERVE_PART));
 }
 
 /** What the machines that have or will have a process hold: computed from them each time, never counted along. Bytes. */
-export function memoryHeld(holdings: Iterable<Holding>): number {
+function memoryHeld(holdings: Iterable<Holding>): number {
   let held = 0;
   for (const one of holdings) if (!isSettled(one.state)) held += one.memoryBytes + ENGINE_OVERHEAD_BYTES;
   return held;

@@ -32,7 +32,7 @@ export const wanted = {
 } as const;
 
 /** Throws NO_CAPACITY, TOO_MANY_REQUESTS. */
-export function admit(context: Context, record: MachineRecord): void {
+function admit(context: Context, record: MachineRecord): void {
   context.gate.checkRoom();
   checkMemory(record.machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
 }

@@ -1,1 +1,1 @@
-export {};
+export { createKernels, type KernelsOptions } from "./kernels.ts";

@@ -13,11 +13,15 @@ const run = promisify(execFile);
 export function keepNewest(path: string, maxBytes: number, followers: Followers): { stop(): void } {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  let grew = false;
   const check = async () => {
+    grew = false;
     await trim(path, maxBytes, followers.slowest(path)).catch(() => 0);
     timer = undefined;
+    if (grew) changed();
   };
   const changed = () => {
+    grew = true;
     if (stopped || timer) return;
     timer = setTimeout(() => void check(), KEEP_CHECK_MS);
     timer.unref();

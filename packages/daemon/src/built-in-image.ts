@@ -1,0 +1,44 @@
+import { hasCode } from "@isthmus/contract";
+import type { ImageStore, Log } from "@isthmus/core";
+
+/**
+ * The image store while the built-in image is still being made: the daemon answers at once, and only a request that needs the image waits for it. When it
+ * cannot be made the store works without it.
+ */
+export function withBuiltIn<Images extends ImageStore>(images: Images, make: (images: Images) => Promise<unknown>, log: Log): ImageStore {
+  let made = false;
+  const making = make(images).then(
+    () => {
+      made = true;
+    },
+    (error: unknown) => {
+      made = true;
+      log.warn({ err: error }, "the built-in image cannot be made");
+    },
+  );
+  return {
+    async resolve(ref) {
+      try {
+        return await images.resolve(ref);
+      } catch (error) {
+        if (made || !hasCode(error, "IMAGE_NOT_FOUND")) throw error;
+        await making;
+        return await images.resolve(ref);
+      }
+    },
+    async list() {
+      await making;
+      return await images.list();
+    },
+    importTar: (archive, options) => images.importTar(archive, options),
+    loadArchive: (archive, options) => images.loadArchive(archive, options),
+    async tag(source, target) {
+      await making;
+      return await images.tag(source, target);
+    },
+    async remove(ref, options) {
+      await making;
+      return await images.remove(ref, options);
+    },
+  };
+}

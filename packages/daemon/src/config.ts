@@ -1,0 +1,90 @@
+import { join } from "node:path";
+import { IsthmusError, MIB } from "@isthmus/contract";
+
+/** of this program; the package's */
+export const VERSION = "0.1.0";
+/** `daemon.log` is set aside as `daemon.log.1` at a start that finds it larger. */
+export const LOG_ROTATE_BYTES = 16 * MIB;
+/** Time that a stop may take before the process ends anyway. */
+export const STOP_DEADLINE_MS = 15_000;
+/** sockaddr_un holds 107 characters (unix(7)); this leaves room for the socket's name. */
+export const SOCKET_FOLDER_CHARS_MAX = 90;
+
+export interface TcpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly tokenPath: string;
+}
+
+export interface DaemonConfig {
+  /** data folder */
+  readonly home: string;
+  /** folder of sockets */
+  readonly runFolder: string;
+  readonly socketPath: string;
+  readonly agentPath: string;
+  readonly kernelPath?: string;
+  readonly logLevel: string;
+  readonly tcp?: TcpConfig;
+  /** fault tests: the place where the daemon kills itself */
+  readonly crashAt?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+/** Settings from `ISTHMUS_*` variables, with the defaults of docs/architecture.md "The data folder". Throws CONFIG_INVALID. */
+export function readConfig(env: Environment, uid: number, root: string): DaemonConfig {
+  const home = absolute("ISTHMUS_HOME", env.ISTHMUS_HOME || defaultHome(env, uid));
+  const socketPath = absolute("ISTHMUS_SOCKET", env.ISTHMUS_SOCKET || join(defaultRun(env, uid), "isthmus.sock"));
+  const logLevel = env.ISTHMUS_LOG_LEVEL || "info";
+  if (!logLevels.includes(logLevel)) throw invalid("ISTHMUS_LOG_LEVEL", logLevel, `must be one of ${logLevels.join(", ")}`);
+  return {
+    home,
+    runFolder: join(socketPath, ".."),
+    socketPath,
+    agentPath: env.ISTHMUS_AGENT || join(root, "guest/agent/build/isthmus-agent"),
+    kernelPath: env.ISTHMUS_KERNEL || undefined,
+    logLevel,
+    tcp: readTcp(env),
+    crashAt: env.CRASH_AT || undefined,
+  };
+}
+
+function defaultHome(env: Environment, uid: number): string {
+  if (uid === 0) return "/var/lib/isthmus";
+  return join(env.XDG_DATA_HOME || join(env.HOME || "/", ".local/share"), "isthmus");
+}
+
+function defaultRun(env: Environment, uid: number): string {
+  return uid === 0 ? "/run/isthmus" : join(env.XDG_RUNTIME_DIR || `/run/user/${uid}`, "isthmus");
+}
+
+/** TCP is off unless an address is given; then TLS and a token are required. */
+function readTcp(env: Environment): TcpConfig | undefined {
+  const address = env.ISTHMUS_TCP_ADDRESS;
+  if (!address) return undefined;
+  const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address);
+  const port = Number(match?.[2]);
+  if (!match?.[1] || port > 65_535) throw invalid("ISTHMUS_TCP_ADDRESS", address, "must be HOST:PORT");
+  const need = (field: "ISTHMUS_TLS_CERT" | "ISTHMUS_TLS_KEY" | "ISTHMUS_TOKEN_FILE") => {
+    const value = env[field];
+    if (!value) throw invalid(field, "", "TCP is served with TLS and a token only");
+    return absolute(field, value);
+  };
+  const [certPath, keyPath, tokenPath] = [need("ISTHMUS_TLS_CERT"), need("ISTHMUS_TLS_KEY"), need("ISTHMUS_TOKEN_FILE")];
+  return { host: match[1], port, certPath, keyPath, tokenPath };
+}
+
+function absolute(field: string, value: string): string {
+  if (!value.startsWith("/")) throw invalid(field, value, "must be an absolute path");
+  if (/[\n\0]/.test(value)) throw invalid(field, value, "must not hold line breaks");
+  return value;
+}
+
+function invalid(field: string, value: string, reason: string): IsthmusError {
+  return new IsthmusError("CONFIG_INVALID", { field, value, reason });
+}

@@ -1,0 +1,114 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { IsthmusError, type Version } from "@isthmus/contract";
+import type { Log, Store } from "@isthmus/core";
+import { createHttpDoor, type TcpOptions } from "@isthmus/door-http";
+import { openStore } from "@isthmus/host-store";
+import { type DaemonConfig, type TcpConfig, VERSION } from "./config.ts";
+import { type Parts, wire } from "./wiring.ts";
+
+export interface RunningDaemon {
+  /** when TCP is served */
+  readonly tcpPort?: number;
+  /** settles when every machine of an earlier daemon has its verdict */
+  readonly adopted: Promise<void>;
+  /** Refuses new requests, ends streams, lets go of machines, which keep running, and removes the socket. A second call waits for the first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a daemon in this process: the store first, whose lock keeps a second daemon out, then the machines that run, and the socket at last. Throws
+ * DATA_FOLDER_LOCKED, STORE_TOO_NEW, STORE_FAILED, CONFIG_INVALID, LOCAL_FILE.
+ */
+export async function startDaemon(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
+  const startedAt = new Date();
+  makeFolders(config);
+  const tcp = config.tcp && readTcpFiles(config.tcp);
+  const store = openStore(join(config.home, "isthmus.db"));
+  try {
+    const parts = await wire(config, store, log);
+    const adopted = adopt(parts, log);
+    const door = await createHttpDoor({ ...parts, version: () => versionOf(config, parts, startedAt), log });
+    const { tcpPort } = await door.listen({ socketPath: config.socketPath, tcp });
+    store.appendEvents([{ type: "daemon.started", details: { pid: process.pid, version: VERSION } }]);
+    const ms = Math.round(performance.now());
+    log.info({ pid: process.pid, version: VERSION, home: config.home, socket: config.socketPath, tcpPort, ms }, "the daemon is ready");
+    let closing: Promise<void> | undefined;
+    return {
+      tcpPort,
+      adopted,
+      close() {
+        closing ??= closeAll(config, store, parts, door, log);
+        return closing;
+      },
+    };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+async function closeAll(config: DaemonConfig, store: Store, parts: Parts, door: { close(): Promise<void> }, log: Log): Promise<void> {
+  // The door refuses what comes from now on, while the machines let the requests go that still wait.
+  await Promise.all([door.close(), parts.machines.close()]);
+  store.appendEvents([{ type: "daemon.stopped", details: { pid: process.pid } }]);
+  rmSync(config.socketPath, { force: true });
+  store.close();
+  log.info({ pid: process.pid }, "the daemon has stopped; machines go on");
+}
+
+/** Begins at once and is not waited for: a request for a machine waits for that machine only. */
+async function adopt({ machines }: Parts, log: Log): Promise<void> {
+  const began = performance.now();
+  try {
+    const report = await machines.adoptAll();
+    log.info({ ...report, ms: Math.round(performance.now() - began) }, "took up the machines of an earlier daemon");
+  } catch (error) {
+    log.error({ err: error }, "could not take up the machines of an earlier daemon");
+  }
+}
+
+function makeFolders(config: DaemonConfig): void {
+  for (const folder of [config.home, config.runFolder]) {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new IsthmusError("LOCAL_FILE", { path: folder, reason }, { cause });
+    }
+  }
+}
+
+function readTcpFiles(tcp: TcpConfig): TcpOptions {
+  const read = (field: string, path: string): string => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      throw new IsthmusError(
+        "CONFIG_INVALID",
+        { field, value: path, reason: cause instanceof Error ? cause.message : "unreadable" },
+        { cause },
+      );
+    }
+  };
+  return {
+    host: tcp.host,
+    port: tcp.port,
+    tls: { cert: read("ISTHMUS_TLS_CERT", tcp.certPath), key: read("ISTHMUS_TLS_KEY", tcp.keyPath) },
+    token: read("ISTHMUS_TOKEN_FILE", tcp.tokenPath).trim(),
+  };
+}
+
+function versionOf(config: DaemonConfig, parts: Parts, startedAt: Date): Version {
+  return {
+    version: VERSION,
+    api: "v1",
+    pid: process.pid,
+    startedAt: startedAt.toISOString(),
+    node: process.version,
+    home: config.home,
+    machines: { ...parts.machines.counts() },
+    rssBytes: process.memoryUsage.rss(),
+  };
+}

@@ -1,0 +1,73 @@
+import { isSettled } from "@isthmus/contract";
+import { type CrashPoint, crashPoints } from "@isthmus/core";
+import { describe, expect, it } from "vitest";
+import { FakeDaemon } from "./fake-daemon.fixture.ts";
+import { quiet } from "./fake-host.fixture.ts";
+
+/** What a user does when the daemon dies; answers of the dead daemon never come, so nobody waits for them. */
+const scenarios = {
+  create: (daemon) => void daemon.machines.create({ image: "busybox", name: "m" }, { start: true }).catch(() => undefined),
+  start: (daemon) => void daemon.machines.start("m").catch(() => undefined),
+  stop: (daemon) => void daemon.machines.stop("m").catch(() => undefined),
+  kill: (daemon) => void daemon.machines.kill("m").catch(() => undefined),
+  remove: (daemon) => void daemon.machines.remove("m").catch(() => undefined),
+} satisfies Record<string, (daemon: FakeDaemon) => void>;
+
+function scenarioOf(point: CrashPoint): keyof typeof scenarios {
+  if (point.endsWith("queued")) return "start";
+  if (point.startsWith("stop")) return "stop";
+  if (point.startsWith("kill") || point.startsWith("exit")) return "kill";
+  return point.startsWith("remove") ? "remove" : "create";
+}
+
+async function prepare(daemon: FakeDaemon, point: CrashPoint): Promise<void> {
+  const scenario = scenarioOf(point);
+  if (scenario !== "create") await daemon.machines.create({ image: "busybox", name: "m" }, { start: scenario !== "start" });
+  if (scenario === "remove") await daemon.machines.stop("m");
+  if (point.endsWith("failed")) daemon.host.nextStarts = ["hang"];
+}
+
+/** One process per machine that runs, none for others, no folder without a machine. */
+export function expectConsistent(daemon: FakeDaemon): void {
+  const machines = daemon.all();
+  const alive = machines.filter((machine) => !isSettled(machine.state)).map((machine) => machine.id);
+  expect([...daemon.host.processes.keys()].sort()).toEqual(alive.sort());
+  expect(daemon.host.secondCopies).toBe(0);
+  const ids = machines.map((machine) => machine.id);
+  expect([...daemon.host.folders].filter((id) => !ids.includes(id))).toEqual([]);
+  for (const machine of machines) expect(["requested", "running", "exited", "failed"]).toContain(machine.state);
+}
+
+describe("a daemon that dies at a crash point", () => {
+  for (const point of crashPoints) {
+    it(`is taken over at ${point}: done, or cleanly absent`, async () => {
+      const daemon = new FakeDaemon();
+      try {
+        await prepare(daemon, point);
+        daemon.crashAt = point;
+        scenarios[scenarioOf(point)](daemon);
+        await quiet();
+        if (point.endsWith("failed")) void daemon.machines.stop("m").catch(() => undefined);
+        await quiet();
+        expect(daemon.dead).toBe(true);
+        await daemon.restart();
+        await daemon.clock.advance(30_000);
+        expectConsistent(daemon);
+        expect(daemon.all().map((machine) => machine.state)).toEqual(outcome(point));
+      } finally {
+        daemon.remove();
+      }
+    });
+  }
+});
+
+function outcome(point: CrashPoint): string[] {
+  if (point === "create.before-insert") return [];
+  if (point === "remove.before-delete") return ["exited"];
+  if (point.startsWith("remove")) return [];
+  if (point === "start.before-queued") return ["requested"];
+  // Nothing was written down yet: the request is as if never made.
+  if (point === "stop.before-stopping" || point === "kill.before-mark") return ["running"];
+  if (/^(stop|kill|exit)|failed$/.test(point)) return ["exited"];
+  return ["running"];
+}

@@ -1,0 +1,237 @@
+import { type Image, IsthmusError } from "@isthmus/contract";
+import type { Clock, Engine, EngineEnd, LiveMachine, MachineFolders, OutputFiles, OutputRecord, StartPlan } from "@isthmus/core";
+
+/** An engine process: it outlives the daemon, as real ones do. */
+export interface FakeProcess {
+  readonly pid: number;
+  readonly plan: StartPlan;
+  readonly ended: PromiseWithResolvers<EngineEnd>;
+  paused: boolean;
+  /** does not answer, as after SIGSTOP */
+  hung: boolean;
+  /** takes no notice of an orderly stop */
+  stubborn: boolean;
+  /** the workload was started; before that a start can be cut short */
+  complete: boolean;
+}
+
+/** What is outside the daemon: processes, folders, output files. Pure logic and races are what the fake is for; real engines have tests of their own. */
+export class FakeHost {
+  readonly processes = new Map<string, FakeProcess>();
+  readonly folders = new Set<string>();
+  readonly disks = new Set<string>();
+  readonly outputs = new Map<string, OutputRecord[]>();
+  bootId = "boot-1";
+  /** what the next starts meet: an error is thrown, `hang` waits for the abort */
+  nextStarts: (IsthmusError | "hang")[] = [];
+  secondCopies = 0;
+  #pid = 1000;
+
+  spawn(plan: StartPlan): FakeProcess {
+    if (this.processes.has(plan.id)) this.secondCopies += 1;
+    this.#pid += 1;
+    const ended = Promise.withResolvers<EngineEnd>();
+    const process = { pid: this.#pid, plan, ended, paused: false, hung: false, stubborn: false, complete: false };
+    this.processes.set(plan.id, process);
+    return process;
+  }
+
+  /** The process is gone; without `exit` it leaves no exit record. */
+  end(id: string, exit?: { code: number; signal?: number }): void {
+    const process = this.processes.get(id);
+    if (!process) return;
+    this.processes.delete(id);
+    if (exit) this.write(process.plan.outputPath, "exit", JSON.stringify(exit));
+    process.ended.resolve({});
+  }
+
+  reboot(): void {
+    for (const id of [...this.processes.keys()]) this.end(id);
+    this.bootId = `boot-${Number(this.bootId.slice(5)) + 1}`;
+  }
+
+  write(path: string, kind: OutputRecord["kind"], text: string): void {
+    const records = this.outputs.get(path) ?? [];
+    records.push({ kind, timeNs: BigInt(records.length), payload: Buffer.from(text), nextOffset: records.length + 1 });
+    this.outputs.set(path, records);
+  }
+}
+
+/** Time that passes when a test says so. */
+export class FakeClock implements Clock {
+  #now = 1_800_000_000_000;
+  readonly #timers = new Set<{ at: number; action: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, action: () => void): () => void {
+    const timer = { at: this.#now + ms, action };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Timers of a daemon that died are gone. */
+  forget(): void {
+    this.#timers.clear();
+  }
+
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    for (;;) {
+      const due = [...this.#timers].filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
+      if (!due) break;
+      this.#timers.delete(due);
+      this.#now = Math.max(this.#now, due.at);
+      due.action();
+      await quiet();
+    }
+    this.#now = until;
+    await quiet();
+  }
+}
+
+/** Lets everything that waits for nothing outside run to its end. */
+export async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 12; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+export function fakeEngine(host: FakeHost): Engine {
+  return {
+    name: "fake",
+    isolation: "microvm",
+    async start(plan, signal) {
+      const next = host.nextStarts.shift();
+      if (next instanceof IsthmusError) throw next;
+      const process = host.spawn(plan);
+      if (next === "hang") await aborted(signal).finally(() => host.end(plan.id));
+      await Promise.resolve();
+      process.complete = true;
+      host.write(plan.outputPath, "start", "{}");
+      return live(host, process);
+    },
+    async adopt(plan) {
+      const process = host.processes.get(plan.id);
+      if (process?.hung) throw new IsthmusError("AGENT_UNREACHABLE", { name: plan.name, reason: "it hangs" });
+      if (!process?.complete) return undefined;
+      return live(host, process);
+    },
+    async processes() {
+      return Array.from(host.processes, ([machineId, { pid }]) => ({ pid, machineId }));
+    },
+    async reap(pid, folder) {
+      for (const [id, process] of host.processes) if (process.pid === pid && process.plan.folder === folder) host.end(id);
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+function live(host: FakeHost, process: FakeProcess): LiveMachine {
+  const { id } = process.plan;
+  const unused = async () => {
+    throw new IsthmusError("INTERNAL", { reason: "not part of this test" });
+  };
+  return {
+    pid: process.pid,
+    accelerator: "tcg",
+    ports: process.plan.ports,
+    notes: [],
+    timings: { spawn: 1 },
+    ended: process.ended.promise,
+    get paused() {
+      return process.paused;
+    },
+    exec: unused,
+    attach: unused,
+    stats: unused,
+    putArchive: unused,
+    getArchive: unused,
+    statPath: unused,
+    async signalWorkload(signal) {
+      host.end(id, { code: 128 + signal, signal });
+    },
+    async shutdown(signal) {
+      if (!process.stubborn) host.end(id, { code: 128 + signal, signal });
+    },
+    async kill() {
+      host.end(id);
+    },
+    async pause() {
+      process.paused = true;
+    },
+    async unpause() {
+      process.paused = false;
+    },
+    release() {},
+  };
+}
+
+export function fakeFolders(host: FakeHost): MachineFolders {
+  const folder = (id: string) => `/m/${id}`;
+  return {
+    root: "/m",
+    folder,
+    socketFolder: (id) => `/s/${id}`,
+    outputPath: (id) => `${folder(id)}/output`,
+    diskPath: (id) => `${folder(id)}/disk`,
+    async create(id) {
+      if (host.folders.has(id)) throw new IsthmusError("INTERNAL", { reason: "the folder exists" });
+      host.folders.add(id);
+    },
+    async createSocketFolder() {},
+    async createDisk(id) {
+      host.disks.add(id);
+      return `${folder(id)}/disk`;
+    },
+    has: async (id) => host.folders.has(id),
+    hasDisk: async (id) => host.disks.has(id),
+    async removeDisk(id) {
+      host.disks.delete(id);
+    },
+    async remove(id) {
+      host.folders.delete(id);
+      host.disks.delete(id);
+      host.outputs.delete(`${folder(id)}/output`);
+    },
+    list: async () => [...host.folders],
+  };
+}
+
+export function fakeOutput(host: FakeHost): OutputFiles {
+  return {
+    prepare: async (path) => host.outputs.get(path)?.length ?? 0,
+    async *read(path, options = {}) {
+      yield* host.outputs.get(path) ?? [];
+      if (options.follow) await options.until;
+    },
+    async exit(path, bootOffset) {
+      const last = host.outputs
+        .get(path)
+        ?.slice(bootOffset)
+        .findLast((record) => record.kind === "exit");
+      return last && JSON.parse(last.payload.toString());
+    },
+    keep: () => ({ stop() {} }),
+  };
+}
+
+export const busybox: Image & { readonly rootfsPath: string } = {
+  digest: `sha256:${"a".repeat(64)}`,
+  tags: ["busybox:latest"],
+  architecture: "amd64",
+  os: "linux",
+  createdAt: "2026-01-01T00:00:00.000Z",
+  sizeBytes: 1,
+  rootfsBytes: 1,
+  rootfsFormat: "squashfs",
+  layers: [],
+  config: { entrypoint: [], cmd: ["sh"], env: [], workdir: "", user: "", exposedPorts: [], volumes: [], labels: {} },
+  builtIn: true,
+  rootfsPath: "/images/busybox",
+};

@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import process from "node:process";
+import {
+  type AcceleratorVerdict,
+  createMachines,
+  type Doctor,
+  type ImageStore,
+  type Kernels,
+  type Log,
+  type Machines,
+  type Store,
+} from "@isthmus/core";
+import { createQemuEngine } from "@isthmus/engine-qemu";
+import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
+import { createKernels } from "@isthmus/host-kernel";
+import { createOutputFiles } from "@isthmus/host-output";
+import { withBuiltIn } from "./built-in-image.ts";
+import type { DaemonConfig } from "./config.ts";
+import { crashAt } from "./crash.ts";
+import { fetchingKernels } from "./fetching-kernels.ts";
+import { createFolders } from "./folders.ts";
+import { hostCapacity, systemClock } from "./host.ts";
+
+/** The parts of a daemon, joined. */
+export interface Parts {
+  readonly machines: Machines;
+  readonly images: ImageStore;
+  readonly kernels: Kernels;
+  readonly doctor: Doctor;
+}
+
+/** The only place that knows which implementation stands behind which port. */
+export async function wire(config: DaemonConfig, store: Store, log: Log): Promise<Parts> {
+  const capacity = hostCapacity();
+  const { agentPath, home } = config;
+  const kernels = fetchingKernels(createKernels({ folder: join(home, "kernels"), agentPath, configuredPath: config.kernelPath }), log);
+  const engine = createQemuEngine({
+    kernels,
+    stateFolder: join(home, "engine"),
+    bootId: capacity.bootId(),
+    agentPath,
+    log: (message, details) => log.info(details, message),
+  });
+  const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
+  const machines = createMachines({
+    store,
+    engines: [engine],
+    images,
+    folders: createFolders(home, config.runFolder),
+    output: createOutputFiles(),
+    clock: systemClock,
+    capacity,
+    log,
+    crashpoint: crashAt(config.crashAt),
+  });
+  return { machines, images, kernels, doctor: lazyDoctor(config, kernels, () => engine.accelerator()) };
+}
+
+/** Loaded when it is asked for: a daemon that is never asked spares its memory. */
+function lazyDoctor({ home }: DaemonConfig, kernels: Kernels, accelerator: () => Promise<AcceleratorVerdict>): Doctor {
+  return {
+    async report() {
+      const { createDoctor } = await import("@isthmus/host-doctor");
+      const sqliteVersion = () => process.versions.sqlite ?? "unknown";
+      return await createDoctor({ home, uid: process.getuid?.() ?? 0, kernels, accelerator, sqliteVersion }).report();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { IsthmusError } from "@isthmus/contract";
+import type { StartPlan } from "@isthmus/core";
+import { AgentLink } from "./agent-link.ts";
+import { agentSocketPath, pidFilePath, qmpSocketPath } from "./command-line.ts";
+import { ADOPT_BUDGET_MS, START_DEADLINE_MS } from "./config.ts";
+import type { EngineLog } from "./engine-log.ts";
+import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
+import { configureGuest, startWorkload } from "./guest-setup.ts";
+import { Monitor } from "./monitor.ts";
+import { pidFileOf, processArguments, processStatus, qemuProcesses } from "./proc.ts";
+import { QemuMachine } from "./qemu-machine.ts";
+import { VmmProcess } from "./vmm-process.ts";
+
+/** The process that `state` tells of, if it still runs and is the same. */
+async function findProcess(folder: string, state: EngineState, bootId: string): Promise<{ pid: number; startTime: string } | undefined> {
+  if (state.bootId !== bootId) return undefined;
+  const pidFile = pidFilePath(folder);
+  // A daemon killed between spawn and note left a process without a noted pid.
+  const pid = state.pid ?? (await qemuProcesses()).find((process) => process.pidFile === pidFile)?.pid;
+  const startTime = pid === undefined ? undefined : processStatus(pid)?.startTime;
+  if (pid === undefined || startTime === undefined || (state.startTime !== undefined && state.startTime !== startTime)) return undefined;
+  return pidFileOf((await processArguments(pid)) ?? []) === pidFile ? { pid, startTime } : undefined;
+}
+
+/** Does what a start that was cut short had still to do; ends the machine when that cannot be done. */
+async function finishStart(parts: {
+  plan: StartPlan;
+  state: EngineState;
+  link: AgentLink;
+  monitor: Monitor;
+  vmm: VmmProcess;
+}): Promise<void> {
+  const { plan, state, link, monitor, vmm } = parts;
+  try {
+    const session = await link.session(START_DEADLINE_MS);
+    if (session.greeting.state === "idle") {
+      await Promise.all([configureGuest(session, plan), monitor.dropConsole()]);
+      await startWorkload(session, plan);
+    }
+    await saveState(plan.folder, { ...state, phase: "running", pid: vmm.pid, startTime: vmm.startTime });
+  } catch (error) {
+    // When the daemon lets go meanwhile, the next one finishes the start.
+    if (!link.closed) await vmm.kill();
+    throw error;
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T | "late"> {
+  const { promise, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), ms);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Adopted {
+  readonly plan: StartPlan;
+  readonly state: EngineState;
+  readonly vmm: VmmProcess;
+  readonly link: AgentLink;
+  readonly monitor: Monitor;
+}
+
+/** Asks VMM and guest for `ADOPT_BUDGET_MS` at most; what did not answer becomes a note and is asked again when somebody needs it. */
+async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boolean; notes: readonly string[] }> {
+  const { plan, state, vmm, link, monitor } = adopted;
+  const giveUpAt = performance.now() + ADOPT_BUDGET_MS;
+  const late = (error: unknown): "late" => {
+    log("a machine was taken up that does not answer", { machine: plan.id, error: IsthmusError.from(error).toBody() });
+    return "late";
+  };
+  const running = state.phase === "running";
+  const finished = running ? undefined : finishStart(adopted).catch(late);
+  const paused = await within(ADOPT_BUDGET_MS, Promise.race([vmm.ended, monitor.paused(ADOPT_BUDGET_MS).catch(late)]));
+  if (paused === "late") return { paused: false, notes: ["its engine process did not answer when the daemon started"] };
+  if (paused === true) {
+    link.keep();
+    return { paused: true, notes: [] };
+  }
+  const leftMs = Math.max(1, giveUpAt - performance.now());
+  const answered = await within(leftMs, Promise.race([vmm.ended, finished ?? link.session(leftMs).catch(late)]));
+  if (running) link.keep();
+  if (answered !== "late") return { paused: false, notes: [] };
+  return {
+    paused: false,
+    notes: [running ? "its guest did not answer when the daemon started" : "its start is finished in the background"],
+  };
+}
+
+/** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `ADOPT_BUDGET_MS` at most. Throws CANCELLED. */
+export async function adoptMachine(plan: StartPlan, bootId: string, signal: AbortSignal, log: EngineLog): Promise<QemuMachine | undefined> {
+  if (signal.aborted) throw new IsthmusError("CANCELLED", { what: `taking up ${plan.name}` });
+  const state = await loadState(plan.folder);
+  const found = state === undefined ? undefined : await findProcess(plan.folder, state, bootId);
+  if (state === undefined || found === undefined) {
+    await clearLeftovers(plan.folder, plan.socketFolder);
+    return undefined;
+  }
+  const vmm = VmmProcess.adopted(found.pid, found.startTime);
+  const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
+  const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.look());
+  const { paused, notes } = await takeUp({ plan, state, vmm, link, monitor }, log);
+  vmm.look();
+  if (vmm.over) {
+    link.close();
+    monitor.close();
+    await clearLeftovers(plan.folder, plan.socketFolder);
+    return undefined;
+  }
+  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes: [...state.notes, ...notes] }, paused });
+}

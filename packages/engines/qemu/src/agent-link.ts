@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentSession, GREETING_DEADLINE_MS } from "@isthmus/agent-client";
+import { IsthmusError } from "@isthmus/contract";
+import {
+  BACKGROUND_RECONNECT_MAX_MS,
+  BACKGROUND_RECONNECT_MIN_MS,
+  BOOT_GREETING_DEADLINE_MS,
+  RECONNECT_DEADLINE_MS,
+  RECONNECT_PAUSE_MS,
+} from "./config.ts";
+import { connectSocket } from "./connecting.ts";
+
+/**
+ * The way to one guest's agent. A lost session is connected anew: at once for a request, and by itself after a while, because a guest whose output
+ * nobody attends drops what exceeds its limit.
+ */
+export class AgentLink {
+  readonly #path: string;
+  readonly #name: string;
+  readonly #stop = new AbortController();
+  #session: AgentSession | undefined;
+  #connecting: Promise<AgentSession> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #backoffMs = BACKGROUND_RECONNECT_MIN_MS;
+
+  constructor(path: string, name: string) {
+    this.#path = path;
+    this.#name = name;
+  }
+
+  /** The open session, or a new one. One attempt serves all who wait. Throws AGENT_UNREACHABLE, AGENT_PROTOCOL. */
+  async session(deadlineMs = RECONNECT_DEADLINE_MS): Promise<AgentSession> {
+    if (this.#session?.open) return this.#session;
+    this.#connecting ??= this.#connect(deadlineMs, GREETING_DEADLINE_MS).finally(() => {
+      this.#connecting = undefined;
+    });
+    return await this.#connecting;
+  }
+
+  /** The first session of a guest that is still booting. `onSocket` is called when QEMU has taken the connection. */
+  async boot(deadlineMs: number, onSocket: () => void): Promise<AgentSession> {
+    this.#connecting = this.#connect(deadlineMs, BOOT_GREETING_DEADLINE_MS, onSocket);
+    try {
+      return await this.#connecting;
+    } finally {
+      this.#connecting = undefined;
+    }
+  }
+
+  /** Keeps trying in the background; called by itself when a session is lost. */
+  keep(): void {
+    if (this.#stop.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.session().catch(() => this.keep());
+    }, this.#backoffMs).unref();
+    this.#backoffMs = Math.min(this.#backoffMs * 2, BACKGROUND_RECONNECT_MAX_MS);
+  }
+
+  get closed(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Lets go for good; the guest goes on. */
+  close(): void {
+    this.#stop.abort();
+    clearTimeout(this.#timer);
+    this.#session?.close();
+  }
+
+  async #connect(deadlineMs: number, greetingDeadlineMs: number, onSocket: () => void = () => {}): Promise<AgentSession> {
+    const giveUpAt = performance.now() + deadlineMs;
+    const signal = this.#stop.signal;
+    for (;;) {
+      const leftMs = Math.max(1, giveUpAt - performance.now());
+      try {
+        const socket = await connectSocket(this.#path, { deadlineMs: leftMs, failure: this.#unreachable, signal });
+        onSocket();
+        const session = await AgentSession.open(socket, {
+          name: this.#name,
+          greetingDeadlineMs: Math.min(greetingDeadlineMs, leftMs),
+          signal,
+        });
+        return this.#take(session);
+      } catch (error) {
+        if (signal.aborted) throw this.#unreachable("it was let go", error);
+        if (performance.now() + RECONNECT_PAUSE_MS >= giveUpAt) throw error;
+      }
+      await sleep(RECONNECT_PAUSE_MS);
+    }
+  }
+
+  readonly #unreachable = (reason: string, cause: unknown): IsthmusError =>
+    new IsthmusError("AGENT_UNREACHABLE", { name: this.#name, reason }, { cause });
+
+  #take(session: AgentSession): AgentSession {
+    this.#session = session;
+    this.#backoffMs = BACKGROUND_RECONNECT_MIN_MS;
+    void session.closed.then(() => this.keep());
+    return session;
+  }
+}

@@ -1,0 +1,171 @@
+import { join } from "node:path";
+import { type Accelerator, IsthmusError, MIB, type PublishedPort } from "@isthmus/contract";
+import { fileNames, GUEST_ADDRESS, KERNEL_ARGUMENTS, SOCKET_PATH_BYTES, TCG_BUFFER_MIB } from "./config.ts";
+
+/** One way to run a guest; which of them works here is found out by the probe. */
+export interface BootVariant {
+  readonly accelerator: Accelerator;
+  readonly machineType: "microvm" | "q35";
+  readonly cpuModel: string;
+}
+
+export interface VmmLayout {
+  readonly name: string;
+  readonly folder: string;
+  readonly socketFolder: string;
+  readonly rootfsPath: string;
+  readonly diskPath?: string;
+  readonly outputPath: string;
+  readonly kernelPath: string;
+  readonly initramfsPath: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly network: "none" | "user";
+  /** with their real host ports */
+  readonly ports: readonly PublishedPort[];
+  /** frequency of the host's time-stamp counter, for a TCG guest */
+  readonly tscKhz?: number;
+}
+
+type Settings = readonly (readonly [key: string, value: string | number])[];
+
+/** An option argument of QEMU: a comma in a value is doubled, so that a path cannot add settings of its own. */
+export function optionArgument(head: string, settings: Settings): string {
+  const pairs = settings.map(([key, value]) => `${key}=${String(value).replaceAll(",", ",,")}`);
+  return [head, ...pairs].filter((part) => part !== "").join(",");
+}
+
+export function agentSocketPath(socketFolder: string): string {
+  return join(socketFolder, fileNames.agentSocket);
+}
+
+export function qmpSocketPath(socketFolder: string): string {
+  return join(socketFolder, fileNames.qmpSocket);
+}
+
+/** The argument by which a process is known to belong to a machine's folder. */
+export function pidFilePath(folder: string): string {
+  return join(folder, fileNames.pid);
+}
+
+function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
+  const microvm = variant.machineType === "microvm";
+  const settings: Settings = microvm
+    ? [
+        // Debian's kernel finds virtio-mmio devices through ACPI only. Without PIT and PIC a TCG guest has no timer interrupt.
+        ["acpi", "on"],
+        ["pit", "on"],
+        ["pic", "on"],
+        ["rtc", "on"],
+      ]
+    : [["vmport", "off"]];
+  const accelerator = variant.accelerator === "tcg" ? optionArgument("tcg", [["tb-size", TCG_BUFFER_MIB]]) : "kvm";
+  return [
+    "-M",
+    optionArgument(variant.machineType, settings),
+    "-accel",
+    accelerator,
+    "-cpu",
+    variant.cpuModel,
+    "-smp",
+    String(layout.cpus),
+    "-m",
+    optionArgument("", [["size", `${Math.ceil(layout.memoryBytes / MIB)}M`]]),
+  ];
+}
+
+function diskArguments(layout: VmmLayout, suffix: string): string[] {
+  const block = (node: string, path: string, more: Settings) =>
+    optionArgument("driver=raw", [["node-name", node], ...more, ["file.driver", "file"], ["file.filename", path]]);
+  // The first virtio-blk device is vda in the guest, the second vdb.
+  const root = ["-blockdev", block("root", layout.rootfsPath, [["read-only", "on"]]), "-device", `virtio-blk-${suffix},drive=root`];
+  if (layout.diskPath === undefined) return root;
+  return [...root, "-blockdev", block("disk", layout.diskPath, [["discard", "unmap"]]), "-device", `virtio-blk-${suffix},drive=disk`];
+}
+
+function portArguments(layout: VmmLayout, suffix: string): string[] {
+  const serve: Settings = [
+    ["server", "on"],
+    ["wait", "off"],
+  ];
+  return [
+    "-chardev",
+    optionArgument("socket", [["id", "agent"], ["path", agentSocketPath(layout.socketFolder)], ...serve]),
+    "-chardev",
+    optionArgument("file", [
+      ["id", "output"],
+      ["path", layout.outputPath],
+      ["append", "on"],
+    ]),
+    "-chardev",
+    optionArgument("file", [
+      ["id", "console"],
+      ["path", join(layout.folder, fileNames.console)],
+    ]),
+    "-chardev",
+    optionArgument("socket", [["id", "qmp"], ["path", qmpSocketPath(layout.socketFolder)], ...serve]),
+    "-mon",
+    "chardev=qmp,mode=control",
+    "-serial",
+    "chardev:console",
+    "-device",
+    `virtio-serial-${suffix},max_ports=4`,
+    "-device",
+    "virtserialport,chardev=agent,name=isthmus.agent",
+    "-device",
+    "virtserialport,chardev=output,name=isthmus.output",
+  ];
+}
+
+function networkArguments(layout: VmmLayout, suffix: string): string[] {
+  if (layout.network === "none") return [];
+  const forwards: Settings = layout.ports.map((port) => [
+    "hostfwd",
+    `${port.protocol}:${port.address}:${port.host}-${GUEST_ADDRESS}:${port.guest}`,
+  ]);
+  const netdev = optionArgument("user", [["id", "net"], ["restrict", "off"], ["ipv6", "off"], ...forwards]);
+  return ["-netdev", netdev, "-device", `virtio-net-${suffix},netdev=net`];
+}
+
+/**
+ * A TCG guest sees the host's time-stamp counter. On microvm it can calibrate it against the emulated PIT only, which fails on a busy host, and then the
+ * kernel waits for ever for a tick: with the frequency given there is nothing to calibrate.
+ */
+function kernelArguments(layout: VmmLayout, variant: BootVariant): string {
+  const given = variant.accelerator === "tcg" && layout.tscKhz !== undefined;
+  return given ? `${KERNEL_ARGUMENTS} tsc_early_khz=${layout.tscKhz}` : KERNEL_ARGUMENTS;
+}
+
+/** QEMU's arguments for one machine. Pure. Throws INVALID_REQUEST when a socket's path is too long. */
+export function commandLine(layout: VmmLayout, variant: BootVariant): string[] {
+  const longest = agentSocketPath(layout.socketFolder);
+  if (Buffer.byteLength(longest) > SOCKET_PATH_BYTES) {
+    throw new IsthmusError("INVALID_REQUEST", { field: "socket folder", value: longest, reason: `over ${SOCKET_PATH_BYTES} bytes` });
+  }
+  const suffix = variant.machineType === "microvm" ? "device" : "pci";
+  return [
+    ...machineArguments(layout, variant),
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    "-no-reboot",
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    "-name",
+    optionArgument("", [["guest", layout.name]]),
+    "-pidfile",
+    pidFilePath(layout.folder),
+    "-kernel",
+    layout.kernelPath,
+    "-initrd",
+    layout.initramfsPath,
+    "-append",
+    kernelArguments(layout, variant),
+    ...diskArguments(layout, suffix),
+    ...portArguments(layout, suffix),
+    "-device",
+    `virtio-rng-${suffix}`,
+    ...networkArguments(layout, suffix),
+  ];
+}

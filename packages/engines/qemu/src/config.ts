@@ -1,0 +1,72 @@
+import { MIB } from "@isthmus/contract";
+
+/** The VMM and the Debian package that holds it. */
+export const QEMU_PROGRAM = "qemu-system-x86_64";
+export const QEMU_PACKAGE = "qemu-system-x86";
+
+/** From spawn to the guest's greeting; generous, because software emulation on a loaded host is slow, not broken. */
+export const START_DEADLINE_MS = 60_000;
+/** One wait for the greeting while the guest boots; then the socket is connected anew. */
+export const BOOT_GREETING_DEADLINE_MS = 20_000;
+/** `configure` and `start`: the first requests run code that the emulator has not yet translated. */
+export const CONFIGURE_DEADLINE_MS = 30_000;
+/** How long taking up one machine may hold up the daemon's start. */
+export const ADOPT_BUDGET_MS = 2_000;
+/** A lost session is connected anew within this for a waiting request. */
+export const RECONNECT_DEADLINE_MS = 10_000;
+export const CONNECT_RETRY_MS = 10;
+/** Between two sessions, so that the guest can notice that the first one ended. */
+export const RECONNECT_PAUSE_MS = 100;
+/** Unasked reconnection, so that the guest knows that its output is attended. */
+export const BACKGROUND_RECONNECT_MIN_MS = 500;
+export const BACKGROUND_RECONNECT_MAX_MS = 30_000;
+
+export const QMP_DEADLINE_MS = 10_000;
+export const QMP_LINE_BYTES = 1 * MIB;
+
+/** From SIGKILL to the end of the process. */
+export const KILL_DEADLINE_MS = 10_000;
+export const KILL_POLL_MS = 10;
+/** Node offers no pidfd: the end of a process that is not our child is noticed by looking. QMP's end of file is usually faster. */
+export const ADOPTED_POLL_MS = 1_000;
+
+/** KVM can open and never run a guest. One that works needs well under a second. */
+export const KVM_PROBE_DEADLINE_MS = 4_000;
+/** The same when the user insists on KVM. */
+export const KVM_FORCED_PROBE_DEADLINE_MS = 20_000;
+export const TCG_PROBE_DEADLINE_MS = 45_000;
+export const PROBE_MEMORY_BYTES = 128 * MIB;
+
+/** Translated code that a TCG guest may hold; QEMU's own default is 1 GiB. */
+export const TCG_BUFFER_MIB = 64;
+/** Output that the guest keeps writing while no daemon listens; more is counted and dropped. */
+export const UNATTENDED_OUTPUT_BYTES = 256 * MIB;
+export const ENTROPY_BYTES = 256;
+/** What of the VMM's own words goes into an error. */
+export const STDERR_TAIL_BYTES = 2_048;
+/** A free port can be taken by another between our look and QEMU's. */
+export const PORT_ATTEMPTS = 3;
+/** sun_path of unix(7), without its NUL */
+export const SOCKET_PATH_BYTES = 107;
+/** USER_HZ, fixed by the Linux ABI on x86 and ARM */
+export const CLOCK_TICKS_PER_SECOND = 100;
+export const PAGE_BYTES = 4_096;
+
+/** QEMU's user-mode network: what slirp serves. */
+export const GUEST_ADDRESS = "10.0.2.15";
+export const GUEST_PREFIX = 24;
+export const GATEWAY_ADDRESS = "10.0.2.2";
+export const DNS_ADDRESS = "10.0.2.3";
+
+export const KERNEL_ARGUMENTS = "console=ttyS0 quiet reboot=t panic=-1";
+
+export const fileNames = {
+  state: "engine.json",
+  /** QEMU's own words */
+  vmmLog: "vmm.log",
+  /** the guest kernel's words until the workload starts */
+  console: "console.log",
+  pid: "vmm.pid",
+  agentSocket: "agent.sock",
+  qmpSocket: "qmp.sock",
+} as const;

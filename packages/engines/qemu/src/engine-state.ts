@@ -1,0 +1,54 @@
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Accelerator, PublishedPort } from "@isthmus/contract";
+import { agentSocketPath, pidFilePath, qmpSocketPath } from "./command-line.ts";
+import { fileNames } from "./config.ts";
+
+/** How far a start got: a process may exist from `spawning` on, has a pid from `booting` on, and its workload runs at `running`. */
+export type StartPhase = "spawning" | "booting" | "running";
+
+/** What a later daemon needs to take up a machine; `engine.json` in its folder. */
+export interface EngineState {
+  readonly phase: StartPhase;
+  /** of the host */
+  readonly bootId: string;
+  readonly pid?: number;
+  readonly startTime?: string;
+  readonly accelerator: Accelerator;
+  readonly ports: readonly PublishedPort[];
+  readonly notes: readonly string[];
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+/** Replaces the state as a whole. Not synced to disk: after a crash of the host there is no process to find. */
+export async function saveState(folder: string, state: EngineState): Promise<void> {
+  const path = join(folder, fileNames.state);
+  await writeFile(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+function isState(value: unknown): value is EngineState {
+  return typeof value === "object" && value !== null && "phase" in value && "bootId" in value && "accelerator" in value && "ports" in value;
+}
+
+/** Undefined when there is none that can be used: nothing was spawned then. */
+export async function loadState(folder: string): Promise<EngineState | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(join(folder, fileNames.state), "utf8"));
+    return isState(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes what a dead engine process leaves; its logs stay for the user. */
+export async function clearLeftovers(folder: string, socketFolder: string): Promise<void> {
+  const paths = [
+    agentSocketPath(socketFolder),
+    qmpSocketPath(socketFolder),
+    pidFilePath(folder),
+    join(folder, fileNames.state),
+    join(folder, `${fileNames.state}.new`),
+  ];
+  await Promise.all(paths.map((path) => rm(path, { force: true })));
+}

@@ -1,0 +1,106 @@
+import { execFile } from "node:child_process";
+import { basename, dirname } from "node:path";
+import { promisify } from "node:util";
+import { hasCode, IsthmusError } from "@isthmus/contract";
+import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, StartPlan } from "@isthmus/core";
+import { AcceleratorProbe, qemuVersion, type WantedAccelerator } from "./accelerator.ts";
+import { adoptMachine } from "./adopt.ts";
+import { pidFilePath } from "./command-line.ts";
+import { PORT_ATTEMPTS } from "./config.ts";
+import type { EngineLog } from "./engine-log.ts";
+import { choosePorts } from "./host-ports.ts";
+import { pidFileOf, processArguments, processStatus, qemuProcesses } from "./proc.ts";
+import { bootMachine } from "./start.ts";
+import { StepTimer } from "./step-timer.ts";
+import { VmmProcess } from "./vmm-process.ts";
+
+export interface QemuEngineOptions {
+  readonly kernels: Kernels;
+  /** for what the engine remembers between starts: which accelerator works */
+  readonly stateFolder: string;
+  /** changes with each boot of the host */
+  readonly bootId: string;
+  /** The agent's binary, which also tells the frequency of the host's time-stamp counter. Without it a TCG guest calibrates, which can fail on a busy host. */
+  readonly agentPath?: string;
+  /** default: ISTHMUS_ACCEL, else auto */
+  readonly accelerator?: WantedAccelerator;
+  readonly log?: EngineLog;
+}
+
+export interface QemuEngine extends Engine {
+  /** What boots a guest here, by trying it if that was not done since the host's boot. Throws NO_ACCELERATOR, ENGINE_MISSING, KERNEL_NOT_FOUND. */
+  accelerator(): Promise<AcceleratorVerdict>;
+  /** QEMU's version. Throws ENGINE_MISSING. */
+  version(): Promise<string>;
+}
+
+/** Throws CONFIG_INVALID. */
+function wantedAccelerator(value: string | undefined): WantedAccelerator {
+  if (value === undefined || value === "") return "auto";
+  if (value === "auto" || value === "kvm" || value === "tcg") return value;
+  throw new IsthmusError("CONFIG_INVALID", { field: "ISTHMUS_ACCEL", reason: "it is none of auto, kvm, tcg", value });
+}
+
+/** Asks once; undefined when the program cannot tell. */
+function tscReader(agentPath: string | undefined): () => Promise<number | undefined> {
+  let known: Promise<number | undefined> | undefined;
+  const read = async () => {
+    if (agentPath === undefined) return undefined;
+    try {
+      const khz = Number((await promisify(execFile)(agentPath, ["--tsc-khz"], { timeout: 5_000 })).stdout.trim());
+      return Number.isSafeInteger(khz) && khz > 0 ? khz : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  return () => {
+    known ??= read();
+    return known;
+  };
+}
+
+/** MicroVMs by QEMU: KVM where a guest really boots with it, else software emulation. Throws CONFIG_INVALID. */
+export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
+  const { kernels, stateFolder, bootId } = options;
+  const log: EngineLog = options.log ?? (() => {});
+  const tscKhz = tscReader(options.agentPath);
+  const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
+  const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, tscKhz, log });
+
+  const start = async (plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> => {
+    const timer = new StepTimer();
+    const kernel = await kernels.resolve();
+    timer.mark("kernel");
+    const { variant, verdict } = await probe.choose(kernel);
+    timer.mark("accelerator");
+    const notes = variant.machineType === "microvm" ? [] : [`runs on ${variant.machineType}: ${verdict.reason}`];
+    for (let attempt = 1; ; attempt += 1) {
+      const ports = await choosePorts(plan.ports);
+      try {
+        return await bootMachine({ plan, kernel, variant, ports, notes, tscKhz: await tscKhz(), bootId, timer, signal, log });
+      } catch (error) {
+        const another = hasCode(error, "PORT_TAKEN") && plan.ports.some(({ host }) => host === 0) && attempt < PORT_ATTEMPTS;
+        if (!another) throw error;
+      }
+    }
+  };
+
+  return {
+    name: "qemu",
+    isolation: "microvm",
+    start,
+    adopt: (plan, signal) => adoptMachine(plan, bootId, signal, log),
+    processes: async (machinesFolder) =>
+      (await qemuProcesses()).flatMap(({ pid, pidFile }) => {
+        const folder = dirname(pidFile);
+        return dirname(folder) === machinesFolder ? [{ pid, machineId: basename(folder) }] : [];
+      }),
+    reap: async (pid, folder) => {
+      const startTime = processStatus(pid)?.startTime;
+      const mine = pidFileOf((await processArguments(pid)) ?? []) === pidFilePath(folder);
+      if (mine && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
+    },
+    accelerator: async () => (await probe.choose(await kernels.resolve())).verdict,
+    version: qemuVersion,
+  };
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StartPlan } from "@isthmus/core";
+import { describe, expect, it } from "vitest";
+import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
+import { configuration, machineIdOf } from "./guest-setup.ts";
+import { execRequest, mergeEnv } from "./guest-stream.ts";
+
+const plan: StartPlan = {
+  id: "0123456789abcdef",
+  name: "web",
+  folder: "/m",
+  socketFolder: "/s",
+  rootfsPath: "/r",
+  outputPath: "/o",
+  cpus: 1,
+  memoryBytes: 1,
+  network: "none",
+  ports: [],
+  hostname: "web-host",
+  tmpfs: [{ path: "/scratch", sizeBytes: 1_500_000 }, { path: "/free" }],
+  workload: { argv: ["sh"], env: ["A=1", "B=2"], cwd: "/srv", user: "www", tty: true, stdin: true },
+};
+
+describe("a guest's configuration", () => {
+  it("gives identity, clock and whole MiB", () => {
+    expect(configuration(plan, 1_700_000_000_250)).toMatchObject({
+      hostname: "web-host",
+      machineId: machineIdOf(plan.id),
+      clock: { sec: 1_700_000_000, nsec: 250_000_000 },
+      network: null,
+      tmpfs: [{ path: "/scratch", sizeMiB: 2 }, { path: "/free" }],
+    });
+  });
+
+  it("is fresh each time but for the machine id, which belongs to the machine", () => {
+    expect(configuration(plan, 0).entropy).not.toBe(configuration(plan, 0).entropy);
+    expect(Buffer.from(configuration(plan, 0).entropy, "base64")).toHaveLength(256);
+    expect(machineIdOf(plan.id)).toMatch(/^[0-9a-f]{32}$/);
+    expect(machineIdOf(plan.id)).not.toBe(machineIdOf("other"));
+  });
+
+  it("has an address when there is a network", () => {
+    expect(configuration({ ...plan, network: "user" }, 0).network).toEqual({
+      address: "10.0.2.15/24",
+      gateway: "10.0.2.2",
+      dns: ["10.0.2.3"],
+    });
+  });
+});
+
+describe("an exec", () => {
+  it("takes from the workload what its spec leaves open, but not its terminal", () => {
+    expect(execRequest({ command: ["ls"], env: { B: "3", C: "4" } }, plan.workload)).toEqual({
+      argv: ["ls"],
+      env: ["A=1", "B=3", "C=4"],
+      cwd: "/srv",
+      user: "www",
+      tty: false,
+      stdin: false,
+    });
+  });
+
+  it("keeps values that hold an equals sign", () => {
+    expect(mergeEnv(["A=x=y"], { B: "=" })).toEqual(["A=x=y", "B=="]);
+  });
+});
+
+describe("the engine's state", () => {
+  const state: EngineState = {
+    phase: "booting",
+    bootId: "b",
+    pid: 7,
+    startTime: "9",
+    accelerator: "tcg",
+    ports: [],
+    notes: [],
+    timings: {},
+  };
+
+  it("is what was saved last, and gone with the leftovers", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "isthmus-test-"));
+    expect(await loadState(folder)).toBeUndefined();
+    await saveState(folder, { ...state, phase: "spawning" });
+    await saveState(folder, state);
+    expect(await loadState(folder)).toEqual(state);
+    await writeFile(join(folder, "engine.json"), "{");
+    expect(await loadState(folder)).toBeUndefined();
+    await clearLeftovers(folder, folder);
+    expect(await readdir(folder)).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+});

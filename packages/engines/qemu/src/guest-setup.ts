@@ -1,0 +1,49 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { AgentSession, ConfigureRequest, StartRequest } from "@isthmus/agent-client";
+import { hasCode, MIB } from "@isthmus/contract";
+import type { StartPlan } from "@isthmus/core";
+import {
+  CONFIGURE_DEADLINE_MS,
+  DNS_ADDRESS,
+  ENTROPY_BYTES,
+  GATEWAY_ADDRESS,
+  GUEST_ADDRESS,
+  GUEST_PREFIX,
+  UNATTENDED_OUTPUT_BYTES,
+} from "./config.ts";
+
+/** 32 hex digits that stay the same over the machine's restarts. */
+export function machineIdOf(id: string): string {
+  return createHash("sha256").update(`isthmus machine ${id}`).digest("hex").slice(0, 32);
+}
+
+/** Identity, clock, fresh entropy and network of a guest that has just booted. */
+export function configuration(plan: StartPlan, nowMs: number): ConfigureRequest {
+  const network = { address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
+  return {
+    hostname: plan.hostname,
+    machineId: machineIdOf(plan.id),
+    clock: { sec: Math.floor(nowMs / 1000), nsec: Math.floor((nowMs % 1000) * 1e6) },
+    entropy: randomBytes(ENTROPY_BYTES).toString("base64"),
+    network: plan.network === "user" ? network : null,
+    tmpfs: plan.tmpfs.map(({ path, sizeBytes }) => ({ path, ...(sizeBytes === undefined ? {} : { sizeMiB: Math.ceil(sizeBytes / MIB) }) })),
+  };
+}
+
+function workloadRequest(plan: StartPlan): StartRequest {
+  return { ...plan.workload, unattendedMaxBytes: UNATTENDED_OUTPUT_BYTES };
+}
+
+/** `configure`, for a guest that is idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
+export async function configureGuest(session: AgentSession, plan: StartPlan): Promise<void> {
+  await session.request("configure", configuration(plan, Date.now()), { deadlineMs: CONFIGURE_DEADLINE_MS });
+}
+
+/** `start`; a workload that runs already is fine. Throws AGENT_REFUSED, AGENT_UNREACHABLE, TOO_LARGE. */
+export async function startWorkload(session: AgentSession, plan: StartPlan): Promise<void> {
+  try {
+    await session.request("start", workloadRequest(plan), { deadlineMs: CONFIGURE_DEADLINE_MS });
+  } catch (error) {
+    if (!(hasCode(error, "AGENT_REFUSED") && error.details.code === "already_started")) throw error;
+  }
+}

@@ -1,0 +1,126 @@
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { decodeRecords } from "@isthmus/agent-client";
+import { IsthmusError } from "@isthmus/contract";
+import type { BootKernel, Kernels, LiveMachine, StartPlan, Workload } from "@isthmus/core";
+import { createQemuEngine, type QemuEngine } from "./engine.ts";
+
+const run = promisify(execFile);
+const applets = [
+  "sh",
+  "cat",
+  "echo",
+  "sleep",
+  "hostname",
+  "nc",
+  "dd",
+  "id",
+  "wc",
+  "stty",
+  "true",
+  "ls",
+  "test",
+  "sha256sum",
+  "yes",
+  "head",
+];
+
+/** Kernel and initramfs to test with: ISTHMUS_TEST_KERNEL and ISTHMUS_TEST_INITRAMFS. */
+export function testKernel(): BootKernel {
+  const kernelPath = process.env.ISTHMUS_TEST_KERNEL;
+  const initramfsPath = process.env.ISTHMUS_TEST_INITRAMFS;
+  if (kernelPath === undefined || initramfsPath === undefined) throw new IsthmusError("KERNEL_NOT_FOUND");
+  return { kernelPath, initramfsPath, version: "test", digest: `${kernelPath} ${initramfsPath}` };
+}
+
+/** A real engine on a folder of its own, with one small rootfs. */
+export class GuestBench {
+  readonly folder: string;
+  readonly rootfsPath: string;
+  readonly machinesFolder: string;
+  readonly engine: QemuEngine;
+  #count = 0;
+
+  private constructor(folder: string, engine: QemuEngine) {
+    this.folder = folder;
+    this.rootfsPath = join(folder, "root.squashfs");
+    this.machinesFolder = join(folder, "machines");
+    this.engine = engine;
+  }
+
+  static async create(): Promise<GuestBench> {
+    const folder = await mkdtemp(join(tmpdir(), "isthmus-test-"));
+    const root = join(folder, "root");
+    for (const name of ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "srv"]) await mkdir(join(root, name), { recursive: true });
+    await copyFile("/usr/bin/busybox", join(root, "bin/busybox"));
+    for (const applet of applets) await symlink("busybox", join(root, "bin", applet));
+    await writeFile(join(root, "etc/passwd"), "root:x:0:0::/:/bin/sh\nwww:x:33:33::/srv:/bin/sh\n");
+    await writeFile(join(root, "etc/group"), "root:x:0:\nwww:x:33:\n");
+    const bench = new GuestBench(folder, await GuestBench.engine(folder));
+    await run("mksquashfs", [root, bench.rootfsPath, "-all-root", "-quiet", "-no-progress"]);
+    return bench;
+  }
+
+  /** Another engine on the same folders, as a restarted daemon has it. */
+  static async engine(folder: string): Promise<QemuEngine> {
+    const kernel = testKernel();
+    const kernels = { resolve: async () => kernel } satisfies Partial<Kernels>;
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    const none = () => Promise.reject(new IsthmusError("KERNEL_NOT_FOUND"));
+    return createQemuEngine({
+      kernels: { ...kernels, list: async () => [], fetch: none, build: none },
+      stateFolder: join(folder, "state"),
+      bootId,
+      agentPath: join(import.meta.dirname, "../../../../guest/agent/build/isthmus-agent"),
+    });
+  }
+
+  async plan(script: string, more: Partial<StartPlan> & { readonly process?: Partial<Workload> } = {}): Promise<StartPlan> {
+    this.#count += 1;
+    const id = `m${this.#count}`;
+    const folder = join(this.machinesFolder, id);
+    await mkdir(folder, { recursive: true });
+    const { process: workload, ...rest } = more;
+    const base = { argv: ["/bin/sh", "-c", script], env: ["PATH=/bin", "GREETING=hello"], cwd: "/", user: "", tty: false, stdin: false };
+    return {
+      id,
+      name: `test-${id}`,
+      folder,
+      socketFolder: folder,
+      rootfsPath: this.rootfsPath,
+      outputPath: join(folder, "output.log"),
+      cpus: 1,
+      memoryBytes: 96 * 1024 * 1024,
+      network: "none",
+      ports: [],
+      hostname: "guest-host",
+      tmpfs: [],
+      ...rest,
+      workload: { ...base, ...workload },
+    };
+  }
+
+  async start(plan: StartPlan): Promise<LiveMachine> {
+    return await this.engine.start(plan, new AbortController().signal);
+  }
+
+  async adopt(plan: StartPlan): Promise<LiveMachine | undefined> {
+    return await (await GuestBench.engine(this.folder)).adopt(plan, new AbortController().signal);
+  }
+
+  /** Kinds and texts of a machine's output records. */
+  async records(plan: StartPlan): Promise<readonly string[]> {
+    return decodeRecords(await readFile(plan.outputPath)).records.map(({ kind, payload }) => `${kind} ${payload.toString()}`);
+  }
+
+  /** Ends what still runs. */
+  async close(): Promise<void> {
+    for (const { pid, machineId } of await this.engine.processes(this.machinesFolder)) {
+      await this.engine.reap(pid, join(this.machinesFolder, machineId));
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,127 @@
+import type { Readable } from "node:stream";
+import { type AgentSession, getArchive, putArchive, readPathStat, readStats } from "@isthmus/agent-client";
+import { type Accelerator, type ExecSpec, IsthmusError, type PublishedPort } from "@isthmus/contract";
+import type { EngineEnd, GuestStats, GuestStream, LiveMachine, PathStat, StartPlan, Workload, WorkloadInput } from "@isthmus/core";
+import type { AgentLink } from "./agent-link.ts";
+import type { EngineState } from "./engine-state.ts";
+import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
+import type { Monitor } from "./monitor.ts";
+import { processStatus } from "./proc.ts";
+import type { VmmProcess } from "./vmm-process.ts";
+
+/** What a started or adopted machine is made of. */
+export interface MachineParts {
+  readonly plan: StartPlan;
+  readonly vmm: VmmProcess;
+  readonly link: AgentLink;
+  readonly monitor: Monitor;
+  readonly state: EngineState;
+  readonly paused: boolean;
+}
+
+export class QemuMachine implements LiveMachine {
+  readonly ended: Promise<EngineEnd>;
+  readonly #parts: MachineParts;
+  #paused: boolean;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    this.#paused = parts.paused;
+    this.ended = parts.vmm.ended;
+    void this.ended.then(() => this.release());
+  }
+
+  get pid(): number {
+    return this.#parts.vmm.pid;
+  }
+
+  get accelerator(): Accelerator {
+    return this.#parts.state.accelerator;
+  }
+
+  get ports(): readonly PublishedPort[] {
+    return this.#parts.state.ports;
+  }
+
+  get notes(): readonly string[] {
+    return this.#parts.state.notes;
+  }
+
+  get timings(): Readonly<Record<string, number>> {
+    return this.#parts.state.timings;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  async exec(spec: ExecSpec, defaults: Workload): Promise<GuestStream> {
+    return await execInGuest(await this.#session(), execRequest(spec, defaults));
+  }
+
+  async attach(): Promise<WorkloadInput> {
+    return workloadInput(this.#parts.link, this.#parts.plan.name, this.#parts.plan.workload);
+  }
+
+  async signalWorkload(signal: number): Promise<void> {
+    await signalWorkload(await this.#session(), signal);
+  }
+
+  /** A paused guest is let run first: it could not stop otherwise. */
+  async shutdown(signal: number, timeoutMs: number): Promise<void> {
+    if (this.#paused) await this.unpause();
+    await (await this.#session()).request("shutdown", { signal, timeoutMs });
+  }
+
+  async kill(): Promise<void> {
+    await this.#parts.vmm.kill();
+  }
+
+  async pause(): Promise<void> {
+    this.#present();
+    await this.#parts.monitor.execute("stop");
+    this.#paused = true;
+  }
+
+  async unpause(): Promise<void> {
+    this.#present();
+    await this.#parts.monitor.execute("cont");
+    this.#paused = false;
+  }
+
+  async stats(): Promise<GuestStats> {
+    const guest = readStats(await (await this.#session()).request("stats"));
+    const host = processStatus(this.pid);
+    return { ...guest, hostCpuMs: host?.cpuMs ?? 0, hostRssBytes: host?.rssBytes ?? 0 };
+  }
+
+  async putArchive(path: string, archive: Readable, signal?: AbortSignal): Promise<void> {
+    await putArchive(await this.#session(), path, archive, signal);
+  }
+
+  async getArchive(path: string, signal?: AbortSignal): Promise<Readable> {
+    return await getArchive(await this.#session(), path, signal);
+  }
+
+  async statPath(path: string): Promise<PathStat> {
+    return readPathStat(await (await this.#session()).request("stat", { path }, { path }));
+  }
+
+  release(): void {
+    this.#parts.link.close();
+    this.#parts.monitor.close();
+    this.#parts.vmm.release();
+  }
+
+  #present(): void {
+    const { vmm, plan } = this.#parts;
+    if (vmm.over) throw new IsthmusError("AGENT_UNREACHABLE", { name: plan.name, reason: "its engine process is gone" });
+  }
+
+  async #session(): Promise<AgentSession> {
+    const { name } = this.#parts.plan;
+    this.#present();
+    if (this.#paused) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it is paused" });
+    return await this.#parts.link.session();
+  }
+}

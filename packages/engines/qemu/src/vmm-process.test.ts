@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { processArguments, processStatus } from "./proc.ts";
+import { spawnVmm, VmmProcess, vmmWords } from "./vmm-process.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "isthmus-test-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("a VMM process", () => {
+  it("runs in a session of its own and tells how it ended", async () => {
+    const vmm = await spawnVmm("sleep", ["60"], folder);
+    expect(processStatus(vmm.pid)?.startTime).toBe(vmm.startTime);
+    expect(await processArguments(vmm.pid)).toEqual(["sleep", "60"]);
+    await vmm.kill();
+    expect(await vmm.ended).toEqual({ status: "signal SIGKILL" });
+    expect(processStatus(vmm.pid)).toBeUndefined();
+    await vmm.kill();
+  });
+
+  it("leaves its last words in the folder", async () => {
+    const vmm = await spawnVmm("ls", ["/no/such/file"], folder);
+    expect(await vmm.ended).toEqual({ status: "exit status 2" });
+    expect(await vmmWords(folder)).toContain("/no/such/file");
+  });
+
+  it("whose program is missing is ENGINE_MISSING", async () => {
+    await expect(spawnVmm("isthmus-no-such-program", [], folder)).rejects.toMatchObject({ code: "ENGINE_MISSING" });
+  });
+
+  it("that was adopted ends when it is killed", async () => {
+    const child = await spawnVmm("sleep", ["60"], folder);
+    const adopted = VmmProcess.adopted(child.pid, child.startTime);
+    await adopted.kill();
+    expect(await adopted.ended).toEqual({});
+    await child.ended;
+  });
+
+  it("is never killed under a pid that is another's by now", async () => {
+    const bystander = spawn("sleep", ["60"]);
+    const pid = bystander.pid ?? 0;
+    const adopted = VmmProcess.adopted(pid, "1");
+    await adopted.kill();
+    expect(processStatus(pid)).toBeDefined();
+    bystander.kill("SIGKILL");
+  });
+});
+
+describe("proc", () => {
+  it("reads a process whose name holds brackets and spaces", async () => {
+    const child = spawn("bash", ["-c", 'printf "a) R 1 (b" > /proc/self/comm; read -r line'], { stdio: ["pipe", "ignore", "ignore"] });
+    await new Promise((resolve) => child.once("spawn", resolve));
+    expect(processStatus(child.pid ?? 0)?.startTime).toMatch(/^\d+$/);
+    child.kill("SIGKILL");
+  });
+
+  it("knows nothing of a process that is not there", async () => {
+    expect(processStatus(2 ** 30)).toBeUndefined();
+    expect(await processArguments(2 ** 30)).toBeUndefined();
+  });
+});

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IsthmusError } from "@isthmus/contract";
+import type { EngineEnd } from "@isthmus/core";
+import { ADOPTED_POLL_MS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, QEMU_PACKAGE, STDERR_TAIL_BYTES } from "./config.ts";
+import { processStatus } from "./proc.ts";
+
+/** A VMM process, our child or an earlier daemon's. A pid alone can become another's: its start time goes with it. */
+export class VmmProcess {
+  readonly pid: number;
+  readonly startTime: string;
+  /** Never rejects. */
+  readonly ended: Promise<EngineEnd>;
+  readonly #settle: (end: EngineEnd) => void;
+  #poll: NodeJS.Timeout | undefined;
+  #unref: () => void = () => {};
+  #over = false;
+
+  private constructor(pid: number, startTime: string) {
+    this.pid = pid;
+    this.startTime = startTime;
+    const { promise, resolve } = Promise.withResolvers<EngineEnd>();
+    this.ended = promise;
+    this.#settle = (end) => {
+      this.#over = true;
+      this.release();
+      resolve(end);
+    };
+  }
+
+  /** A process that another daemon started. */
+  static adopted(pid: number, startTime: string): VmmProcess {
+    const vmm = new VmmProcess(pid, startTime);
+    vmm.#poll = setInterval(() => vmm.look(), ADOPTED_POLL_MS).unref();
+    return vmm;
+  }
+
+  static child(child: ChildProcess, pid: number, startTime: string): VmmProcess {
+    const vmm = new VmmProcess(pid, startTime);
+    child.once("exit", (code, signal) => vmm.#settle({ status: signal === null ? `exit status ${code}` : `signal ${signal}` }));
+    vmm.#unref = () => child.unref();
+    return vmm;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Looks now whether the process is still there, not at the next interval. */
+  look(): void {
+    if (!this.#over && this.#poll !== undefined && !this.#present()) this.#settle({});
+  }
+
+  /** SIGKILL, and waits for the end. Does nothing when the process is gone. Throws TIMEOUT. */
+  async kill(): Promise<void> {
+    if (this.#over) return;
+    if (this.#present()) process.kill(this.pid, "SIGKILL");
+    const giveUpAt = performance.now() + KILL_DEADLINE_MS;
+    while (!this.#over) {
+      this.look();
+      if (performance.now() >= giveUpAt)
+        throw new IsthmusError("TIMEOUT", { what: `the end of process ${this.pid}`, limit: KILL_DEADLINE_MS });
+      await Promise.race([this.ended, sleep(KILL_POLL_MS)]);
+    }
+  }
+
+  /** Stops looking, and no longer keeps this program alive; the process goes on. */
+  release(): void {
+    this.#unref();
+    clearInterval(this.#poll);
+  }
+
+  #present(): boolean {
+    return processStatus(this.pid)?.startTime === this.startTime;
+  }
+}
+
+/**
+ * Starts the VMM in a session of its own, so that nothing that happens to the daemon or its terminal reaches it. Its words go to a file of `folder`.
+ * Throws ENGINE_MISSING, HOST_COMMAND_FAILED.
+ */
+export async function spawnVmm(program: string, args: readonly string[], folder: string): Promise<VmmProcess> {
+  const log = await open(join(folder, fileNames.vmmLog), "w", 0o600);
+  try {
+    const child = spawn(program, args, { detached: true, cwd: folder, stdio: ["ignore", log.fd, log.fd] });
+    const spawned = new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    const startTime = child.pid === undefined ? undefined : processStatus(child.pid)?.startTime;
+    const vmm = child.pid === undefined ? undefined : VmmProcess.child(child, child.pid, startTime ?? "");
+    await spawned.catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT") throw new IsthmusError("ENGINE_MISSING", { program, package: QEMU_PACKAGE }, { cause });
+      throw new IsthmusError("HOST_COMMAND_FAILED", { program, reason: cause.message }, { cause });
+    });
+    if (vmm === undefined) throw new IsthmusError("HOST_COMMAND_FAILED", { program, reason: "it has no pid" });
+    return vmm;
+  } finally {
+    await log.close();
+  }
+}
+
+/** The last of what the VMM said. */
+export async function vmmWords(folder: string): Promise<string> {
+  try {
+    const words = (await readFile(join(folder, fileNames.vmmLog))).subarray(-STDERR_TAIL_BYTES).toString("utf8").trim();
+    return words.replaceAll(/^qemu-system-\w+: /gm, "");
+  } catch {
+    return "";
+  }
+}

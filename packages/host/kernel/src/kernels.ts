@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { IsthmusError, type Kernel } from "@isthmus/contract";
+import type { BootKernel, Kernels } from "@isthmus/core";
+import { buildKernel } from "./build.ts";
+import { digestOf, FileDigests } from "./digest.ts";
+import { fetchDebianKernel } from "./fetch.ts";
+import { InitramfsStore } from "./initramfs.ts";
+import { type Candidate, findKernels, KERNEL_FILE } from "./sources.ts";
+
+export interface KernelsOptions {
+  /** the data folder's `kernels`: holds built/, debian/, initramfs/ */
+  readonly folder: string;
+  /** the guest agent, a static executable */
+  readonly agentPath: string;
+  /** a kernel that goes before all others; its modules, when it needs any, in `modules/` with an `order` file beside it */
+  readonly configuredPath?: string;
+  /** environment for the programs that are run; default the process's own */
+  readonly env?: NodeJS.ProcessEnv;
+  /** options of a built kernel; default guest/kernel/microvm.config of this installation */
+  readonly fragmentPath?: string;
+  /** where the host's own kernel is looked for; default `/` */
+  readonly root?: string;
+}
+
+const FRAGMENT = fileURLToPath(new URL("../../../../guest/kernel/microvm.config", import.meta.url));
+
+class HostKernels implements Kernels {
+  readonly #options: KernelsOptions;
+  readonly #digests = new FileDigests();
+  readonly #initramfs: InitramfsStore;
+  #resolving: Promise<BootKernel> | undefined;
+
+  constructor(options: KernelsOptions) {
+    this.#options = options;
+    this.#initramfs = new InitramfsStore({
+      folder: join(options.folder, "initramfs"),
+      agentPath: options.agentPath,
+      digests: this.#digests,
+    });
+  }
+
+  /** Callers at the same time share one answer. */
+  resolve(): Promise<BootKernel> {
+    this.#resolving ??= this.#resolve().finally(() => {
+      this.#resolving = undefined;
+    });
+    return this.#resolving;
+  }
+
+  async #resolve(): Promise<BootKernel> {
+    let refusal: unknown;
+    for (const candidate of await findKernels(this.#options)) {
+      try {
+        return await this.#bootable(candidate);
+      } catch (error) {
+        if (!(error instanceof IsthmusError) || error.code !== "KERNEL_NOT_FOUND") throw error;
+        refusal = error;
+      }
+    }
+    throw new IsthmusError("KERNEL_NOT_FOUND", {}, { cause: refusal });
+  }
+
+  async #bootable(candidate: Candidate): Promise<BootKernel> {
+    const kernelDigest = await this.#digests.of(candidate.path);
+    const { path, digest } = await this.#initramfs.ensure(kernelDigest, () => candidate.modules(), await candidate.modulesKey());
+    return { kernelPath: candidate.path, initramfsPath: path, version: candidate.version, digest: digestOf([kernelDigest, digest]) };
+  }
+
+  async list(): Promise<readonly Kernel[]> {
+    const candidates = await findKernels(this.#options);
+    const selected = await this.resolve().then(
+      ({ kernelPath }) => kernelPath,
+      () => candidates[0]?.path,
+    );
+    return Promise.all(
+      candidates.map(async ({ version, source, path, sizeBytes }) => ({
+        version,
+        source,
+        path,
+        sizeBytes,
+        digest: `sha256:${await this.#digests.of(path)}`,
+        selected: path === selected,
+      })),
+    );
+  }
+
+  async fetch(onProgress: Parameters<Kernels["fetch"]>[0], signal?: AbortSignal): Promise<Kernel> {
+    return this.#listed(await fetchDebianKernel({ ...this.#options, onProgress, signal }));
+  }
+
+  async build(onProgress: Parameters<Kernels["build"]>[0], signal?: AbortSignal): Promise<Kernel> {
+    return this.#listed(await buildKernel({ ...this.#options, fragmentPath: this.#options.fragmentPath ?? FRAGMENT, onProgress, signal }));
+  }
+
+  async #listed(folder: string): Promise<Kernel> {
+    const path = join(folder, KERNEL_FILE);
+    const found = (await this.list()).find((kernel) => kernel.path === path);
+    if (found === undefined) throw new IsthmusError("KERNEL_NOT_FOUND", { path });
+    return found;
+  }
+}
+
+/** Guest kernels of one data folder. */
+export function createKernels(options: KernelsOptions): Kernels {
+  return new HostKernels(options);
+}

@@ -1,0 +1,37 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { BALLAST_BYTES } from "./config.ts";
+
+/** A file that takes up room, to be given up when the disk is full. */
+export class Ballast {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.fill();
+  }
+
+  /** Makes it when it is missing and there is room; otherwise does nothing. */
+  fill(): void {
+    if (existsSync(this.#path)) return;
+    const half = `${this.#path}.half`;
+    try {
+      const file = openSync(half, "w", 0o600);
+      try {
+        writeSync(file, Buffer.alloc(BALLAST_BYTES, 1));
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(half, this.#path);
+    } catch {
+      rmSync(half, { force: true });
+    }
+  }
+
+  /** True when there was something to give up. */
+  release(): boolean {
+    if (!existsSync(this.#path)) return false;
+    rmSync(this.#path, { force: true });
+    return true;
+  }
+}

@@ -1,0 +1,16 @@
+import { MIB } from "@isthmus/contract";
+
+/** Oldest SQLite without the WAL-reset corruption bug (https://www.sqlite.org/wal.html, fixed in 3.51.3). */
+export const SQLITE_MIN = [3, 51, 3] as const;
+/** ms that a statement waits for another connection's lock */
+export const BUSY_TIMEOUT_MS = 5000;
+/** Newest events kept; older ones are deleted as new ones come. */
+export const EVENTS_KEPT = 100_000;
+/** How often old events and keys are looked for, in events appended. */
+export const PRUNE_EVERY_EVENTS = 1000;
+/** ms for which an idempotency key is remembered */
+export const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
+/** Given up when the disk is full, so that stop and remove still find room; made again afterwards. */
+export const BALLAST_BYTES = 4 * MIB;
+/** Characters of an id that a prefix must have at least. */
+export const PREFIX_CHARS_MIN = 4;

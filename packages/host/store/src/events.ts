@@ -1,0 +1,60 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { NewEvent, StoredEvent } from "@isthmus/core";
+import { EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
+import { jsonObject, text } from "./rows.ts";
+
+interface EventQuery {
+  readonly afterSeq?: number;
+  readonly sinceIso?: string;
+  readonly limit: number;
+  readonly machineId?: string;
+}
+
+/** The event log. Appending happens inside the caller's transaction. */
+export class EventLog {
+  readonly #db: DatabaseSync;
+  #sincePrune = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  append(events: readonly NewEvent[], nowMs: number): StoredEvent[] {
+    const time = new Date(nowMs).toISOString();
+    const insert = this.#db.prepare("INSERT INTO events (time, type, machine_id, machine_name, details) VALUES (?, ?, ?, ?, ?)");
+    const stored = events.map((event) => {
+      const details = event.details ?? {};
+      const { lastInsertRowid } = insert.run(time, event.type, event.machineId ?? null, event.machineName ?? null, JSON.stringify(details));
+      return { ...event, details, time, seq: Number(lastInsertRowid) };
+    });
+    this.#sincePrune += stored.length;
+    const last = stored.at(-1);
+    if (last && this.#sincePrune >= PRUNE_EVERY_EVENTS) {
+      this.#sincePrune = 0;
+      this.#db.prepare("DELETE FROM events WHERE seq <= ?").run(last.seq - EVENTS_KEPT);
+    }
+    return stored;
+  }
+
+  /** of the newest event there ever was; 0 before the first */
+  lastSeq(): number {
+    return Number(this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get()?.seq ?? 0);
+  }
+
+  query({ afterSeq, sinceIso, limit, machineId }: EventQuery): StoredEvent[] {
+    const rows = this.#db
+      .prepare(
+        `SELECT seq, time, type, machine_id, machine_name, details FROM events
+         WHERE seq > ? AND time >= ? AND (? IS NULL OR machine_id = ?) ORDER BY seq LIMIT ?`,
+      )
+      .all(afterSeq ?? 0, sinceIso ?? "", machineId ?? null, machineId ?? null, limit);
+    return rows.map((row) => ({
+      seq: Number(row.seq),
+      time: text(row.time),
+      type: text(row.type),
+      machineId: row.machine_id === null ? undefined : text(row.machine_id),
+      machineName: row.machine_name === null ? undefined : text(row.machine_name),
+      details: jsonObject(text(row.details)),
+    }));
+  }
+}

@@ -1,0 +1,141 @@
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import { defaults, IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
+import type { MachineQuery, MachineRecord, Store } from "@isthmus/core";
+import { PREFIX_CHARS_MIN } from "./config.ts";
+import { machineRecord, text } from "./rows.ts";
+
+const SETTLED = "('requested', 'refused', 'exited', 'failed')";
+
+/** The table of machines. Statements run inside the caller's transaction. */
+export class MachineTable {
+  readonly #db: DatabaseSync;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  /** Throws NAME_TAKEN. */
+  insert({ machine, boot }: MachineRecord): void {
+    const holder = this.nameHolder(machine.name);
+    if (holder !== undefined) throw new IsthmusError("NAME_TAKEN", { name: machine.name, holder });
+    this.#db
+      .prepare(
+        `INSERT INTO machines (id, name, state, image_digest, memory_bytes, labels, created_at, machine, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(...columns(machine), JSON.stringify(machine), JSON.stringify(boot));
+  }
+
+  /** Throws MACHINE_NOT_FOUND. */
+  update({ machine, boot }: MachineRecord): void {
+    const [id, name, state, digest, memory, labels, createdAt] = columns(machine);
+    const { changes } = this.#db
+      .prepare("UPDATE machines SET name=?, state=?, image_digest=?, memory_bytes=?, labels=?, created_at=?, machine=?, boot=? WHERE id=?")
+      .run(name, state, digest, memory, labels, createdAt, JSON.stringify(machine), JSON.stringify(boot), id);
+    if (Number(changes) === 0) throw new IsthmusError("MACHINE_NOT_FOUND", { ref: machine.id });
+  }
+
+  remove(id: string): void {
+    this.#db.prepare("DELETE FROM machines WHERE id = ?").run(id);
+  }
+
+  get(ref: string): MachineRecord {
+    const exact = this.#db.prepare("SELECT * FROM machines WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1").get(ref);
+    if (exact) return machineRecord(exact);
+    if (ref.length < PREFIX_CHARS_MIN || !/^[0-9a-f]+$/.test(ref)) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
+    const rows = this.#db.prepare("SELECT * FROM machines WHERE id >= ? AND id < ? LIMIT 2").all(ref, `${ref}g`);
+    if (rows.length > 1) throw new IsthmusError("MACHINE_AMBIGUOUS", { ref });
+    if (!rows[0]) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
+    return machineRecord(rows[0]);
+  }
+
+  /** One page, newest first. The cursor is the last machine's age and id. Throws INVALID_REQUEST. */
+  page(query: MachineQuery): ReturnType<Store["machines"]> {
+    const { where, values } = filters(query);
+    const rows = this.#db
+      .prepare(`SELECT * FROM machines WHERE ${where.join(" AND ")} ORDER BY created_at DESC, id DESC LIMIT ?`)
+      .all(...values, query.limit + 1);
+    const records = rows.slice(0, query.limit).map(machineRecord);
+    const last = records.at(-1)?.machine;
+    return {
+      records,
+      next: rows.length > query.limit && last ? Buffer.from(`${last.createdAt} ${last.id}`).toString("base64url") : undefined,
+    };
+  }
+
+  all(): MachineRecord[] {
+    return this.#db.prepare("SELECT * FROM machines ORDER BY created_at, id").all().map(machineRecord);
+  }
+
+  holdings(): ReturnType<Store["holdings"]> {
+    const rows = this.#db
+      .prepare(`SELECT id, json_extract(machine, '$.state') AS state, memory_bytes FROM machines WHERE state NOT IN ${SETTLED}`)
+      .all();
+    return rows.map((row) => ({ id: text(row.id), state: stateOf(row.state), memoryBytes: Number(row.memory_bytes) }));
+  }
+
+  counts(): Partial<Record<MachineState, number>> {
+    const rows = this.#db.prepare("SELECT state, count(*) AS count FROM machines GROUP BY state").all();
+    return Object.fromEntries(rows.map((row) => [text(row.state), Number(row.count)]));
+  }
+
+  nameHolder(name: string): string | undefined {
+    const row = this.#db.prepare("SELECT id FROM machines WHERE name = ?").get(name);
+    return row ? text(row.id) : undefined;
+  }
+
+  imageHolder(digest: string): string | undefined {
+    const row = this.#db.prepare("SELECT name FROM machines WHERE image_digest = ? LIMIT 1").get(digest);
+    return row ? text(row.name) : undefined;
+  }
+}
+
+function columns(machine: Machine): [string, string, string, string, number, string, string] {
+  const { id, name, state, imageDigest, spec, createdAt } = machine;
+  return [id, name, state, imageDigest, spec.memoryBytes ?? defaults.memoryBytes, JSON.stringify(spec.labels ?? {}), createdAt];
+}
+
+const states: Readonly<Record<string, MachineState>> = {
+  requested: "requested",
+  refused: "refused",
+  queued: "queued",
+  starting: "starting",
+  running: "running",
+  paused: "paused",
+  stopping: "stopping",
+  exited: "exited",
+  failed: "failed",
+};
+
+function stateOf(value: unknown): MachineState {
+  const state = states[text(value)];
+  if (state === undefined) throw new IsthmusError("STORE_FAILED", { reason: `${String(value)} is no state of a machine` });
+  return state;
+}
+
+function filters(query: MachineQuery): { where: string[]; values: SQLInputValue[] } {
+  const where = ["1"];
+  const values: SQLInputValue[] = [];
+  const add = (clause: string, ...given: SQLInputValue[]) => {
+    where.push(clause);
+    values.push(...given);
+  };
+  if (query.states) add(`state IN (${query.states.map(() => "?").join(",") || "NULL"})`, ...query.states);
+  if (query.name !== undefined) add("instr(name, ?) > 0", query.name);
+  for (const { key, value } of query.labels ?? []) {
+    const path = `$.${JSON.stringify(key)}`;
+    if (value === undefined) add("json_extract(labels, ?) IS NOT NULL", path);
+    else add("json_extract(labels, ?) = ?", path, value);
+  }
+  if (query.cursor !== undefined) add("(created_at, id) < (?, ?)", ...cursorOf(query.cursor));
+  return { where, values };
+}
+
+function cursorOf(cursor: string): [string, string] {
+  const match = /^(\S{1,40}) ([0-9a-f]{16})$/.exec(Buffer.from(cursor, "base64url").toString());
+  if (match?.[1] && match[2]) return [match[1], match[2]];
+  throw new IsthmusError("INVALID_REQUEST", {
+    field: "cursor",
+    reason: "it is not the next of an earlier page",
+    value: cursor.slice(0, 100),
+  });
+}

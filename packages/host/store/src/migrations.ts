@@ -1,0 +1,33 @@
+/** Schema changes in order; one that was released is never edited (its checksum is kept in the database). */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE machines (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    image_digest TEXT NOT NULL,
+    memory_bytes INTEGER NOT NULL,
+    labels TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    boot TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX machines_by_age ON machines (created_at DESC, id DESC);
+  CREATE INDEX machines_by_state ON machines (state);
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    type TEXT NOT NULL,
+    machine_id TEXT,
+    machine_name TEXT,
+    details TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_machine ON events (machine_id, seq);
+  CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    request_hash TEXT NOT NULL,
+    machine_id TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
+];

@@ -1,0 +1,159 @@
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { hasCode, IsthmusError } from "@isthmus/contract";
+import type { MachineRecord, NewEvent, Store, StoredEvent } from "@isthmus/core";
+import { Ballast } from "./ballast.ts";
+import { IDEMPOTENCY_KEPT_MS } from "./config.ts";
+import { openDatabase, storing } from "./database.ts";
+import { EventLog } from "./events.ts";
+import { lockFolder } from "./lock.ts";
+import { MachineTable } from "./machines.ts";
+import { migrate } from "./migrate.ts";
+import { text } from "./rows.ts";
+
+type Listener = (events: readonly StoredEvent[]) => void;
+
+class SqliteStore implements Store {
+  readonly #db: DatabaseSync;
+  readonly #lock: { release(): void };
+  readonly #ballast: Ballast;
+  readonly #machines: MachineTable;
+  readonly #events: EventLog;
+  readonly #listeners = new Set<Listener>();
+  readonly #now: () => number;
+
+  constructor(path: string, now: () => number) {
+    this.#now = now;
+    this.#lock = lockFolder(dirname(path));
+    try {
+      this.#db = openDatabase(path);
+      storing(() => migrate(this.#db, path));
+    } catch (error) {
+      this.#lock.release();
+      throw error;
+    }
+    this.#ballast = new Ballast(`${path}.ballast`);
+    this.#machines = new MachineTable(this.#db);
+    this.#events = new EventLog(this.#db);
+  }
+
+  insertMachine(
+    record: MachineRecord,
+    events: readonly NewEvent[],
+    idempotency?: { readonly key: string; readonly requestHash: string },
+  ): void {
+    this.#write(events, () => {
+      this.#machines.insert(record);
+      if (!idempotency) return;
+      const now = this.#now();
+      this.#db.prepare("DELETE FROM idempotency_keys WHERE created_ms < ?").run(now - IDEMPOTENCY_KEPT_MS);
+      this.#db
+        .prepare("INSERT INTO idempotency_keys (key, request_hash, machine_id, created_ms) VALUES (?, ?, ?, ?)")
+        .run(idempotency.key, idempotency.requestHash, record.machine.id, now);
+    });
+  }
+
+  updateMachine(record: MachineRecord, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#machines.update(record));
+  }
+
+  deleteMachine(id: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#machines.remove(id));
+  }
+
+  appendEvents(events: readonly NewEvent[]): void {
+    this.#write(events, () => undefined);
+  }
+
+  machine(ref: string): MachineRecord {
+    return storing(() => this.#machines.get(ref));
+  }
+
+  machines(query: Parameters<Store["machines"]>[0]): ReturnType<Store["machines"]> {
+    return storing(() => this.#machines.page(query));
+  }
+
+  allMachines(): readonly MachineRecord[] {
+    return storing(() => this.#machines.all());
+  }
+
+  holdings(): ReturnType<Store["holdings"]> {
+    return storing(() => this.#machines.holdings());
+  }
+
+  counts(): ReturnType<Store["counts"]> {
+    return storing(() => this.#machines.counts());
+  }
+
+  nameHolder(name: string): string | undefined {
+    return storing(() => this.#machines.nameHolder(name));
+  }
+
+  imageHolder(digest: string): string | undefined {
+    return storing(() => this.#machines.imageHolder(digest));
+  }
+
+  idempotent(key: string, requestHash: string): MachineRecord | undefined {
+    return storing(() => {
+      const oldest = this.#now() - IDEMPOTENCY_KEPT_MS;
+      const row = this.#db
+        .prepare("SELECT request_hash, machine_id FROM idempotency_keys WHERE key = ? AND created_ms >= ?")
+        .get(key, oldest);
+      if (!row) return undefined;
+      if (row.request_hash !== requestHash) throw new IsthmusError("IDEMPOTENCY_MISMATCH", { key });
+      return this.#machines.get(text(row.machine_id));
+    });
+  }
+
+  events(query: Parameters<Store["events"]>[0]): readonly StoredEvent[] {
+    return storing(() => this.#events.query(query));
+  }
+
+  lastEventSeq(): number {
+    return storing(() => this.#events.lastSeq());
+  }
+
+  onEvents(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#db.close();
+    this.#lock.release();
+  }
+
+  /** One durable transaction; on a full disk once more after the ballast was given up. Listeners hear of the events after the commit. */
+  #write(events: readonly NewEvent[], action: () => void): void {
+    let stored: StoredEvent[];
+    try {
+      stored = storing(() => this.#transaction(events, action));
+      this.#ballast.fill();
+    } catch (error) {
+      if (!hasCode(error, "DISK_FULL") || !this.#ballast.release()) throw error;
+      stored = storing(() => this.#transaction(events, action));
+    }
+    if (stored.length > 0) for (const listener of this.#listeners) listener(stored);
+  }
+
+  #transaction(events: readonly NewEvent[], action: () => void): StoredEvent[] {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      action();
+      const stored = this.#events.append(events, this.#now());
+      this.#db.exec("COMMIT");
+      return stored;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+/**
+ * Opens the store at `path`, made or migrated when needed, and holds its folder for this process.
+ * Throws DATA_FOLDER_LOCKED, STORE_TOO_NEW, STORE_FAILED, DISK_FULL.
+ */
+export function openStore(path: string, now: () => number = Date.now): Store {
+  return new SqliteStore(path, now);
+}
