@@ -19,6 +19,7 @@ export default defineConfig({
           exclude: ["**/node_modules/**"],
           testTimeout: 240_000,
           hookTimeout: 240_000,
+          globalSetup: ["tests/seed.ts"],
           fileParallelism: false,
           maxWorkers: 1,
         },

@@ -43,7 +43,7 @@ export interface ListOptions extends CallOptions {
   readonly states?: readonly MachineState[];
   /** `KEY` or `KEY=VALUE`, all of which must hold */
   readonly labels?: readonly string[];
-  /** only the machine of this name */
+  /** only machines whose name holds this text */
   readonly name?: string;
 }
 

@@ -24,29 +24,41 @@ export async function* rawRecords(transport: Transport, call: Call): AsyncGenera
   }
 }
 
+/** Nothing is copied: a record is handed out in the pieces in which it arrives. */
 async function* records(answer: IncomingMessage): AsyncGenerator<RawChunk, void, undefined> {
-  let held: Buffer = Buffer.alloc(0);
+  const header = Buffer.alloc(HEADER_BYTES);
+  let headerBytes = 0;
+  let left = 0;
+  const failure: Buffer[] = [];
   for await (const piece of answer) {
     const chunk: Buffer = piece;
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    let at = 0;
-    while (held.length - at >= HEADER_BYTES) {
-      const length = held.readUInt32BE(at + 1);
-      if (length > RAW_RECORD_BYTES) throw new IsthmusError("PROTOCOL", { reason: `a log record of ${length} bytes` });
-      if (held.length - at - HEADER_BYTES < length) break;
-      const start = at + HEADER_BYTES;
-      const record = chunkOf(held[at] ?? -1, held.subarray(start, start + length));
-      at = start + length;
-      yield record;
+    for (let at = 0; at < chunk.length; ) {
+      if (headerBytes < HEADER_BYTES) {
+        const copied = chunk.copy(header, headerBytes, at, at + HEADER_BYTES - headerBytes);
+        headerBytes += copied;
+        at += copied;
+        if (headerBytes < HEADER_BYTES) break;
+        left = checkedLength(header);
+      }
+      const bytes = chunk.subarray(at, at + left);
+      at += bytes.length;
+      left -= bytes.length;
+      if (left === 0) headerBytes = 0;
+      const channel = header[0] ?? -1;
+      if (channel === channels.error) {
+        failure.push(bytes);
+        if (left === 0) throw parseError(`{"error":${Buffer.concat(failure).toString("utf8")}}`, 200);
+      } else if (bytes.length > 0) yield { stream: channel === channels.stdout ? "stdout" : "stderr", bytes };
     }
-    held = held.subarray(at);
   }
-  if (held.length > 0) throw new IsthmusError("PROTOCOL", { reason: "the log stream ends inside a record" });
+  if (headerBytes > 0) throw new IsthmusError("PROTOCOL", { reason: "the log stream ends inside a record" });
 }
 
-function chunkOf(channel: number, bytes: Buffer): RawChunk {
-  if (channel === channels.stdout) return { stream: "stdout", bytes };
-  if (channel === channels.stderr) return { stream: "stderr", bytes };
-  if (channel === channels.error) throw parseError(`{"error":${bytes.toString("utf8")}}`, 200);
-  throw new IsthmusError("PROTOCOL", { reason: `log channel ${channel}` });
+function checkedLength(header: Buffer): number {
+  const channel = header[0] ?? -1;
+  if (channel !== channels.stdout && channel !== channels.stderr && channel !== channels.error)
+    throw new IsthmusError("PROTOCOL", { reason: `log channel ${channel}` });
+  const length = header.readUInt32BE(1);
+  if (length > RAW_RECORD_BYTES) throw new IsthmusError("PROTOCOL", { reason: `a log record of ${length} bytes` });
+  return length;
 }

@@ -38,10 +38,11 @@ const kvmVariants: readonly BootVariant[] = ["host", "qemu64"].map((cpuModel) =>
   machineType: "microvm",
   cpuModel,
 }));
-const tcgVariants: readonly BootVariant[] = [
-  { accelerator: "tcg", machineType: "microvm", cpuModel: "max" },
-  { accelerator: "tcg", machineType: "q35", cpuModel: "max" },
-];
+const tcgVariants: readonly BootVariant[] = (["microvm", "q35"] as const).map((machineType) => ({
+  accelerator: "tcg",
+  machineType,
+  cpuModel: "max",
+}));
 
 /** QEMU's version. Throws ENGINE_MISSING, HOST_COMMAND_FAILED. */
 export async function qemuVersion(): Promise<string> {
@@ -154,6 +155,10 @@ export class AcceleratorProbe {
     const tscKhz = await this.#options.tscKhz();
     for (const variant of variants) {
       if (signal.aborted) break;
+      if (tscKhz === undefined && variant.accelerator === "tcg" && variant.machineType === "microvm") {
+        reasons.push("microvm: the frequency of the time-stamp counter is not known");
+        continue;
+      }
       const started = performance.now();
       const failed = await probeBoot({ kernel, variant, tscKhz, stateFolder: this.#options.stateFolder, deadlineMs, signal });
       const details = { ...variant, ms: Math.round(performance.now() - started), failed };

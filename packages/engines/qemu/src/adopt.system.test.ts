@@ -27,7 +27,7 @@ describe("taking up a machine", () => {
     const before = await bench.start(plan);
     before.release();
     const after = await bench.adopt(plan);
-    expect(after).toMatchObject({ pid: before.pid, notes: [], paused: false, timings: before.timings });
+    expect([after?.pid, after?.paused, after?.timings]).toEqual([before.pid, false, before.timings]);
     if (after === undefined) return;
     expect(await greets(after, plan)).toBe("hi\n");
     const input = await after.attach();
@@ -96,7 +96,8 @@ describe("taking up a machine", () => {
     while (!(await readFile(plan.outputPath, "latin1").catch(() => "")).includes("begun"))
       await new Promise((resolve) => setTimeout(resolve, 20));
     if (machine !== undefined) expect(await greets(machine, plan)).toBe("hi\n");
-    expect(await bench.engine.processes(bench.machinesFolder)).toEqual([{ pid: state.pid, machineId: plan.id }]);
+    const mine = (await bench.engine.processes(bench.machinesFolder)).filter(({ machineId }) => machineId === plan.id);
+    expect(mine).toEqual([{ pid: state.pid, machineId: plan.id }]);
     await machine?.kill();
     await machine?.ended;
     expect((await bench.records(plan)).filter((record) => record.startsWith("start "))).toHaveLength(1);

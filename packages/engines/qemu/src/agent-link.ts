@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AgentSession, GREETING_DEADLINE_MS } from "@isthmus/agent-client";
+import { AgentSession } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
 import {
   BACKGROUND_RECONNECT_MAX_MS,
   BACKGROUND_RECONNECT_MIN_MS,
-  BOOT_GREETING_DEADLINE_MS,
+  BOOT_GREETING_MS,
   RECONNECT_DEADLINE_MS,
+  RECONNECT_GREETING_MS,
   RECONNECT_PAUSE_MS,
 } from "./config.ts";
 import { connectSocket } from "./connecting.ts";
@@ -28,23 +29,23 @@ export class AgentLink {
     this.#name = name;
   }
 
-  /** The open session, or a new one. One attempt serves all who wait. Throws AGENT_UNREACHABLE, AGENT_PROTOCOL. */
+  /** The open session, or a new one within the deadline. One attempt serves all who wait. Throws AGENT_UNREACHABLE, AGENT_PROTOCOL. */
   async session(deadlineMs = RECONNECT_DEADLINE_MS): Promise<AgentSession> {
-    if (this.#session?.open) return this.#session;
-    this.#connecting ??= this.#connect(deadlineMs, GREETING_DEADLINE_MS).finally(() => {
-      this.#connecting = undefined;
-    });
-    return await this.#connecting;
+    const giveUpAt = performance.now() + deadlineMs;
+    for (;;) {
+      if (this.#session?.open) return this.#session;
+      try {
+        return await this.#joined(giveUpAt, RECONNECT_GREETING_MS);
+      } catch (error) {
+        // Perhaps it was the attempt of another, who had less time.
+        if (this.closed || performance.now() + RECONNECT_PAUSE_MS >= giveUpAt) throw error;
+      }
+    }
   }
 
-  /** The first session of a guest that is still booting. `onSocket` is called when QEMU has taken the connection. */
-  async boot(deadlineMs: number, onSocket: () => void): Promise<AgentSession> {
-    this.#connecting = this.#connect(deadlineMs, BOOT_GREETING_DEADLINE_MS, onSocket);
-    try {
-      return await this.#connecting;
-    } finally {
-      this.#connecting = undefined;
-    }
+  /** The first session of a guest that has just been spawned. `onSocket` is called when QEMU has taken the connection. */
+  async boot(deadlineMs: number, onSocket?: () => void): Promise<AgentSession> {
+    return await this.#joined(performance.now() + deadlineMs, BOOT_GREETING_MS, onSocket);
   }
 
   /** Keeps trying in the background; called by itself when a session is lost. */
@@ -68,20 +69,23 @@ export class AgentLink {
     this.#session?.close();
   }
 
-  async #connect(deadlineMs: number, greetingDeadlineMs: number, onSocket: () => void = () => {}): Promise<AgentSession> {
-    const giveUpAt = performance.now() + deadlineMs;
+  async #joined(giveUpAt: number, greetingMs: number, onSocket?: () => void): Promise<AgentSession> {
+    this.#connecting ??= this.#connect(giveUpAt, greetingMs, onSocket).finally(() => {
+      this.#connecting = undefined;
+    });
+    return await this.#connecting;
+  }
+
+  /** Waits longer for each greeting: a guest that did not notice the change of clients greets at the next one, a slow guest is given time. */
+  async #connect(giveUpAt: number, firstGreetingMs: number, onSocket?: () => void): Promise<AgentSession> {
     const signal = this.#stop.signal;
-    for (;;) {
+    for (let greetingMs = firstGreetingMs; ; greetingMs *= 2) {
       const leftMs = Math.max(1, giveUpAt - performance.now());
       try {
         const socket = await connectSocket(this.#path, { deadlineMs: leftMs, failure: this.#unreachable, signal });
-        onSocket();
-        const session = await AgentSession.open(socket, {
-          name: this.#name,
-          greetingDeadlineMs: Math.min(greetingDeadlineMs, leftMs),
-          signal,
-        });
-        return this.#take(session);
+        onSocket?.();
+        const greetingDeadlineMs = Math.ceil(Math.min(greetingMs, leftMs, BOOT_GREETING_MS));
+        return this.#take(await AgentSession.open(socket, { name: this.#name, greetingDeadlineMs, signal }));
       } catch (error) {
         if (signal.aborted) throw this.#unreachable("it was let go", error);
         if (performance.now() + RECONNECT_PAUSE_MS >= giveUpAt) throw error;

@@ -6,14 +6,16 @@ export const QEMU_PACKAGE = "qemu-system-x86";
 
 /** From spawn to the guest's greeting; generous, because software emulation on a loaded host is slow, not broken. */
 export const START_DEADLINE_MS = 60_000;
-/** One wait for the greeting while the guest boots; then the socket is connected anew. */
-export const BOOT_GREETING_DEADLINE_MS = 20_000;
+/** The longest wait for one greeting, and the first of a guest that boots; then the socket is connected anew. */
+export const BOOT_GREETING_MS = 20_000;
 /** `configure` and `start`: the first requests run code that the emulator has not yet translated. */
 export const CONFIGURE_DEADLINE_MS = 30_000;
 /** How long taking up one machine may hold up the daemon's start. */
 export const ADOPT_BUDGET_MS = 2_000;
 /** A lost session is connected anew within this for a waiting request. */
 export const RECONNECT_DEADLINE_MS = 10_000;
+/** The first wait for a greeting after a reconnection, doubled each time. A guest greets in milliseconds unless it did not notice that its client changed. */
+export const RECONNECT_GREETING_MS = 300;
 export const CONNECT_RETRY_MS = 10;
 /** Between two sessions, so that the guest can notice that the first one ended. */
 export const RECONNECT_PAUSE_MS = 100;
@@ -35,6 +37,7 @@ export const KVM_PROBE_DEADLINE_MS = 4_000;
 /** The same when the user insists on KVM. */
 export const KVM_FORCED_PROBE_DEADLINE_MS = 20_000;
 export const TCG_PROBE_DEADLINE_MS = 45_000;
+export const TSC_DEADLINE_MS = 5_000;
 export const PROBE_MEMORY_BYTES = 128 * MIB;
 
 /** Translated code that a TCG guest may hold; QEMU's own default is 1 GiB. */

@@ -1,6 +1,4 @@
-import { execFile } from "node:child_process";
 import { basename, dirname } from "node:path";
-import { promisify } from "node:util";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, StartPlan } from "@isthmus/core";
 import { AcceleratorProbe, qemuVersion, type WantedAccelerator } from "./accelerator.ts";
@@ -12,6 +10,7 @@ import { choosePorts } from "./host-ports.ts";
 import { pidFileOf, processArguments, processStatus, qemuProcesses } from "./proc.ts";
 import { bootMachine } from "./start.ts";
 import { StepTimer } from "./step-timer.ts";
+import { tscReader } from "./tsc.ts";
 import { VmmProcess } from "./vmm-process.ts";
 
 export interface QemuEngineOptions {
@@ -20,7 +19,7 @@ export interface QemuEngineOptions {
   readonly stateFolder: string;
   /** changes with each boot of the host */
   readonly bootId: string;
-  /** The agent's binary, which also tells the frequency of the host's time-stamp counter. Without it a TCG guest calibrates, which can fail on a busy host. */
+  /** The agent's binary; beside it lies `tsc-khz`, which tells the frequency of the host's time-stamp counter. Without it TCG guests run on q35. */
   readonly agentPath?: string;
   /** default: ISTHMUS_ACCEL, else auto */
   readonly accelerator?: WantedAccelerator;
@@ -41,29 +40,11 @@ function wantedAccelerator(value: string | undefined): WantedAccelerator {
   throw new IsthmusError("CONFIG_INVALID", { field: "ISTHMUS_ACCEL", reason: "it is none of auto, kvm, tcg", value });
 }
 
-/** Asks once; undefined when the program cannot tell. */
-function tscReader(agentPath: string | undefined): () => Promise<number | undefined> {
-  let known: Promise<number | undefined> | undefined;
-  const read = async () => {
-    if (agentPath === undefined) return undefined;
-    try {
-      const khz = Number((await promisify(execFile)(agentPath, ["--tsc-khz"], { timeout: 5_000 })).stdout.trim());
-      return Number.isSafeInteger(khz) && khz > 0 ? khz : undefined;
-    } catch {
-      return undefined;
-    }
-  };
-  return () => {
-    known ??= read();
-    return known;
-  };
-}
-
 /** MicroVMs by QEMU: KVM where a guest really boots with it, else software emulation. Throws CONFIG_INVALID. */
 export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
   const { kernels, stateFolder, bootId } = options;
   const log: EngineLog = options.log ?? (() => {});
-  const tscKhz = tscReader(options.agentPath);
+  const tscKhz = tscReader(options.agentPath, log);
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
   const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, tscKhz, log });
 

@@ -56,12 +56,10 @@ async function firstOf(
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
   void vmm.ended.then(async ({ status }) => resolve(`QEMU ended: ${(await vmmWords(folder)).split("\n", 1)[0] || status}`));
-  const greeted = link
-    .boot(deadlineMs, () => {})
-    .then(
-      () => undefined,
-      (error: unknown) => IsthmusError.from(error).message,
-    );
+  const greeted = link.boot(deadlineMs).then(
+    () => undefined,
+    (error: unknown) => IsthmusError.from(error).message,
+  );
   try {
     return await Promise.race([greeted, promise]);
   } finally {

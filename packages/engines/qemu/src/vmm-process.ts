@@ -33,7 +33,7 @@ export class VmmProcess {
   /** A process that another daemon started. */
   static adopted(pid: number, startTime: string): VmmProcess {
     const vmm = new VmmProcess(pid, startTime);
-    vmm.#poll = setInterval(() => vmm.look(), ADOPTED_POLL_MS).unref();
+    vmm.#poll = setInterval(() => vmm.look(), ADOPTED_POLL_MS);
     return vmm;
   }
 

@@ -62,7 +62,7 @@ export const packerLimits = {
   memoryBytes: 4 * GIB,
   /** what the packer may use as its caches */
   cacheBytes: 256 * MIB,
-  cpuSeconds: 3600,
+  cpuSeconds: 900,
   openFiles: 64,
   /** room for tables beside the content: fixed, and for each entry */
   outputExtraBytes: 64 * MIB,

@@ -172,7 +172,9 @@ export async function listTree(root: string, prefix = ""): Promise<string[]> {
       : found.isSymbolicLink()
         ? await readlink(join(root, path))
         : "";
-    lines.push(`${path} ${found.mode.toString(8)} ${found.uid}:${found.gid} ${found.isDirectory() ? "" : found.mtimeMs} ${content}`);
+    lines.push(
+      `${path} ${found.mode.toString(8)} ${found.uid}:${found.gid} ${found.isDirectory() ? "" : Math.floor(found.mtimeMs / 1000)} ${content}`,
+    );
     if (found.isDirectory()) lines.push(...(await listTree(root, path)));
   }
   return lines;
@@ -207,7 +209,7 @@ export async function unsquashNames(path: string): Promise<string[]> {
 }
 
 export async function unsquashCat(path: string, name: string): Promise<string> {
-  const { stdout } = await run("unsquashfs", ["-cat", path, name], { encoding: "latin1" });
+  const { stdout } = await run("unsquashfs", ["-cat", path, name], { encoding: "latin1", maxBuffer: 256 * 1024 * 1024 });
   return stdout;
 }
 

@@ -84,6 +84,7 @@ async function confined(request: PackRequest, command: readonly string[]): Promi
     "--",
     await findProgram("setpriv", "util-linux"),
     "--no-new-privs",
+    ...["--pdeathsig", "KILL"],
     ...(process.getuid?.() === 0 ? drop : []),
     "--",
     ...command,
@@ -155,7 +156,9 @@ function killGroup(child: ChildProcess): void {
 async function takeOver(request: PackRequest, root: boolean): Promise<string> {
   const path = join(request.folder, OUTPUT);
   if (root) await chown(request.folder, 0, 0);
-  const found = await lstat(path);
+  const found = await lstat(path).catch((error: unknown) => {
+    throw badImage("the packer left no image", error);
+  });
   if (!found.isFile() || found.nlink !== 1) throw badImage("the packer left something that is no file");
   if (root) await chown(path, 0, 0);
   await setRoot(path, request.root, request.ids, { uid: found.uid, gid: found.gid });

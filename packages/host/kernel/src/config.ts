@@ -51,5 +51,5 @@ export const DOWNLOAD_POLL_MS = 500;
 /** Unpacked source and objects take about 1.7 GiB. */
 export const BUILD_SPACE_BYTES = 3 * 1024 * 1024 * 1024;
 /** Lines that make prints for one build of the fragment with 6.1; only the progress depends on it. */
-export const BUILD_STEPS = 1900;
+export const BUILD_STEPS = 2080;
 export const BUILD_NICENESS = 19;

@@ -26,7 +26,7 @@ function entries(agent: Buffer, modules: readonly KernelModule[]): readonly Cpio
   return list;
 }
 
-/** The initramfs files of one data folder, named by what they were made of. Not compressed: unpacking costs a guest more than reading. */
+/** The initramfs files of one data folder, named by what they were made of. Not compressed: a boot is no faster with 1.5 MB either way. */
 export class InitramfsStore {
   readonly #folder: string;
   readonly #agentPath: string;

@@ -86,11 +86,12 @@ class HostKernels implements Kernels {
   }
 
   async fetch(onProgress: Parameters<Kernels["fetch"]>[0], signal?: AbortSignal): Promise<Kernel> {
-    return this.#listed(await fetchDebianKernel({ ...this.#options, onProgress, signal }));
+    return this.#listed(await roomFor("a kernel", fetchDebianKernel({ ...this.#options, onProgress, signal })));
   }
 
   async build(onProgress: Parameters<Kernels["build"]>[0], signal?: AbortSignal): Promise<Kernel> {
-    return this.#listed(await buildKernel({ ...this.#options, fragmentPath: this.#options.fragmentPath ?? FRAGMENT, onProgress, signal }));
+    const fragmentPath = this.#options.fragmentPath ?? FRAGMENT;
+    return this.#listed(await roomFor("building a kernel", buildKernel({ ...this.#options, fragmentPath, onProgress, signal })));
   }
 
   async #listed(folder: string): Promise<Kernel> {
@@ -98,6 +99,16 @@ class HostKernels implements Kernels {
     const found = (await this.list()).find((kernel) => kernel.path === path);
     if (found === undefined) throw new IsthmusError("KERNEL_NOT_FOUND", { path });
     return found;
+  }
+}
+
+/** Passes a result on; a full disk becomes DISK_FULL. */
+async function roomFor<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOSPC") throw new IsthmusError("DISK_FULL", { what }, { cause });
+    throw cause;
   }
 }
 

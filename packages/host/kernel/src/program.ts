@@ -103,11 +103,11 @@ export async function runProgram(program: string, args: readonly string[], optio
         resolve({ code: undefined, why: error.code === "ENOENT" ? `${program} is not installed` : error.message }),
       );
       child.on("close", (code, signal) =>
-        resolve({ code: code ?? undefined, why: signal === null ? `status ${code}` : `ended by ${signal}` }),
+        resolve({ code: code ?? undefined, why: `${program}: ${signal === null ? `status ${code}` : `ended by ${signal}`}` }),
       );
     });
     if (ended !== undefined) throw ended;
-    return { code: result.code, stdout: stdout.text, stderr: stderr.text, reason: lastLines(stderr.text) || `${program}: ${result.why}` };
+    return { code: result.code, stdout: stdout.text, stderr: stderr.text, reason: lastLines(stderr.text) || result.why };
   } finally {
     clearTimeout(deadline);
     clearTimeout(killTimer);

@@ -1,0 +1,35 @@
+/* The one network interface, by ioctl. */
+#include "agent.h"
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <net/route.h>
+
+static bool set_address(struct sockaddr *to, const char *text) {
+  struct sockaddr_in *in = (struct sockaddr_in *)to;
+  in->sin_family = AF_INET;
+  return inet_pton(AF_INET, text, &in->sin_addr) == 1;
+}
+
+static const char *configure(int fd, struct ifreq *r, const char *address) {
+  char ip[32] = "";
+  int prefix = 24;
+  if (ioctl(fd, SIOCSIFFLAGS, r) < 0) return "find network device"; /* down: takes the routes of an earlier identity along */
+  sscanf(address, "%31[0-9.]/%d", ip, &prefix);
+  if (prefix < 0 || prefix > 32 || !set_address(&r->ifr_addr, ip)) return errno = EINVAL, "network address";
+  if (ioctl(fd, SIOCSIFADDR, r) < 0) return "set address";
+  ((struct sockaddr_in *)&r->ifr_netmask)->sin_addr.s_addr = htonl(prefix ? UINT32_MAX << (32 - prefix) : 0);
+  return ioctl(fd, SIOCSIFNETMASK, r) < 0 ? "set netmask" : NULL;
+}
+
+const char *network_up(const char *name, const char *address, const char *gateway) {
+  struct ifreq r = {0};
+  struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dst.sa_family = AF_INET, .rt_genmask.sa_family = AF_INET};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  strncpy(r.ifr_name, name, IFNAMSIZ - 1);
+  const char *failed = *address ? configure(fd, &r, address) : NULL;
+  r.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (!failed && ioctl(fd, SIOCSIFFLAGS, &r) < 0) failed = "bring network up";
+  if (!failed && *gateway && (!set_address(&route.rt_gateway, gateway) || ioctl(fd, SIOCADDRT, &route) < 0)) failed = "set gateway";
+  close(fd);
+  return failed;
+}

@@ -1,0 +1,126 @@
+/* The guest: from initramfs to the machine's own root, the two ports, and power-off. */
+#include "agent.h"
+#include <sys/reboot.h>
+
+enum { FIFREEZE = (int)0xc0045877 /* linux/fs.h */, DEVICE_WAIT_MS = 5000, HIDDEN = MS_NOSUID | MS_NODEV | MS_NOEXEC };
+
+static int disk_fd = -1; /* keeps the writable disk reachable when its mount point no longer is */
+
+static void complain(const char *what, const char *about) {
+  int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+  dprintf(fd, "<3>isthmus-agent: %s %s: %s\n", what, about, strerror(errno));
+  close(fd);
+}
+
+void platform_kill_all(void) { kill(-1, SIGKILL); } /* everything but PID 1 */
+
+_Noreturn void platform_power_off(void) {
+  sync();
+  if (disk_fd >= 0) ioctl(disk_fd, FIFREEZE, 0); /* a clean journal even where something still writes, which no unmount can promise */
+  reboot(RB_POWER_OFF);
+  reboot(RB_AUTOBOOT); /* the VMM runs with -no-reboot: a kernel that cannot power off ends it this way */
+  for (;;) pause();
+}
+
+static _Noreturn void fatal(const char *what) {
+  complain("fatal:", what);
+  platform_power_off();
+}
+
+static void mount_at(const char *type, const char *path, unsigned long flags, const char *options) {
+  mkdir(path, 0755);
+  if (mount(type, path, type, flags, options) < 0) complain("mount", path);
+}
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); }
+
+/* Each file is unlinked when loaded: the initramfs is memory. */
+static void load_modules(void) {
+  char path[160] = "/modules/";
+  FILE *order = fopen("/modules/order", "re");
+  while (order && fgets(path + 9, sizeof path - 9, order)) {
+    path[strcspn(path, "\n")] = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (path[9] && syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST) complain("module", path);
+    close(fd);
+    unlink(path);
+  }
+  if (order) fclose(order);
+}
+
+static void mount_root(void) {
+  for (int i = 0; access("/dev/vda", F_OK) < 0 && i < DEVICE_WAIT_MS; i++) nap();
+  const char *target = access("/dev/vdb", F_OK) == 0 ? "/lower" : "/root";
+  mkdir("/root", 0755);
+  mkdir(target, 0755);
+  if (mount("/dev/vda", target, "squashfs", MS_RDONLY, NULL) < 0 && mount("/dev/vda", target, "erofs", MS_RDONLY, NULL) < 0) fatal("mount root");
+  if (strcmp(target, "/root") == 0) return;
+  mkdir("/disk", 0755);
+  if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) fatal("mount writable disk");
+  disk_fd = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  mkdir("/disk/upper", 0755);
+  mkdir("/disk/work", 0755);
+  if (mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") < 0) fatal("mount overlay");
+}
+
+static void enter_root(void) {
+  static const char *const moved[] = {"/root/dev", "/root/proc", "/root/sys"}, *const scratch[] = {"/tmp", "/run", "/var/tmp"};
+  static const char *const links[][2] = {{"", "/dev/fd"}, {"/0", "/dev/stdin"}, {"/1", "/dev/stdout"}, {"/2", "/dev/stderr"}};
+  char target[32];
+  unlink("/init");
+  for (int i = 0; i < 3; i++) {
+    mkdir(moved[i], 0755);
+    if (mount(moved[i] + 5, moved[i], NULL, MS_MOVE, NULL) < 0) complain("move to", moved[i]);
+  }
+  if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) fatal("enter root");
+  mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666");
+  mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
+  mount_at("cgroup2", "/sys/fs/cgroup", HIDDEN, NULL);
+  for (int i = 0; i < 3 && disk_fd < 0; i++)
+    if (access(scratch[i], F_OK) == 0) mount_at("tmpfs", scratch[i], MS_NOSUID | MS_NODEV, i == 1 ? "mode=755" : "mode=1777");
+  for (int i = 0; i < 4; i++) {
+    snprintf(target, sizeof target, "/proc/self/fd%s", links[i][0]);
+    (void)!symlink(target, links[i][1]);
+  }
+}
+
+static int open_port(const char *wanted) {
+  char path[300], name[64];
+  int fd = -1;
+  DIR *ports = opendir("/sys/class/virtio-ports");
+  for (struct dirent *e; ports && fd < 0 && (e = readdir(ports));) {
+    snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", e->d_name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(file, name, sizeof name - 1);
+    close(file);
+    name[n > 0 ? n : 0] = 0;
+    name[strcspn(name, "\n")] = 0;
+    snprintf(path, sizeof path, "/dev/%s", e->d_name);
+    if (strcmp(name, wanted) == 0) fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  }
+  if (ports) closedir(ports);
+  return fd;
+}
+
+void platform_boot(void) {
+  int fd, agent = -1, output = -1;
+  if (getpid() != 1) exit(2);
+  mount_at("devtmpfs", "/dev", MS_NOSUID, "mode=755");
+  mount_at("proc", "/proc", HIDDEN, NULL);
+  mount_at("sysfs", "/sys", HIDDEN, NULL);
+  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR); /* no other file may take the standard numbers */
+  close(fd);
+  umask(022);
+  load_modules();
+  mount_root();
+  enter_root();
+  network_up("lo", "", "");
+  for (int i = 0; (agent < 0 || output < 0) && i < DEVICE_WAIT_MS; i++) {
+    if (i > 0) nap(); /* the driver learns the names of ports some time after the ports */
+    if (agent < 0) agent = open_port("isthmus.agent");
+    if (output < 0) output = open_port("isthmus.output");
+  }
+  if (agent < 0) fatal("find the agent port");
+  output_open(output);
+  session_attach(agent);
+}

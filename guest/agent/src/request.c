@@ -1,0 +1,209 @@
+/* Requests: each is answered at once, exactly once. */
+#include "agent.h"
+#include "tar.h"
+
+struct request { uint32_t id; struct json body; bool answered; };
+
+static void fail(struct request *r, const char *code, const char *what, const char *why) {
+  char message[NOTE_MAX_BYTES], escaped[2 * NOTE_MAX_BYTES];
+  if (r->answered) return;
+  snprintf(message, sizeof message, "%s: %s", what, why);
+  json_escape(escaped, sizeof escaped, message);
+  session_json(REPLY, r->id, "{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, escaped);
+  r->answered = true;
+}
+
+static void refuse(struct request *r, const char *field) { fail(r, "bad_request", field, "missing, or not what the protocol allows"); }
+
+/* The end of most requests: `failed` is NULL, or what failed with errno set. */
+static void finish(struct request *r, const char *failed) {
+  if (failed) fail(r, "io_error", failed, strerror(errno));
+  if (!r->answered) session_json(REPLY, r->id, "{\"ok\":true}");
+  r->answered = true;
+}
+
+static int64_t integer(struct request *r, struct json from, const char *key, int64_t fallback, int64_t min, int64_t max) {
+  int64_t n;
+  if (!json_integer_or(from, key, &n, fallback) || n < min || n > max) refuse(r, key);
+  return n;
+}
+
+static char *text(struct request *r, struct json from, const char *key, char *out, size_t cap) {
+  if (!json_text_or(from, key, out, cap, "")) refuse(r, key);
+  return out;
+}
+
+static void path_of(struct request *r, struct json from, char path[PATH_MAX_BYTES]) {
+  if (*text(r, from, "path", path, PATH_MAX_BYTES) != '/') refuse(r, "path");
+}
+
+/* An array of strings as a C vector whose bytes go to `*arena`. */
+static void strings(struct request *r, const char *key, char **out, char **arena, const char *arena_end) {
+  struct json value, cursor;
+  size_t count = 0;
+  if (json_find(r->body, key, &value)) {
+    bool ok = json_array(value, &cursor);
+    while (ok && json_next(&cursor, &value)) {
+      ok = count + 1 < ARGS_MAX_COUNT && json_string(value, *arena, (size_t)(arena_end - *arena));
+      out[count] = *arena;
+      if (ok) *arena += strlen(out[count++]) + 1;
+    }
+    if (!ok) refuse(r, key);
+  }
+  out[count] = NULL;
+}
+
+static pid_t launch(struct request *r, int fds[CHANNELS]) {
+  static char arena[ARGS_MAX_BYTES], *argv[ARGS_MAX_COUNT], *envp[ARGS_MAX_COUNT + 4], cwd[PATH_MAX_BYTES];
+  char user[256], *rest = arena;
+  struct launch l = {.argv = argv, .envp = envp, .cwd = cwd, .tty = json_true(r->body, "tty"), .stdin_open = json_true(r->body, "stdin")};
+  strings(r, "argv", argv, &rest, arena + sizeof arena);
+  strings(r, "env", envp, &rest, arena + sizeof arena);
+  if (!argv[0] || !*argv[0]) refuse(r, "argv");
+  if (!*text(r, r->body, "cwd", cwd, sizeof cwd)) strcpy(cwd, "/");
+  if (*cwd != '/') refuse(r, "cwd");
+  l.cols = integer(r, r->body, "cols", 80, 0, UINT16_MAX);
+  l.rows = integer(r, r->body, "rows", 24, 0, UINT16_MAX);
+  if (!identity_find(text(r, r->body, "user", user, sizeof user), &l.who)) fail(r, "bad_user", user, "no such user or group");
+  return r->answered ? -1 : process_launch(&l, fds);
+}
+
+static pid_t transfer(struct request *r, enum stream_kind kind, int fds[CHANNELS]) {
+  char path[PATH_MAX_BYTES];
+  struct stat st;
+  path_of(r, r->body, path);
+  if ((kind == PUT ? stat : lstat)(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
+  else if (kind == PUT && !S_ISDIR(st.st_mode)) fail(r, "not_a_directory", path, "not a folder");
+  return r->answered ? -1 : process_helper(kind == PUT ? tar_put : tar_get, path, fds);
+}
+
+static void begin(struct request *r, int kind) {
+  int fds[CHANNELS];
+  int64_t limit = integer(r, r->body, "unattendedMaxBytes", 0, 0, INT64_MAX);
+  if (kind == WORKLOAD && strcmp(life_state(), "idle") != 0) fail(r, "already_started", "start", "this machine's workload was started before");
+  if (kind != WORKLOAD && streams_open(false) >= STREAMS_MAX) fail(r, "too_many_streams", "streams", "as many are open as the protocol allows");
+  pid_t pid = r->answered ? -1 : kind <= EXEC ? launch(r, fds) : transfer(r, kind, fds);
+  if (pid < 0) return finish(r, "start process");
+  session_json(REPLY, r->id, "{\"ok\":true,\"pid\":%d}", pid);
+  stream_open(kind == WORKLOAD ? WORKLOAD_STREAM : r->id, kind, pid, fds, kind <= EXEC && json_true(r->body, "tty"));
+  if (kind != WORKLOAD) return;
+  output_limit((uint64_t)limit);
+  life_started(pid);
+}
+
+static void control(struct request *r, int is_resize) {
+  int64_t signal = is_resize ? 0 : integer(r, r->body, "signal", -1, 0, 64);
+  int64_t cols = integer(r, r->body, "cols", 80, 1, UINT16_MAX), rows = integer(r, r->body, "rows", 24, 1, UINT16_MAX);
+  struct stream *s = stream_find((uint32_t)integer(r, r->body, "stream", 0, 1, UINT32_MAX));
+  if (!s) fail(r, "no_such_stream", "stream", "it is not open");
+  if (r->answered) return;
+  if (is_resize && !stream_resize(s, cols, rows)) fail(r, "bad_state", "stream", "it has no terminal");
+  if (!is_resize && !stream_signal(s, (int)signal)) fail(r, "no_such_stream", "stream", "its process has ended");
+  finish(r, NULL);
+}
+
+static void stat_path(struct request *r, int) {
+  char path[PATH_MAX_BYTES], target[PATH_MAX_BYTES] = "", escaped[2 * PATH_MAX_BYTES];
+  struct stat st;
+  path_of(r, r->body, path);
+  if (lstat(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
+  if (r->answered) return;
+  bool link = S_ISLNK(st.st_mode) && readlink(path, target, sizeof target - 1) >= 0;
+  session_json(REPLY, r->id, "{\"ok\":true,\"type\":\"%s\",\"size\":%lld,\"mode\":%u%s%s%s}",
+               S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "directory" : S_ISLNK(st.st_mode) ? "symlink" : "other",
+               (long long)st.st_size, st.st_mode & 07777, link ? ",\"target\":\"" : "", json_escape(escaped, sizeof escaped, target), link ? "\"" : "");
+}
+
+static const char *set_clock(struct request *r, struct json from) {
+  int64_t sec = integer(r, from, "sec", -1, 0, INT32_MAX * 4LL), nsec = integer(r, from, "nsec", 0, 0, 999999999);
+  return r->answered ? NULL : system_clock(sec, nsec);
+}
+
+static const char *set_entropy(struct request *r, const char *key, bool needed) {
+  char data[1024];
+  if (!*text(r, r->body, key, data, sizeof data)) return needed ? refuse(r, key), NULL : NULL;
+  return r->answered ? NULL : system_entropy(data);
+}
+
+static void clock_step(struct request *r, int) {
+  finish(r, set_clock(r, r->body));
+}
+
+static void entropy(struct request *r, int) {
+  finish(r, set_entropy(r, "data", true));
+}
+
+static const char *mount_tmpfs(struct request *r, struct json mounts) {
+  struct json cursor, item;
+  char path[PATH_MAX_BYTES], options[48];
+  if (!json_array(mounts, &cursor)) refuse(r, "tmpfs");
+  while (!r->answered && json_next(&cursor, &item)) {
+    if (*item.p != '{') return refuse(r, "tmpfs"), NULL;
+    path_of(r, item, path);
+    int64_t size = integer(r, item, "sizeMiB", 0, 0, INT32_MAX);
+    snprintf(options, sizeof options, size ? "mode=1777,size=%lldm" : "mode=1777", (long long)size);
+    if (!r->answered && (make_folders(path) < 0 || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)) return "mount tmpfs";
+  }
+  return NULL;
+}
+
+static const char *set_network(struct request *r, struct json net, char address[64]) {
+  char gateway[64], dns[64], servers[512] = "";
+  struct json cursor, item;
+  text(r, net, "address", address, 64);
+  text(r, net, "gateway", gateway, sizeof gateway);
+  for (bool ok = json_find(net, "dns", &item) && json_array(item, &cursor); ok && json_next(&cursor, &item);)
+    if (json_string(item, dns, sizeof dns) && strspn(dns, "0123456789abcdef.:") == strlen(dns))
+      snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "nameserver %s\n", dns);
+  const char *failed = r->answered ? NULL : network_up("eth0", address, gateway);
+  return failed ? failed : *servers ? system_write_etc("resolv.conf", "%s", servers) : NULL;
+}
+
+static void configure(struct request *r, int) {
+  static bool configured;
+  char hostname[65], machine_id[33], address[64] = "";
+  struct json item;
+  const char *failed = NULL;
+  if (strpbrk(text(r, r->body, "hostname", hostname, sizeof hostname), " \t\r\n/")) refuse(r, "hostname");
+  if (*text(r, r->body, "machineId", machine_id, sizeof machine_id) && strspn(machine_id, "0123456789abcdef") != 32) refuse(r, "machineId");
+  if (!r->answered && json_find(r->body, "clock", &item) && *item.p == '{') failed = set_clock(r, item);
+  if (!failed) failed = set_entropy(r, "entropy", false);
+  if (!failed && !configured && json_find(r->body, "tmpfs", &item) && *item.p != 'n') failed = mount_tmpfs(r, item);
+  if (!failed && !r->answered && json_find(r->body, "network", &item) && *item.p == '{') failed = set_network(r, item, address);
+  if (!failed && !r->answered && *hostname) failed = system_hostname(hostname, address);
+  if (!failed && !r->answered && *machine_id) failed = system_write_etc("machine-id", "%s\n", machine_id);
+  configured = configured || (!failed && !r->answered);
+  finish(r, failed);
+}
+
+static void stats(struct request *r, int) {
+  system_stats(r->id);
+}
+
+static void shut_down(struct request *r, int) {
+  int64_t signal = integer(r, r->body, "signal", SIGTERM, 1, 64), timeout = integer(r, r->body, "timeoutMs", STOP_TIMEOUT_MS, 0, STOP_TIMEOUT_MAX_MS);
+  if (r->answered) return;
+  finish(r, NULL);
+  life_shutdown((int)signal, timeout);
+}
+
+static void ping(struct request *r, int) {
+  finish(r, NULL);
+}
+
+void request_handle(uint32_t stream, struct json body) {
+  static const struct { const char *name; void (*run)(struct request *, int); int argument; bool while_ending; } ops[] = {
+      {"ping", ping, 0, true}, {"configure", configure, 0, false}, {"start", begin, WORKLOAD, false}, {"exec", begin, EXEC, false},
+      {"put", begin, PUT, false}, {"get", begin, GET, false}, {"resize", control, true, true}, {"signal", control, false, true},
+      {"stat", stat_path, 0, true}, {"stats", stats, 0, true}, {"clock", clock_step, 0, true}, {"entropy", entropy, 0, true},
+      {"shutdown", shut_down, 0, true}};
+  struct request r = {stream, body, false};
+  char name[16];
+  text(&r, body, "op", name, sizeof name);
+  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+    if (strcmp(ops[i].name, name) != 0) continue;
+    if (life_ending() && !ops[i].while_ending) return fail(&r, "bad_state", name, "the machine is stopping");
+    return ops[i].run(&r, ops[i].argument);
+  }
+  fail(&r, "unknown_op", name, "no such request");
+}

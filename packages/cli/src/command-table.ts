@@ -1,0 +1,212 @@
+import type { Command } from "commander";
+import type { Context } from "./context.ts";
+
+/** Makes the command under the name it is called by (an alias may differ). */
+export type CommandMaker = (context: Context, name: string) => Command;
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** heading in the help */
+  readonly group: string;
+  /** imports the file of this command; only the chosen one's is read, so that a call stays short */
+  readonly load?: () => Promise<CommandMaker>;
+  readonly children?: readonly CommandEntry[];
+  readonly hidden?: boolean;
+}
+
+const machines = "Machines:";
+const inside = "Inside a machine:";
+const parts = "Images and kernels:";
+const host = "This host:";
+
+const imageCommands: readonly CommandEntry[] = [
+  { name: "ls", group: "Commands:", summary: "List images", load: async () => (await import("./commands/image-ls.ts")).imageLs },
+  {
+    name: "inspect",
+    group: "Commands:",
+    summary: "Show images in full",
+    load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
+  },
+  {
+    name: "import",
+    group: "Commands:",
+    summary: "Make an image of a root file system",
+    load: async () => (await import("./commands/image-import.ts")).imageImport,
+  },
+  {
+    name: "load",
+    group: "Commands:",
+    summary: "Load an OCI or docker-save archive",
+    load: async () => (await import("./commands/image-load.ts")).imageLoad,
+  },
+  {
+    name: "tag",
+    group: "Commands:",
+    summary: "Give an image another name",
+    load: async () => (await import("./commands/image-tag.ts")).imageTag,
+  },
+  { name: "rm", group: "Commands:", summary: "Remove images", load: async () => (await import("./commands/image-rm.ts")).imageRm },
+];
+
+const kernelCommands: readonly CommandEntry[] = [
+  { name: "ls", group: "Commands:", summary: "List guest kernels", load: async () => (await import("./commands/kernel-ls.ts")).kernelLs },
+  {
+    name: "fetch",
+    group: "Commands:",
+    summary: "Fetch Debian's cloud kernel",
+    load: async () => (await import("./commands/kernel-fetch.ts")).kernelFetch,
+  },
+  {
+    name: "build",
+    group: "Commands:",
+    summary: "Build a small kernel from Debian's sources",
+    load: async () => (await import("./commands/kernel-build.ts")).kernelBuild,
+  },
+];
+
+const daemonCommands: readonly CommandEntry[] = [
+  {
+    name: "start",
+    group: "Commands:",
+    summary: "Start the daemon",
+    load: async () => (await import("./commands/daemon-start.ts")).daemonStart,
+  },
+  {
+    name: "stop",
+    group: "Commands:",
+    summary: "Stop the daemon; machines go on",
+    load: async () => (await import("./commands/daemon-stop.ts")).daemonStop,
+  },
+  {
+    name: "status",
+    group: "Commands:",
+    summary: "Say whether the daemon runs",
+    load: async () => (await import("./commands/daemon-status.ts")).daemonStatus,
+  },
+  {
+    name: "logs",
+    group: "Commands:",
+    summary: "Show the daemon's log",
+    load: async () => (await import("./commands/daemon-logs.ts")).daemonLogs,
+  },
+  {
+    name: "run",
+    group: "Commands:",
+    summary: "Run the daemon in the foreground",
+    load: async () => (await import("./commands/daemon-run.ts")).daemonRun,
+  },
+];
+
+/** Every command, in the order of the help. */
+export const commandTable: readonly CommandEntry[] = [
+  { name: "run", group: machines, summary: "Run a command in a new machine", load: async () => (await import("./commands/run.ts")).run },
+  { name: "ps", group: machines, summary: "List machines", load: async () => (await import("./commands/ps.ts")).ps },
+  { name: "inspect", group: machines, summary: "Show machines in full", load: async () => (await import("./commands/inspect.ts")).inspect },
+  { name: "logs", group: machines, summary: "Show what a machine wrote", load: async () => (await import("./commands/logs.ts")).logs },
+  {
+    name: "start",
+    group: machines,
+    summary: "Start machines that were stopped",
+    load: async () => (await import("./commands/start.ts")).start,
+  },
+  { name: "stop", group: machines, summary: "Stop machines in order", load: async () => (await import("./commands/stop.ts")).stop },
+  {
+    name: "restart",
+    group: machines,
+    summary: "Stop machines and start them again",
+    load: async () => (await import("./commands/restart.ts")).restart,
+  },
+  {
+    name: "kill",
+    group: machines,
+    summary: "Signal machines, or end them at once",
+    load: async () => (await import("./commands/kill.ts")).kill,
+  },
+  { name: "pause", group: machines, summary: "Stop machines' virtual CPUs", load: async () => (await import("./commands/pause.ts")).pause },
+  {
+    name: "unpause",
+    group: machines,
+    summary: "Let paused machines go on",
+    load: async () => (await import("./commands/unpause.ts")).unpause,
+  },
+  {
+    name: "wait",
+    group: machines,
+    summary: "Wait until machines end and print their exit codes",
+    load: async () => (await import("./commands/wait.ts")).wait,
+  },
+  { name: "rm", group: machines, summary: "Remove machines", load: async () => (await import("./commands/rm.ts")).rm },
+  {
+    name: "exec",
+    group: inside,
+    summary: "Run a command in a running machine",
+    load: async () => (await import("./commands/exec.ts")).exec,
+  },
+  {
+    name: "attach",
+    group: inside,
+    summary: "Join a machine's input and output",
+    load: async () => (await import("./commands/attach.ts")).attach,
+  },
+  { name: "cp", group: inside, summary: "Copy files into or out of a machine", load: async () => (await import("./commands/cp.ts")).cp },
+  { name: "stats", group: inside, summary: "Show what machines use", load: async () => (await import("./commands/stats.ts")).stats },
+  { name: "image", group: parts, summary: "Images: ls, inspect, import, load, tag, rm", children: imageCommands },
+  { name: "kernel", group: parts, summary: "Guest kernels: ls, fetch, build", children: kernelCommands },
+  { name: "images", group: parts, summary: "Same as image ls", load: async () => (await import("./commands/image-ls.ts")).imageLs },
+  {
+    name: "rmi",
+    group: parts,
+    summary: "Same as image rm",
+    load: async () => (await import("./commands/image-rm.ts")).imageRm,
+    hidden: true,
+  },
+  {
+    name: "import",
+    group: parts,
+    summary: "Same as image import",
+    load: async () => (await import("./commands/image-import.ts")).imageImport,
+    hidden: true,
+  },
+  {
+    name: "load",
+    group: parts,
+    summary: "Same as image load",
+    load: async () => (await import("./commands/image-load.ts")).imageLoad,
+    hidden: true,
+  },
+  {
+    name: "tag",
+    group: parts,
+    summary: "Same as image tag",
+    load: async () => (await import("./commands/image-tag.ts")).imageTag,
+    hidden: true,
+  },
+  { name: "events", group: host, summary: "Show what happened", load: async () => (await import("./commands/events.ts")).events },
+  {
+    name: "doctor",
+    group: host,
+    summary: "Check this host and say what to mend",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  { name: "daemon", group: host, summary: "The daemon: start, stop, status, logs, run", children: daemonCommands },
+  {
+    name: "version",
+    group: host,
+    summary: "Show the versions of command and daemon",
+    load: async () => (await import("./commands/version.ts")).version,
+  },
+  {
+    name: "completion",
+    group: host,
+    summary: "Print the completion script of a shell",
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
+  {
+    name: "__complete",
+    group: host,
+    summary: "Answer a shell's completion",
+    load: async () => (await import("./commands/complete.ts")).complete,
+    hidden: true,
+  },
+];

@@ -1,0 +1,28 @@
+import { Command } from "commander";
+import type { Context } from "../context.ts";
+import { examples } from "../help.ts";
+import { requireTerminal } from "../stream/raw-terminal.ts";
+import { joinSession } from "../stream/session.ts";
+
+interface AttachOptions {
+  readonly stdin: boolean;
+  readonly logs?: boolean;
+}
+
+export function attach(context: Context): Command {
+  return new Command("attach")
+    .description("Join a machine's input and output; its exit code becomes ours. In a terminal ctrl-p ctrl-q leaves it running.")
+    .argument("<machine>", "id, name or beginning of an id")
+    .option("--no-stdin", "its output only")
+    .option("--logs", "begin with what it wrote since its start")
+    .addHelpText("after", examples([["isthmus attach shell"], ["isthmus attach --no-stdin web"]]))
+    .action(async (ref: string, options: AttachOptions) => {
+      const isthmus = await context.client();
+      const { id, spec } = await isthmus.machines.get(ref);
+      const interactive = options.stdin && spec.stdin === true;
+      const tty = spec.tty === true;
+      requireTerminal(context.world, { tty, interactive });
+      const session = await isthmus.machines.handle(id).attach({ stdin: interactive, logs: options.logs });
+      context.exitCode = await joinSession(context, session, { tty, interactive, detachable: true });
+    });
+}

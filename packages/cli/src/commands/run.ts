@@ -1,0 +1,50 @@
+import { Command } from "commander";
+import type { Context } from "../context.ts";
+import { usage } from "../failure.ts";
+import { examples } from "../help.ts";
+import { addRunOptions, machineSpec, type RunOptions } from "../parse/run-options.ts";
+import { runForeground } from "../stream/foreground.ts";
+import { requireTerminal } from "../stream/raw-terminal.ts";
+import { escapeControls } from "../terminal/escape.ts";
+
+export function run(context: Context): Command {
+  return addRunOptions(new Command("run"))
+    .description("Run a command in a new machine. Options go before IMAGE; what follows it is the command's own.")
+    .argument("<image>", "NAME, NAME:TAG or sha256:DIGEST")
+    .argument("[command...]", "command and arguments; the image's when absent")
+    .passThroughOptions()
+    .addHelpText(
+      "after",
+      examples([
+        ["isthmus run --rm busybox uname -a", "one command"],
+        ["isthmus run -it busybox sh", "a shell; ctrl-p ctrl-q leaves it running"],
+        ["isthmus run -d --name web -p 8080:80 --restart always busybox httpd -f", "a service"],
+        ["tar c . | isthmus run -i --rm busybox tar t", "with our stdin"],
+        ["isthmus run --cpus 2 -m 512m --read-only --tmpfs /tmp:64m busybox sh -c 'df -h'"],
+      ]),
+    )
+    .action(async (image: string, words: string[], options: RunOptions) => {
+      if (options.rm && options.restart && options.restart.policy !== "no") throw conflict(context);
+      if (!options.detach) requireTerminal(context.world, options);
+      const spec = machineSpec(image, words, options, context.world.env);
+      const isthmus = await context.client();
+      if (options.detach) {
+        const machine = await isthmus.machines.create(spec);
+        if (context.world.stderr.isTTY) for (const note of machine.notes) context.note(`note: ${escapeControls(note)}`);
+        if (context.json) await context.printJson(machine);
+        else await context.print(`${machine.id}\n`);
+        return;
+      }
+      const machine = await isthmus.machines.create(spec, { start: false });
+      if (context.json) await context.printJsonLine({ type: "machine", machine });
+      context.exitCode = await runForeground(context, isthmus, machine.id, {
+        tty: options.tty === true,
+        interactive: options.interactive === true,
+        removeOnFailure: options.rm === true,
+      });
+    });
+}
+
+function conflict(context: Context): Error {
+  return usage(context, "--rm and --restart exclude one another");
+}

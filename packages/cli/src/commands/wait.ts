@@ -1,0 +1,19 @@
+import { Command } from "commander";
+import type { Context } from "../context.ts";
+import { eachTarget } from "../each.ts";
+import { examples } from "../help.ts";
+
+export function wait(context: Context): Command {
+  return new Command("wait")
+    .description("Wait until machines have ended and print their exit codes, one a line in the order given.")
+    .argument("<machine...>", "id, name or beginning of an id")
+    .addHelpText("after", examples([["isthmus wait job"], ["id=$(isthmus run -d busybox true); isthmus wait $id"]]))
+    .action((refs: string[]) =>
+      eachTarget(
+        context,
+        refs,
+        async (isthmus, ref) => ({ machine: ref, ...(await isthmus.machines.wait(ref)) }),
+        (exit) => `${exit.code}\n`,
+      ),
+    );
+}

@@ -1,0 +1,103 @@
+import type { Command, Option } from "commander";
+import { type CommandEntry, commandTable } from "../command-table.ts";
+import { COMPLETION_DEADLINE_MS } from "../config.ts";
+import type { Context } from "../context.ts";
+import { gather } from "../each.ts";
+
+export interface Candidate {
+  readonly text: string;
+  readonly description?: string;
+}
+
+const files: Candidate = { text: ":files" };
+
+/** What may stand in the place of the last of `words`. Never rejects: without a daemon there are no names, and none is started. */
+export async function candidates(context: Context, words: readonly string[]): Promise<readonly Candidate[]> {
+  const current = words.at(-1) ?? "";
+  let before = words.slice(0, -1);
+  if (before[0] === "help") before = before.slice(1);
+  let level: readonly CommandEntry[] = commandTable;
+  let entry: CommandEntry | undefined;
+  while (before[0] !== undefined) {
+    entry = level.find(({ name }) => name === before[0]);
+    if (!entry) return [];
+    before = before.slice(1);
+    if (!entry.children) break;
+    level = entry.children;
+  }
+  if (!entry || entry.children) return entriesStarting(level, current);
+  const make = await entry.load?.();
+  return make ? await inside(context, make(context, entry.name), before, current) : [];
+}
+
+function entriesStarting(level: readonly CommandEntry[], current: string): readonly Candidate[] {
+  return level
+    .filter(({ name, hidden }) => !hidden && name.startsWith(current))
+    .map(({ name, summary }) => ({ text: name, description: summary }));
+}
+
+async function inside(context: Context, command: Command, before: readonly string[], current: string): Promise<readonly Candidate[]> {
+  const { waiting, operands } = walk(command, before);
+  if (waiting) return valuesOf(waiting);
+  const last = command.registeredArguments.at(-1);
+  const argument = command.registeredArguments[operands] ?? (last?.variadic ? last : undefined);
+  // What follows a passed-on command's first words is the command's own.
+  const optionsOver = command.registeredArguments.length > 1 && operands > 0 && argument?.name() === "command";
+  if (current.startsWith("-")) return optionsOver ? [] : optionsStarting(command, current);
+  if (!argument) return [];
+  if (argument.argChoices) return argument.argChoices.map((text) => ({ text }));
+  return (await names(context, argument.name(), current)).filter(({ text }) => text === files.text || text.startsWith(current));
+}
+
+/** How many operands stand before the word being typed, and the option whose value it is, if any. */
+function walk(command: Command, before: readonly string[]): { readonly waiting?: Option; readonly operands: number } {
+  let operands = 0;
+  let waiting: Option | undefined;
+  for (const word of before) {
+    if (waiting) waiting = undefined;
+    else if (word.startsWith("-") && word !== "-") {
+      const option = command.options.find(({ long, short }) => word === long || word === short);
+      if (option?.required) waiting = option;
+    } else operands += 1;
+  }
+  return { waiting, operands };
+}
+
+function optionsStarting(command: Command, current: string): readonly Candidate[] {
+  const own = command.options.map(({ long, short, description }) => ({ text: long ?? short ?? "", description }));
+  const all = [...own, { text: "--json", description: "results as JSON" }, { text: "--help", description: "show this help" }];
+  return all.filter(({ text }) => text.startsWith(current));
+}
+
+function valuesOf(option: Option): readonly Candidate[] {
+  if (option.argChoices) return option.argChoices.map((text) => ({ text }));
+  return /file/.test(option.flags) ? [files] : [];
+}
+
+async function names(context: Context, argument: string, current: string): Promise<readonly Candidate[]> {
+  if (argument === "machine") return await machineNames(context, "");
+  if (argument === "image") return await imageNames(context);
+  if (argument === "source" && context.commandName !== "") return current.includes(":") ? [] : [files];
+  if (argument === "from" || argument === "to") return [...(await machineNames(context, ":")), files];
+  return [];
+}
+
+function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, otherwise: T): Promise<T> {
+  return work(AbortSignal.timeout(COMPLETION_DEADLINE_MS)).catch(() => otherwise);
+}
+
+function machineNames(context: Context, suffix: string): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const machines = await gather(isthmus.machines.list({ all: true, signal }));
+    return machines.map(({ name, state, spec }) => ({ text: `${name}${suffix}`, description: `${state}, ${spec.image}` }));
+  }, []);
+}
+
+function imageNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const images = await isthmus.images.list({ signal });
+    return images.flatMap(({ tags }) => tags.map((tag) => ({ text: tag.replace(/:latest$/, "") })));
+  }, []);
+}

@@ -1,0 +1,54 @@
+import { MIB } from "@isthmus/contract";
+
+/** Exit codes of the command itself; a workload's own code is passed on as it is. */
+export const exitCodes = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  /** our own error in a command that otherwise passes on a workload's code: run, exec, attach, start -a */
+  ownError: 125,
+  /** what a shell reports for a program that a closed pipe ended */
+  brokenPipe: 141,
+  interrupted: 130,
+} as const;
+
+/** ms from spawning the daemon until its socket must answer; the first start also sets up the kernel and the built-in image */
+export const DAEMON_START_DEADLINE_MS = 180_000;
+/** ms between two tries of the daemon's socket */
+export const DAEMON_POLL_MS = 40;
+/** ms that a stopping daemon has to let go of its socket */
+export const DAEMON_STOP_DEADLINE_MS = 30_000;
+/** ms after which a lock file of a start that never ended is taken over */
+export const DAEMON_LOCK_STALE_MS = DAEMON_START_DEADLINE_MS + 5_000;
+/** bytes of the daemon's log that are looked at for the reason of a failed start */
+export const DAEMON_LOG_TAIL_BYTES = 64 * 1024;
+/** the daemon's log is moved aside at its start when it is over this size, bytes */
+export const DAEMON_LOG_MAX_BYTES = 32 * MIB;
+
+/** ms within which a second Ctrl-C kills the machine */
+export const SECOND_INTERRUPT_MS = 2_000;
+/** ms that a workload has to end after its reader went away */
+export const BROKEN_PIPE_GRACE_MS = 2_000;
+/** ms that output may still come after the workload's exit is known */
+export const OUTPUT_DRAIN_MS = 10_000;
+/** keys that leave a session and let the machine go on: ctrl-p, ctrl-q */
+export const DETACH_KEYS = Uint8Array.of(0x10, 0x11);
+/** bytes of one message to a workload's stdin */
+export const STDIN_CHUNK_BYTES = 64 * 1024;
+
+/** bytes of an --env-file at most */
+export const ENV_FILE_MAX_BYTES = 1 * MIB;
+/** characters of a table's COMMAND column */
+export const COMMAND_COLUMN_CHARS = 30;
+/** characters of an id in tables */
+export const SHORT_ID_CHARS = 12;
+/** ms between two lines of `stats` */
+export const STATS_INTERVAL_MS = 1_000;
+/** machines that `stats` asks at the same time */
+export const STATS_PARALLEL = 16;
+/** ms between two frames of a spinner */
+export const SPINNER_MS = 100;
+/** ms that a completion waits for the daemon; a slow answer is worse than none */
+export const COMPLETION_DEADLINE_MS = 700;
+/** entries that one `cp` may hold */
+export const COPY_ENTRIES_MAX = 2_000_000;

@@ -1,0 +1,107 @@
+import { limits, type MachineSpec } from "@isthmus/contract";
+import { type Command, Option } from "commander";
+import { collect } from "../help.ts";
+import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
+import { environment, labels } from "./environment.ts";
+import { publishedPorts } from "./ports.ts";
+import { restartPolicy, tmpfs } from "./storage.ts";
+
+/** The flags of `run` as commander gives them. */
+export interface RunOptions {
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly detach?: boolean;
+  readonly rm?: boolean;
+  readonly name?: string;
+  readonly env?: readonly string[];
+  readonly envFile?: readonly string[];
+  readonly publish?: readonly string[];
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly disk?: number;
+  readonly restart?: MachineSpec["restart"];
+  readonly readOnly?: boolean;
+  readonly tmpfs?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly entrypoint?: string;
+  readonly label?: readonly string[];
+  readonly stopSignal?: string;
+  readonly stopTimeout?: number;
+  readonly network?: "none" | "user";
+  readonly ttl?: number;
+  readonly isolation?: NonNullable<MachineSpec["isolation"]>;
+  readonly logMax?: number;
+  readonly json?: boolean;
+}
+
+/** Declares the flags, in docker's names. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .option("-i, --interactive", "keep stdin open and send ours")
+    .option("-t, --tty", "give it a terminal")
+    .option("-d, --detach", "let it run and print its id")
+    .option("--rm", "remove the machine when it has ended")
+    .option("--name <name>", "its name; made up when absent")
+    .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
+    .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
+    .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
+    .option("--cpus <number>", "virtual CPUs", wholeNumber("--cpus", 1, limits.cpus))
+    .option("-m, --memory <size>", "memory, such as 256m", size("--memory", limits.memoryMinBytes, limits.memoryMaxBytes))
+    .option("--disk <size>", "writable layer, such as 2g", size("--disk", limits.diskMinBytes, limits.diskMaxBytes))
+    .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], always", restartPolicy)
+    .option("--read-only", "no writable layer")
+    .option("--tmpfs <path[:size]>", "folder in memory (repeatable)", collect)
+    .option("-w, --workdir <path>", "where the command starts")
+    .option("-u, --user <user[:group]>", "who it runs as, names or numbers")
+    .option("-h, --hostname <name>", "the guest's host name")
+    .option("--entrypoint <program>", "run this program instead of the image's entrypoint")
+    .option("-l, --label <key[=value]>", "label (repeatable)", collect)
+    .option("--stop-signal <signal>", "signal that asks it to stop", signal("--stop-signal"))
+    .option("--stop-timeout <duration>", "time it has before it is killed", stopTimeout("--stop-timeout"))
+    .addOption(new Option("--network <kind>", "none, or outbound through this host's own").choices(["none", "user"]))
+    .option("--ttl <duration>", "stop it this long after its start", duration("--ttl", 1, limits.ttlMaxMs))
+    .addOption(new Option("--isolation <class>", "isolation class").choices(["auto", "microvm", "container", "vm"]))
+    .option("--log-max <size>", "output kept on disk", size("--log-max", limits.logMinBytes, limits.logMaxBytes));
+}
+
+/** The machine that an image, command words and flags describe. Throws INVALID_REQUEST, LOCAL_FILE, TOO_LARGE. */
+export function machineSpec(image: string, words: readonly string[], options: RunOptions, own: NodeJS.ProcessEnv): MachineSpec {
+  const { entrypoint } = options;
+  const spec: MachineSpec = {
+    image,
+    isolation: options.isolation,
+    name: options.name,
+    command: words.length > 0 ? [...words] : undefined,
+    entrypoint: entrypoint === undefined ? undefined : entrypoint === "" ? [] : [entrypoint],
+    env: environment(withTerm(options), options.envFile ?? [], own),
+    workdir: options.workdir,
+    user: options.user,
+    hostname: options.hostname,
+    tty: options.tty,
+    stdin: options.interactive,
+    cpus: options.cpus,
+    memoryBytes: options.memory,
+    diskBytes: options.disk,
+    readOnly: options.readOnly,
+    tmpfs: options.tmpfs?.map(tmpfs),
+    network: options.network,
+    ports: options.publish?.flatMap(publishedPorts),
+    stopSignal: options.stopSignal,
+    stopTimeoutMs: options.stopTimeout,
+    restart: options.restart,
+    labels: labels(options.label ?? []),
+    autoRemove: options.rm,
+    ttlMs: options.ttl,
+    logMaxBytes: options.logMax,
+  };
+  // What was not asked for stays out, so that the machine's record shows what its user wrote.
+  for (const [key, value] of Object.entries(spec)) if (value === undefined) Reflect.deleteProperty(spec, key);
+  return spec;
+}
+
+/** A terminal program needs to know what it draws on; a flag of the user's comes later and wins. */
+function withTerm(options: RunOptions): readonly string[] {
+  return options.tty ? ["TERM", ...(options.env ?? [])] : (options.env ?? []);
+}

@@ -1,0 +1,92 @@
+import { PassThrough, type Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IsthmusError } from "@isthmus/contract";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { FIRST_ITEM_MS, STREAM_BUFFER_BYTES } from "./config.ts";
+import { JSON_LINES_TYPE, jsonLines, type StreamForm, streamBody } from "./stream-body.ts";
+
+/**
+ * Aborts `target` when `source` is aborted; the answer undoes that. `AbortSignal.any` would stay in memory for as long as anybody listens to it, and the
+ * signal of a closing door lives as long as the daemon.
+ */
+export function passOn(source: AbortSignal, target: AbortController): () => void {
+  const abort = () => target.abort(source.reason);
+  if (source.aborted) abort();
+  source.addEventListener("abort", abort, { once: true });
+  return () => source.removeEventListener("abort", abort);
+}
+
+/** A signal that is aborted when the client goes away before it has its answer, and when the door closes. */
+export function callSignal(reply: FastifyReply, closing: AbortSignal): AbortSignal {
+  const call = new AbortController();
+  const release = passOn(closing, call);
+  const raw = reply.raw;
+  raw.once("finish", release);
+  raw.once("close", () => {
+    release();
+    if (!raw.writableFinished) call.abort(new IsthmusError("CANCELLED", { what: "the request" }));
+  });
+  return call.signal;
+}
+
+/** `work`, or the reason of `signal` as soon as it is aborted. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(IsthmusError.from(signal.reason));
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    work.catch(() => undefined);
+  }
+}
+
+/**
+ * Answers with a stream. What fails soon is an ordinary error answer; after `FIRST_ITEM_MS` the headers go out, so that the client knows it is heard,
+ * and a failure becomes the stream's last word.
+ */
+export async function sendStream<T>(
+  reply: FastifyReply,
+  items: AsyncIterator<T>,
+  form: StreamForm<T>,
+  type: string,
+): Promise<FastifyReply> {
+  const first = items.next();
+  await Promise.race([first, sleep(FIRST_ITEM_MS)]);
+  void reply
+    .header("content-type", type)
+    .header("cache-control", "no-store")
+    .send(streamBody(items, first, form));
+  setImmediate(() => {
+    if (!reply.raw.headersSent) reply.raw.flushHeaders();
+  });
+  return reply;
+}
+
+/** Answers with JSON lines, as `sendStream` does. */
+export function sendLines(reply: FastifyReply, items: AsyncIterable<unknown>): Promise<FastifyReply> {
+  return sendStream(reply, items[Symbol.asyncIterator](), jsonLines, JSON_LINES_TYPE);
+}
+
+/**
+ * The request's body as a stream that its reader may destroy: the connection stays, so that the answer can say why, and the rest of the body is
+ * read and dropped.
+ */
+export function uploadOf(request: FastifyRequest): Readable {
+  const source = request.raw;
+  const body = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
+  source.pipe(body);
+  source.once("error", (cause) => body.destroy(cause));
+  source.once("close", () => {
+    if (!source.complete) body.destroy(new IsthmusError("CANCELLED", { what: "the upload" }));
+  });
+  body.once("close", () => {
+    source.unpipe(body);
+    source.resume();
+  });
+  // Whoever reads the body hears of it; nobody reading is no reason to fall.
+  body.on("error", () => undefined);
+  return body;
+}

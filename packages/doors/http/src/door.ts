@@ -1,0 +1,84 @@
+import { createSecureContext } from "node:tls";
+import { IsthmusError } from "@isthmus/contract";
+import { buildApp, type TlsKeys } from "./app.ts";
+import { tokenCheck } from "./auth.ts";
+import { CLOSE_GRACE_MS, TOKEN_MIN_CHARS } from "./config.ts";
+import type { App, DoorContext, DoorDeps } from "./deps.ts";
+import { listenOnSocket } from "./unix-socket.ts";
+
+export interface TcpOptions {
+  readonly host: string;
+  /** 0 takes a free one */
+  readonly port: number;
+  readonly tls: TlsKeys;
+  /** 16 characters at least */
+  readonly token: string;
+}
+
+export interface ListenOptions {
+  /** made with mode 0600; its folder too when missing (0700) */
+  readonly socketPath?: string;
+  readonly tcp?: TcpOptions;
+}
+
+export interface HttpDoor {
+  /** Opens for requests. Throws CONFIG_INVALID. The answer tells the real TCP port. */
+  listen(options: ListenOptions): Promise<{ readonly tcpPort?: number }>;
+  /** Refuses new requests, ends streams, lets short answers finish for a bounded time. */
+  close(): Promise<void>;
+  /** the application without a listener, for requests in process */
+  readonly app: App;
+}
+
+/** Our own HTTP API over the core's actions. */
+export async function createHttpDoor(deps: DoorDeps): Promise<HttpDoor> {
+  const closing = new AbortController();
+  const context: DoorContext = { closing: closing.signal, sessions: 0 };
+  const app = await buildApp(deps, context);
+  const apps: App[] = [app];
+  return {
+    app,
+    async listen({ socketPath, tcp }) {
+      if (tcp) checkTcp(tcp);
+      if (socketPath !== undefined) await listenOnSocket(app, socketPath);
+      if (!tcp) return {};
+      const secured = await buildApp(deps, context, { tls: tcp.tls, authorize: tokenCheck(tcp.token) });
+      apps.push(secured);
+      await secured.listen({ host: tcp.host, port: tcp.port }).catch((cause: Error) => {
+        throw new IsthmusError("CONFIG_INVALID", { field: "tcp", value: `${tcp.host}:${tcp.port}`, reason: cause.message }, { cause });
+      });
+      const address = secured.server.address();
+      return typeof address === "object" && address !== null ? { tcpPort: address.port } : {};
+    },
+    async close() {
+      closing.abort(new IsthmusError("SHUTTING_DOWN"));
+      const timer = setTimeout(() => {
+        for (const each of apps) each.server.closeAllConnections();
+      }, CLOSE_GRACE_MS);
+      await Promise.all(apps.map(closeApp));
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** fastify closes a server only that it made listen itself, which the socket's was not. */
+async function closeApp(app: App): Promise<void> {
+  const closed = new Promise<void>((resolve) => app.server.close(() => resolve()));
+  app.server.closeIdleConnections();
+  await app.close();
+  await closed;
+}
+
+function checkTcp(tcp: TcpOptions): void {
+  const bad = (field: string, value: string, reason: string, cause?: unknown) =>
+    new IsthmusError("CONFIG_INVALID", { field, value, reason }, { cause });
+  if ((tcp.token ?? "").length < TOKEN_MIN_CHARS)
+    throw bad("tcp.token", "(hidden)", `TCP is served with a token of ${TOKEN_MIN_CHARS} characters or more only`);
+  if (!/^[\x21-\x7e]+$/.test(tcp.token)) throw bad("tcp.token", "(hidden)", "it must be visible ASCII characters");
+  if (!tcp.tls?.cert || !tcp.tls.key) throw bad("tcp.tls", "(none)", "TCP is served with TLS only: certificate and key are needed");
+  try {
+    createSecureContext({ cert: tcp.tls.cert, key: tcp.tls.key });
+  } catch (cause) {
+    throw bad("tcp.tls", "(hidden)", cause instanceof Error ? cause.message : "not usable", cause);
+  }
+}

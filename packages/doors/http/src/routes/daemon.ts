@@ -1,0 +1,26 @@
+import { DoctorReportSchema, VersionSchema } from "@isthmus/contract/schemas";
+import { Type } from "typebox";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, failures } from "../schemas.ts";
+
+const HealthSchema = closed({ status: Type.Literal("ok") });
+
+export const daemonRoutes: Routes = (app, { version, doctor }) => {
+  app.get(
+    `${API_PREFIX}/version`,
+    { schema: { tags: ["daemon"], summary: "What answers here", response: { 200: VersionSchema, ...failures } } },
+    async () => version(),
+  );
+
+  app.get(
+    `${API_PREFIX}/health`,
+    { schema: { tags: ["daemon"], summary: "Whether the daemon works", response: { 200: HealthSchema, ...failures } } },
+    async () => ({ status: "ok" as const }),
+  );
+
+  app.get(
+    `${API_PREFIX}/doctor`,
+    { schema: { tags: ["daemon"], summary: "What the host has and lacks", response: { 200: DoctorReportSchema, ...failures } } },
+    async () => doctor.report(),
+  );
+};

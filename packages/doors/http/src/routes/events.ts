@@ -1,0 +1,40 @@
+import { EventSchema } from "@isthmus/contract/schemas";
+import { Type } from "typebox";
+import { callSignal, sendLines } from "../calls.ts";
+import { PARAM_CHARS } from "../config.ts";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, failures, flag, media, SinceSchema } from "../schemas.ts";
+import { parseSince } from "../since.ts";
+import { JSON_LINES_TYPE } from "../stream-body.ts";
+
+const EventQuery = closed({
+  follow: flag("go on with what happens; without since and after, begin now; default false"),
+  since: SinceSchema,
+  after: Type.Optional(Type.Integer({ minimum: 0, description: "only those with a larger seq" })),
+  machine: Type.Optional(Type.String({ minLength: 1, maxLength: PARAM_CHARS, description: "id, name, or a prefix of an id" })),
+});
+
+export const eventRoutes: Routes = (app, { machines }, { closing }) => {
+  app.get(
+    `${API_PREFIX}/events`,
+    {
+      schema: {
+        tags: ["daemon"],
+        summary: "What happened, oldest first",
+        querystring: EventQuery,
+        response: { 200: media(JSON_LINES_TYPE, EventSchema, "one Event a line"), ...failures },
+      },
+    },
+    async ({ query }, reply) => {
+      const sinceMs = parseSince(query.since);
+      const options = {
+        follow: query.follow ?? false,
+        afterSeq: query.after,
+        since: sinceMs === undefined ? undefined : new Date(sinceMs).toISOString(),
+        machine: query.machine,
+        signal: callSignal(reply, closing),
+      };
+      return sendLines(reply, machines.events(options));
+    },
+  );
+};

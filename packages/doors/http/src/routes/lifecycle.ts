@@ -1,0 +1,64 @@
+import { limits } from "@isthmus/contract";
+import { ExitSchema } from "@isthmus/contract/schemas";
+import { Type } from "typebox";
+import { callSignal, orAborted } from "../calls.ts";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, failures, machineAnswer, RefParams } from "../schemas.ts";
+
+const signalName = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 16, description }));
+
+const StopQuery = closed({
+  timeoutMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: limits.stopTimeoutMaxMs,
+      description: "between the stop signal and SIGKILL; the spec's when absent",
+    }),
+  ),
+  signal: signalName("name or number of the stop signal; the spec's when absent"),
+});
+const KillQuery = closed({ signal: signalName("name or number; default SIGKILL, which ends the machine") });
+const WaitQuery = closed({
+  condition: Type.Optional(Type.Union([Type.Literal("running"), Type.Literal("exited"), Type.Literal("removed")])),
+});
+const WaitSchema = closed({ exit: Type.Optional(ExitSchema) });
+
+export const lifecycleRoutes: Routes = (app, { machines }, { closing }) => {
+  const at = (action: string) => `${API_PREFIX}/machines/:ref/${action}`;
+  const schema = (summary: string) => ({ tags: ["machines"], summary, params: RefParams, response: machineAnswer });
+
+  app.post(at("start"), { schema: schema("Start a machine; answers when the guest does") }, async ({ params }, reply) =>
+    machines.start(params.ref, { signal: callSignal(reply, closing) }),
+  );
+
+  app.post(
+    at("stop"),
+    { schema: { ...schema("Stop a machine in order; answers when it has ended"), querystring: StopQuery } },
+    async ({ params, query }, reply) =>
+      machines.stop(params.ref, { timeoutMs: query.timeoutMs, stopSignal: query.signal, signal: callSignal(reply, closing) }),
+  );
+
+  app.post(at("kill"), { schema: { ...schema("Signal the workload"), querystring: KillQuery } }, async ({ params, query }) =>
+    machines.kill(params.ref, query.signal),
+  );
+
+  app.post(at("pause"), { schema: schema("Stop the virtual CPUs") }, async ({ params }) => machines.pause(params.ref));
+
+  app.post(at("unpause"), { schema: schema("Let the virtual CPUs go on") }, async ({ params }) => machines.unpause(params.ref));
+
+  app.get(
+    at("wait"),
+    {
+      schema: {
+        ...schema("How a machine ended; held open until it has"),
+        querystring: WaitQuery,
+        response: { 200: WaitSchema, ...failures },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const signal = callSignal(reply, closing);
+      const exit = await orAborted(machines.wait(params.ref, query.condition ?? "exited", signal), signal);
+      return exit === undefined ? {} : { exit };
+    },
+  );
+};

@@ -1,0 +1,116 @@
+import { IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
+import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern } from "@isthmus/contract/schemas";
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { callSignal } from "../calls.ts";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, defaults, failures, flag, limits, machineAnswer, nothing, RefParams } from "../schemas.ts";
+import { echo } from "../validation.ts";
+
+const CreateQuery = closed({ start: flag("start it and wait until the guest answered; default true") });
+
+const ListQuery = closed({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageSize, description: `default ${defaults.pageSize}` })),
+  cursor: Type.Optional(Type.String({ maxLength: 256, description: "next of the page before" })),
+  all: flag("those that do not run as well; default false"),
+  state: Type.Optional(
+    Type.Array(Type.Union(machineStates.map((state) => Type.Literal(state))), {
+      maxItems: machineStates.length,
+      description: "implies all",
+    }),
+  ),
+  label: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: limits.labelKeyChars + 1 + limits.labelValueChars }), {
+      maxItems: limits.labels,
+      description: "KEY or KEY=VALUE, all of which must hold",
+    }),
+  ),
+  name: Type.Optional(Type.String({ pattern: namePattern })),
+});
+
+const RemoveQuery = closed({ force: flag("kill it first when it runs; default false") });
+
+const liveStates = machineStates.filter((state) => !isSettled(state));
+
+function idempotencyKey(request: FastifyRequest): string | undefined {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && /^[\x21-\x7e]+$/.test(key) && key.length <= limits.idempotencyKeyChars) return key;
+  const reason = `write 1 to ${limits.idempotencyKeyChars} visible ASCII characters`;
+  throw new IsthmusError("INVALID_REQUEST", { field: "Idempotency-Key", value: echo(key), reason });
+}
+
+function labelFilter(text: string): { key: string; value?: string } {
+  const cut = text.indexOf("=");
+  return cut === -1 ? { key: text } : { key: text.slice(0, cut), value: text.slice(cut + 1) };
+}
+
+function statesOf(query: { readonly all?: boolean; readonly state?: readonly MachineState[] }): readonly MachineState[] | undefined {
+  if (query.state && query.state.length > 0) return query.state;
+  return query.all ? undefined : liveStates;
+}
+
+export const machineRoutes: Routes = (app, { machines }, { closing }) => {
+  app.post(
+    `${API_PREFIX}/machines`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "Make a machine",
+        description: "With an Idempotency-Key header a second call answers with the machine of the first.",
+        querystring: CreateQuery,
+        body: MachineSpecSchema,
+        response: { 201: MachineSchema, ...failures },
+      },
+    },
+    async (request, reply) => {
+      const { start = true } = request.query;
+      const options = { idempotencyKey: idempotencyKey(request), start, signal: callSignal(reply, closing) };
+      const machine = await machines.create(request.body, options);
+      return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
+    },
+  );
+
+  app.get(
+    `${API_PREFIX}/machines`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "List machines, newest first",
+        querystring: ListQuery,
+        response: { 200: MachinePageSchema, ...failures },
+      },
+    },
+    async ({ query }) =>
+      machines.list({
+        limit: query.limit ?? defaults.pageSize,
+        cursor: query.cursor,
+        states: statesOf(query),
+        labels: query.label?.map(labelFilter),
+        name: query.name,
+      }),
+  );
+
+  app.get(
+    `${API_PREFIX}/machines/:ref`,
+    { schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
+    async ({ params }) => machines.get(params.ref),
+  );
+
+  app.delete(
+    `${API_PREFIX}/machines/:ref`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "Remove a machine",
+        params: RefParams,
+        querystring: RemoveQuery,
+        response: { 204: nothing("it is gone"), ...failures },
+      },
+    },
+    async ({ params, query }, reply) => {
+      await machines.remove(params.ref, { force: query.force ?? false });
+      return reply.code(204).send(undefined);
+    },
+  );
+};

@@ -1,0 +1,109 @@
+import { isUtf8 } from "node:buffer";
+import { setTimeout as sleep } from "node:timers/promises";
+import { channels, hasCode, type LogLine, type MachineStats } from "@isthmus/contract";
+import { LogLineSchema, MachineStatsSchema } from "@isthmus/contract/schemas";
+import type { LogChunk, Machines } from "@isthmus/core";
+import { Type } from "typebox";
+import { callSignal, sendLines, sendStream } from "../calls.ts";
+import { STATS_INTERVAL_MS } from "../config.ts";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, failures, flag, media, RefParams, SinceSchema } from "../schemas.ts";
+import { parseSince } from "../since.ts";
+import { JSON_LINES_TYPE, type StreamForm } from "../stream-body.ts";
+
+/** Largest tail, lines */
+const TAIL_LINES = 10_000_000;
+const RAW_TYPE = "application/vnd.isthmus.raw-logs";
+
+const LogQuery = closed({
+  follow: flag("go on until the machine has ended for good; default false"),
+  since: SinceSchema,
+  tail: Type.Optional(Type.Integer({ minimum: 0, maximum: TAIL_LINES, description: "only the last lines, this many" })),
+  stdout: flag("default true"),
+  stderr: flag("default true"),
+  raw: flag(
+    `${RAW_TYPE} instead of JSON lines: per record a channel byte (1 stdout, 2 stderr, 8 error), the length as u32 big-endian, the bytes`,
+  ),
+});
+
+const StatsQuery = closed({ stream: flag("JSON lines, one a second, until the machine ends; default false") });
+
+function toLine(chunk: LogChunk): LogLine {
+  const nanos = chunk.timeNs % 1_000_000_000n;
+  const seconds = new Date(Number(chunk.timeNs / 1_000_000n)).toISOString().slice(0, 19);
+  const time = `${seconds}.${nanos.toString().padStart(9, "0")}Z`;
+  if (isUtf8(chunk.bytes)) return { stream: chunk.stream, time, text: chunk.bytes.toString("utf8") };
+  return { stream: chunk.stream, time, base64: chunk.bytes.toString("base64") };
+}
+
+async function* lines(chunks: AsyncIterable<LogChunk>): AsyncGenerator<LogLine> {
+  for await (const chunk of chunks) yield toLine(chunk);
+}
+
+function record(channel: number, bytes: Buffer): readonly Buffer[] {
+  const head = Buffer.allocUnsafe(5);
+  head[0] = channel;
+  head.writeUInt32BE(bytes.length, 1);
+  return [head, bytes];
+}
+
+/** Records of raw logs. Notes of ours are not output and left out. */
+const rawRecords: StreamForm<LogChunk> = {
+  encode: (chunk) => (chunk.stream === "system" ? [] : record(channels[chunk.stream], chunk.bytes)),
+  encodeError: (error) => Buffer.concat(record(channels.error, Buffer.from(JSON.stringify(error)))),
+};
+
+async function* samples(machines: Machines, ref: string, signal: AbortSignal): AsyncGenerator<MachineStats> {
+  yield await machines.stats(ref);
+  while (!signal.aborted) {
+    try {
+      await sleep(STATS_INTERVAL_MS, undefined, { signal });
+      yield await machines.stats(ref);
+    } catch (error) {
+      if (signal.aborted || hasCode(error, "STATE_CONFLICT", "MACHINE_NOT_FOUND")) return;
+      throw error;
+    }
+  }
+}
+
+export const outputRoutes: Routes = (app, { machines }, { closing }) => {
+  app.get(
+    `${API_PREFIX}/machines/:ref/logs`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "What a machine wrote",
+        params: RefParams,
+        querystring: LogQuery,
+        response: { 200: media(JSON_LINES_TYPE, LogLineSchema, "one LogLine a line"), ...failures },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const streams = (["stdout", "stderr"] as const).filter((stream) => query[stream] ?? true);
+      const chunks = machines.logs(params.ref, {
+        follow: query.follow ?? false,
+        sinceMs: parseSince(query.since),
+        tailLines: query.tail,
+        streams,
+        signal: callSignal(reply, closing),
+      });
+      if (query.raw) return sendStream(reply, chunks, rawRecords, RAW_TYPE);
+      return sendLines(reply, lines(chunks));
+    },
+  );
+
+  app.get(
+    `${API_PREFIX}/machines/:ref/stats`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "What a machine uses",
+        params: RefParams,
+        querystring: StatsQuery,
+        response: { 200: MachineStatsSchema, ...failures },
+      },
+    },
+    async ({ params, query }, reply) =>
+      query.stream ? sendLines(reply, samples(machines, params.ref, callSignal(reply, closing))) : machines.stats(params.ref),
+  );
+};

@@ -1,0 +1,269 @@
+import { randomBytes } from "node:crypto";
+import { PassThrough, Readable } from "node:stream";
+import {
+  can,
+  type Event,
+  type ExecSpec,
+  IsthmusError,
+  type Machine,
+  type MachineAction,
+  type MachineExit,
+  type MachinePage,
+  type MachineSpec,
+  type MachineStats,
+} from "@isthmus/contract";
+import type {
+  CreateOptions,
+  EventOptions,
+  LogChunk,
+  LogOptions,
+  MachineQuery,
+  Machines,
+  PathStat,
+  StopOptions,
+  WaitCondition,
+  WorkloadInput,
+} from "@isthmus/core";
+import { FakeProcess } from "./fake-process.ts";
+
+interface Entry {
+  machine: Machine;
+  readonly output: LogChunk[];
+  readonly ended: PromiseWithResolvers<MachineExit>;
+  readonly more: Set<() => void>;
+}
+
+/** Machines in memory whose processes are processes of the host. What a test wants to see or to change is public. */
+export class FakeMachines implements Machines {
+  readonly entries = new Map<string, Entry>();
+  readonly processes: FakeProcess[] = [];
+  readonly stored: Event[] = [];
+  readonly archives = new Map<string, Buffer>();
+  readonly stopped: StopOptions[] = [];
+  /** thrown by `create` when set */
+  refusal: IsthmusError | undefined;
+  /** signals given to `create`, `wait` and streams, to see them aborted */
+  readonly signals: AbortSignal[] = [];
+  readonly #keys = new Map<string, string>();
+
+  async create(spec: MachineSpec, options: CreateOptions = {}): Promise<Machine> {
+    if (this.refusal) throw this.refusal;
+    if (options.signal) this.signals.push(options.signal);
+    const known = this.#keys.get(options.idempotencyKey ?? "");
+    if (known !== undefined) return this.get(known);
+    const id = randomBytes(8).toString("hex");
+    const now = new Date().toISOString();
+    const machine: Machine = {
+      id,
+      name: spec.name ?? `fake-${id}`,
+      state: options.start ? "running" : "requested",
+      spec,
+      imageDigest: `sha256:${"0".repeat(64)}`,
+      argv: spec.command ?? ["sh"],
+      isolation: "microvm",
+      engine: "fake",
+      accelerator: "tcg",
+      ports: [],
+      createdAt: now,
+      restarts: 0,
+      notes: [],
+      timings: {},
+    };
+    this.entries.set(id, { machine, output: [], ended: Promise.withResolvers(), more: new Set() });
+    if (options.idempotencyKey !== undefined) this.#keys.set(options.idempotencyKey, id);
+    this.#event("machine.created", machine);
+    return machine;
+  }
+
+  get(ref: string): Machine {
+    return this.entry(ref).machine;
+  }
+
+  /** Throws MACHINE_NOT_FOUND. */
+  entry(ref: string): Entry {
+    for (const entry of this.entries.values()) if (entry.machine.name === ref || entry.machine.id.startsWith(ref)) return entry;
+    throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
+  }
+
+  list(query: MachineQuery): MachinePage {
+    const all = [...this.entries.values()].map(({ machine }) => machine);
+    const fitting = all.filter(
+      (machine) =>
+        (query.states?.includes(machine.state) ?? true) &&
+        (query.name ?? machine.name) === machine.name &&
+        (query.labels ?? []).every(({ key, value }) =>
+          value === undefined ? machine.spec.labels?.[key] !== undefined : machine.spec.labels?.[key] === value,
+        ),
+    );
+    const from = Number(query.cursor ?? 0);
+    const next = from + query.limit < fitting.length ? String(from + query.limit) : undefined;
+    return { machines: fitting.slice(from, from + query.limit), ...(next === undefined ? {} : { next }) };
+  }
+
+  counts(): Record<string, number> {
+    return { running: this.entries.size };
+  }
+
+  imageHolder(): string | undefined {
+    return undefined;
+  }
+
+  async start(ref: string): Promise<Machine> {
+    return this.#become(ref, "start", "running");
+  }
+
+  async stop(ref: string, options: StopOptions = {}): Promise<Machine> {
+    this.stopped.push(options);
+    return this.#finish(ref, "stop", { code: 143, signal: 15 });
+  }
+
+  async kill(ref: string, signal = "SIGKILL"): Promise<Machine> {
+    return /KILL|^9$/.test(signal) ? this.#finish(ref, "kill", { code: 137, signal: 9, reason: "killed" }) : this.get(ref);
+  }
+
+  async pause(ref: string): Promise<Machine> {
+    return this.#become(ref, "pause", "paused");
+  }
+
+  async unpause(ref: string): Promise<Machine> {
+    return this.#become(ref, "unpause", "running");
+  }
+
+  async remove(ref: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    const { machine } = this.entry(ref);
+    if (!options.force) this.#allow(machine, "remove");
+    this.entries.delete(machine.id);
+  }
+
+  async wait(ref: string, _condition?: WaitCondition, signal?: AbortSignal): Promise<MachineExit | undefined> {
+    if (signal) this.signals.push(signal);
+    return await this.entry(ref).ended.promise;
+  }
+
+  /** Lets the machine's workload end. */
+  exit(ref: string, exit: MachineExit): void {
+    const entry = this.entry(ref);
+    entry.machine = { ...entry.machine, state: "exited", exit };
+    entry.ended.resolve(exit);
+    for (const wake of entry.more) wake();
+  }
+
+  /** Lets the machine's workload write. */
+  print(ref: string, stream: LogChunk["stream"], bytes: Buffer | string): void {
+    const entry = this.entry(ref);
+    entry.output.push({ stream, timeNs: BigInt(Date.now()) * 1_000_000n, bytes: Buffer.from(bytes) });
+    for (const wake of entry.more) wake();
+  }
+
+  async exec(ref: string, spec: ExecSpec): Promise<FakeProcess> {
+    this.#allow(this.get(ref), "exec");
+    const process = new FakeProcess(spec);
+    this.processes.push(process);
+    return process;
+  }
+
+  async attach(ref: string): Promise<WorkloadInput> {
+    const { machine } = this.entry(ref);
+    if (!machine.spec.stdin) throw new IsthmusError("NOT_INTERACTIVE", { name: machine.name });
+    return {
+      // An echo of what is typed, and an end at its end.
+      write: async (bytes) => this.print(ref, "stdout", Buffer.from(bytes)),
+      end: async () => this.exit(ref, { code: 0 }),
+      resize: async (columns, rows) => this.print(ref, "stdout", `${columns}x${rows}`),
+      signal: async (signal) => this.exit(ref, { code: 128 + signal, signal }),
+      close: () => undefined,
+    };
+  }
+
+  async *logs(ref: string, options: LogOptions = {}): AsyncGenerator<LogChunk, void, undefined> {
+    const entry = this.entry(ref);
+    if (options.signal) this.signals.push(options.signal);
+    let wake = Promise.withResolvers<void>();
+    const more = () => wake.resolve();
+    entry.more.add(more);
+    options.signal?.addEventListener("abort", more);
+    try {
+      for (let at = options.tailLines === undefined ? 0 : Math.max(0, entry.output.length - options.tailLines); ; ) {
+        const chunk = entry.output[at];
+        if (options.signal?.aborted) return;
+        if (chunk) {
+          at += 1;
+          if (chunk.stream === "system" || (options.streams?.includes(chunk.stream) ?? true)) yield chunk;
+        } else if (!options.follow || entry.machine.state === "exited") return;
+        else {
+          await wake.promise;
+          wake = Promise.withResolvers<void>();
+        }
+      }
+    } finally {
+      entry.more.delete(more);
+    }
+  }
+
+  async stats(ref: string): Promise<MachineStats> {
+    const machine = this.get(ref);
+    this.#allow(machine, "stats");
+    const memory = { totalBytes: 4, freeBytes: 3, availableBytes: 3, cachedBytes: 0 };
+    const disk = { readBytes: 0, writtenBytes: 0, totalBytes: 1, freeBytes: 1 };
+    const figures = { uptimeMs: 1, cpuMs: 1, hostCpuMs: 1, hostRssBytes: 1, memory, disk, net: { rxBytes: 0, txBytes: 0 }, processes: 1 };
+    return { id: machine.id, name: machine.name, time: new Date().toISOString(), ...figures };
+  }
+
+  async putArchive(ref: string, path: string, archive: Readable): Promise<void> {
+    if (path === "/missing") throw new IsthmusError("PATH_NOT_FOUND", { path, name: this.get(ref).name });
+    const chunks: Buffer[] = [];
+    for await (const chunk of archive) {
+      if (path === "/refused") throw new IsthmusError("BAD_ARCHIVE", { reason: "it is refused after its first bytes" });
+      chunks.push(chunk);
+    }
+    this.archives.set(path, Buffer.concat(chunks));
+  }
+
+  async getArchive(ref: string, path: string): Promise<Readable> {
+    const bytes = this.archives.get(path);
+    if (!bytes) throw new IsthmusError("PATH_NOT_FOUND", { path, name: this.get(ref).name });
+    return Readable.from([bytes]).pipe(new PassThrough());
+  }
+
+  async statPath(ref: string, path: string): Promise<PathStat> {
+    const bytes = this.archives.get(path);
+    if (!bytes) throw new IsthmusError("PATH_NOT_FOUND", { path, name: this.get(ref).name });
+    return { type: "directory", size: bytes.length, mode: 0o755 };
+  }
+
+  async *events(options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
+    if (options.signal) this.signals.push(options.signal);
+    for (const event of this.stored) if (event.seq > (options.afterSeq ?? 0)) yield event;
+    if (!options.follow) return;
+    await new Promise((resolve) => options.signal?.addEventListener("abort", resolve));
+  }
+
+  async adoptAll() {
+    return { adopted: 0, ended: 0, restarted: 0, unreachable: 0, orphansReaped: 0, foldersRemoved: 0 };
+  }
+
+  async close(): Promise<void> {}
+
+  #allow(machine: Machine, action: MachineAction): void {
+    if (!can(action, machine.state))
+      throw new IsthmusError("STATE_CONFLICT", { action, name: machine.name, state: machine.state, allowed: "another state" });
+  }
+
+  #become(ref: string, action: MachineAction, state: Machine["state"]): Machine {
+    const entry = this.entry(ref);
+    this.#allow(entry.machine, action);
+    entry.machine = { ...entry.machine, state };
+    return entry.machine;
+  }
+
+  #finish(ref: string, action: MachineAction, exit: MachineExit): Machine {
+    this.#allow(this.get(ref), action);
+    this.exit(ref, exit);
+    return this.get(ref);
+  }
+
+  #event(type: string, machine: Machine): void {
+    const seq = this.stored.length + 1;
+    this.stored.push({ seq, time: new Date().toISOString(), type, machineId: machine.id, machineName: machine.name, details: {} });
+  }
+}
