@@ -43,7 +43,7 @@ describe("isthmus run", () => {
       "2",
       "--read-only",
       "--tmpfs",
-      "/tmp",
+      "/mnt",
     ];
     const result = await world.cli(["run", ...args, "busybox", "sh", "-c", script]);
     expect(result.text.split("\n").slice(0, 6)).toEqual(["hi", "/tmp", "1000", "hull", "2", "1"]);

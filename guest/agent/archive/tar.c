@@ -39,8 +39,8 @@ bool tar_pax(const char *p, size_t len, struct tar_entry *e) {
     record = digits < 7 ? (size_t)atoi(p) : 0;
     if (p[digits] != ' ' || record > len || record < digits + 3 || p[record - 1] != '\n') return false;
     const char *key = p + digits + 1, *value = memchr(key, '=', record - digits - 2);
-    if (!value++) return false;
-    int chars = (int)(p + record - 1 - value);
+    if (!value) return false;
+    int chars = (int)(p + record - 1 - ++value);
     bool is_path = strncmp(key, "path=", 5) == 0;
     if (is_path || strncmp(key, "linkpath=", 9) == 0) {
       if ((size_t)chars >= sizeof e->name || memchr(value, 0, (size_t)chars)) return false;

@@ -5,7 +5,6 @@ export const frameTypes = { hello: 1, request: 2, reply: 3, data: 4, credit: 5, 
 export const stdio = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
 export type FrameName = keyof typeof frameTypes;
-export type StdioChannel = (typeof stdio)[keyof typeof stdio];
 
 /** bits 0–1 of the flags of DATA and CREDIT: the channel */
 export const CHANNEL_MASK = 0b11;

@@ -29,12 +29,8 @@ export const DAEMON_LOG_MAX_BYTES = 32 * MIB;
 export const SECOND_INTERRUPT_MS = 2_000;
 /** ms that a workload has to end after its reader went away */
 export const BROKEN_PIPE_GRACE_MS = 2_000;
-/** ms that output may still come after the workload's exit is known */
-export const OUTPUT_DRAIN_MS = 10_000;
 /** keys that leave a session and let the machine go on: ctrl-p, ctrl-q */
 export const DETACH_KEYS = Uint8Array.of(0x10, 0x11);
-/** bytes of one message to a workload's stdin */
-export const STDIN_CHUNK_BYTES = 64 * 1024;
 
 /** bytes of an --env-file at most */
 export const ENV_FILE_MAX_BYTES = 1 * MIB;
@@ -44,8 +40,6 @@ export const COMMAND_COLUMN_CHARS = 30;
 export const SHORT_ID_CHARS = 12;
 /** ms between two lines of `stats` */
 export const STATS_INTERVAL_MS = 1_000;
-/** machines that `stats` asks at the same time */
-export const STATS_PARALLEL = 16;
 /** ms between two frames of a spinner */
 export const SPINNER_MS = 100;
 /** ms that a completion waits for the daemon; a slow answer is worse than none */

@@ -58,7 +58,7 @@ describe("the launcher of a checkout", () => {
   });
 
   it("is a POSIX shell script", () => {
-    expect(spawnSync("dash", ["-n", launcher], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    expect(spawnSync("/bin/sh", ["-n", launcher], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
   });
 });
 

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type CommandEntry, commandTable } from "./command-table.ts";
+import type { CommandEntry } from "./command-entry.ts";
+import { commandTable } from "./command-table.ts";
 import type { Context } from "./context.ts";
 
 /** Words of `argv` before the first option, as far as they name a command: `["image", "ls"]`. */

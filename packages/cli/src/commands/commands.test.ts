@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type CommandEntry, commandTable } from "../command-table.ts";
+import type { CommandEntry } from "../command-entry.ts";
+import { commandTable } from "../command-table.ts";
 import { failure, fakeDaemon, image, machine } from "../testing/fake-daemon.ts";
 import { cli } from "../testing/test-world.ts";
 

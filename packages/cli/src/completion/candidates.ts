@@ -1,5 +1,5 @@
 import type { Command, Option } from "commander";
-import { type CommandEntry, commandTable } from "../command-table.ts";
+import type { CommandEntry } from "../command-entry.ts";
 import { COMPLETION_DEADLINE_MS } from "../config.ts";
 import type { Context } from "../context.ts";
 import { gather } from "../each.ts";
@@ -12,11 +12,15 @@ export interface Candidate {
 const files: Candidate = { text: ":files" };
 
 /** What may stand in the place of the last of `words`. Never rejects: without a daemon there are no names, and none is started. */
-export async function candidates(context: Context, words: readonly string[]): Promise<readonly Candidate[]> {
+export async function candidates(
+  context: Context,
+  table: readonly CommandEntry[],
+  words: readonly string[],
+): Promise<readonly Candidate[]> {
   const current = words.at(-1) ?? "";
   let before = words.slice(0, -1);
   if (before[0] === "help") before = before.slice(1);
-  let level: readonly CommandEntry[] = commandTable;
+  let level: readonly CommandEntry[] = table;
   let entry: CommandEntry | undefined;
   while (before[0] !== undefined) {
     entry = level.find(({ name }) => name === before[0]);

@@ -101,7 +101,7 @@ describe("the lock", () => {
 describe("the daemon's places", () => {
   it.each([
     [{}, 0, "/var/lib/isthmus", "/run/isthmus/isthmus.sock"],
-    [{ HOME: "/home/a", XDG_RUNTIME_DIR: "/run/user/7" }, 7, "/home/a/.local/share/isthmus", "/run/user/7/isthmus/isthmus.sock"],
+    [{ HOME: "/people/a", XDG_RUNTIME_DIR: "/run/user/7" }, 7, "/people/a/.local/share/isthmus", "/run/user/7/isthmus/isthmus.sock"],
     [{ XDG_DATA_HOME: "/data", XDG_RUNTIME_DIR: "/r" }, 7, "/data/isthmus", "/r/isthmus/isthmus.sock"],
     [{ ISTHMUS_HOME: "/h", ISTHMUS_SOCKET: "/s" }, 0, "/h", "/s"],
   ])("%j of user %i", (env, uid, home, socket) => {

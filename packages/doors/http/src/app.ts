@@ -137,7 +137,7 @@ function addGuards(app: App, context: DoorContext, options: AppOptions): void {
     if (request.ws) checkUpgrade(request, context);
   });
   app.addHook("preParsing", async (request, _reply, payload) => {
-    if (request.routeOptions.config?.upload) return payload;
+    if (request.routeOptions.config?.upload || !announcesBody(request)) return payload;
     // A request without a body is complete but never "ends" while its answer is still being written.
     const timer = setTimeout(() => {
       if (!request.raw.complete) request.raw.socket.destroy();
@@ -154,6 +154,10 @@ function addGuards(app: App, context: DoorContext, options: AppOptions): void {
     const bodiless = schema?.body === undefined && !config?.upload;
     if (bodiless && request.body !== undefined && request.body !== null) refuseFields(request.body);
   });
+}
+
+function announcesBody({ headers }: FastifyRequest): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function checkUpgrade(request: FastifyRequest, context: DoorContext): void {

@@ -54,7 +54,10 @@ export async function sendStream<T>(
   type: string,
 ): Promise<FastifyReply> {
   const first = items.next();
-  await Promise.race([first, sleep(FIRST_ITEM_MS)]);
+  const patience = new AbortController();
+  await Promise.race([first, sleep(FIRST_ITEM_MS, undefined, { signal: patience.signal }).catch(() => undefined)]).finally(() =>
+    patience.abort(),
+  );
   void reply
     .header("content-type", type)
     .header("cache-control", "no-store")

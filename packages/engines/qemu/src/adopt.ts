@@ -100,7 +100,7 @@ export async function adoptMachine(plan: StartPlan, bootId: string, signal: Abor
   }
   const vmm = VmmProcess.adopted(found.pid, found.startTime);
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
-  const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.look());
+  const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.expectEnd());
   const { paused, notes } = await takeUp({ plan, state, vmm, link, monitor }, log);
   vmm.look();
   if (vmm.over) {

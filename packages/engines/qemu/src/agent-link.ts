@@ -80,6 +80,7 @@ export class AgentLink {
   async #connect(giveUpAt: number, firstGreetingMs: number, onSocket?: () => void): Promise<AgentSession> {
     const signal = this.#stop.signal;
     for (let greetingMs = firstGreetingMs; ; greetingMs *= 2) {
+      if (signal.aborted) throw this.#unreachable("it was let go", signal.reason);
       const leftMs = Math.max(1, giveUpAt - performance.now());
       try {
         const socket = await connectSocket(this.#path, { deadlineMs: leftMs, failure: this.#unreachable, signal });

@@ -29,6 +29,8 @@ export const QMP_LINE_BYTES = 1 * MIB;
 /** From SIGKILL to the end of the process. */
 export const KILL_DEADLINE_MS = 10_000;
 export const KILL_POLL_MS = 10;
+/** Looks, `KILL_POLL_MS` apart, for the end of a process whose monitor was closed. */
+export const END_LOOKS = 200;
 /** Node offers no pidfd: the end of a process that is not our child is noticed by looking. QMP's end of file is usually faster. */
 export const ADOPTED_POLL_MS = 1_000;
 

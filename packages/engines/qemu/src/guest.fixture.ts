@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { decodeRecords } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
@@ -28,12 +28,14 @@ const applets = [
   "head",
 ];
 
-/** Kernel and initramfs to test with: ISTHMUS_TEST_KERNEL and ISTHMUS_TEST_INITRAMFS. */
-export function testKernel(): BootKernel {
-  const kernelPath = process.env.ISTHMUS_TEST_KERNEL;
-  const initramfsPath = process.env.ISTHMUS_TEST_INITRAMFS;
-  if (kernelPath === undefined || initramfsPath === undefined) throw new IsthmusError("KERNEL_NOT_FOUND");
-  return { kernelPath, initramfsPath, version: "test", digest: `${kernelPath} ${initramfsPath}` };
+/** The kernel that the set-up of all system tests fetched into the data folder ISTHMUS_TEST_SEED, with its initramfs. */
+export async function testKernel(): Promise<BootKernel> {
+  const kernels = join(process.env.ISTHMUS_TEST_SEED ?? "", "kernels");
+  const files = await readdir(kernels, { recursive: true }).catch(() => []);
+  const kernel = files.find((file) => basename(file) === "vmlinuz");
+  const initramfs = files.find((file) => file.startsWith("initramfs/") && file.endsWith(".cpio"));
+  if (kernel === undefined || initramfs === undefined) throw new IsthmusError("KERNEL_NOT_FOUND");
+  return { kernelPath: join(kernels, kernel), initramfsPath: join(kernels, initramfs), version: "test", digest: `${kernel} ${initramfs}` };
 }
 
 /** A real engine on a folder of its own, with one small rootfs. */
@@ -66,7 +68,7 @@ export class GuestBench {
 
   /** Another engine on the same folders, as a restarted daemon has it. */
   static async engine(folder: string): Promise<QemuEngine> {
-    const kernel = testKernel();
+    const kernel = await testKernel();
     const kernels = { resolve: async () => kernel } satisfies Partial<Kernels>;
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     const none = () => Promise.reject(new IsthmusError("KERNEL_NOT_FOUND"));

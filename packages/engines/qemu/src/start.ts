@@ -105,7 +105,7 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
   const state: EngineState = { phase: "spawning", bootId: request.bootId, accelerator: variant.accelerator, ports, notes, timings: {} };
   let vmm: VmmProcess | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
-  const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm?.look());
+  const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm?.expectEnd());
   try {
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { EngineEnd } from "@isthmus/core";
-import { ADOPTED_POLL_MS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, QEMU_PACKAGE, STDERR_TAIL_BYTES } from "./config.ts";
+import { ADOPTED_POLL_MS, END_LOOKS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, QEMU_PACKAGE, STDERR_TAIL_BYTES } from "./config.ts";
 import { processStatus } from "./proc.ts";
 
 /** A VMM process, our child or an earlier daemon's. A pid alone can become another's: its start time goes with it. */
@@ -17,6 +17,7 @@ export class VmmProcess {
   #poll: NodeJS.Timeout | undefined;
   #unref: () => void = () => {};
   #over = false;
+  #released = false;
 
   private constructor(pid: number, startTime: string) {
     this.pid = pid;
@@ -53,6 +54,13 @@ export class VmmProcess {
     if (!this.#over && this.#poll !== undefined && !this.#present()) this.#settle({});
   }
 
+  /** The process seems to be ending: looks often for a while. */
+  expectEnd(looks = END_LOOKS): void {
+    this.look();
+    if (this.#over || this.#released || looks <= 0) return;
+    setTimeout(() => this.expectEnd(looks - 1), KILL_POLL_MS).unref();
+  }
+
   /** SIGKILL, and waits for the end. Does nothing when the process is gone. Throws TIMEOUT. */
   async kill(): Promise<void> {
     if (this.#over) return;
@@ -68,6 +76,7 @@ export class VmmProcess {
 
   /** Stops looking, and no longer keeps this program alive; the process goes on. */
   release(): void {
+    this.#released = true;
     this.#unref();
     clearInterval(this.#poll);
   }
