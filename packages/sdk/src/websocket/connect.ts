@@ -21,7 +21,7 @@ export interface Target {
   readonly signal?: AbortSignal;
 }
 
-async function requestOf(address: Address, target: Target, key: string): Promise<http.ClientRequest> {
+async function requestOf(address: Address, target: Target, key: string): Promise<HttpModule.ClientRequest> {
   const headers: Record<string, string> = {
     connection: "Upgrade",
     upgrade: "websocket",

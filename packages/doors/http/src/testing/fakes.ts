@@ -143,3 +143,4 @@ export async function openDoor(): Promise<OpenDoor> {
     },
   };
 }
+export { testTls } from "./tls.ts";
