@@ -66,8 +66,13 @@ export const ErrorBodySchema = Type.Object(
   { $id: "ErrorBody" },
 );
 
+/** Something that happened, with its place in the order of all events. */
 export type Event = Static<typeof EventSchema>;
+/** A piece of a workload's output, or a note of ours. */
 export type LogLine = Static<typeof LogLineSchema>;
+/** One thing that the doctor looked at. */
 export type Finding = Static<typeof FindingSchema>;
+/** What the host has and lacks. */
 export type DoctorReport = Static<typeof DoctorReportSchema>;
+/** What answers at an address. */
 export type Version = Static<typeof VersionSchema>;

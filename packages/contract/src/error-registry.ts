@@ -152,4 +152,5 @@ export const errorRegistry = {
   INTERNAL: { status: 500, message: "internal error: {reason}", remedy: "This is a fault of Isthmus; the daemon's log has more." },
 } as const satisfies Record<string, { status: number; message: string; remedy: string }>;
 
+/** The code of an entry of the registry. */
 export type ErrorCode = keyof typeof errorRegistry;

@@ -2,11 +2,15 @@ import { type ErrorCode, errorRegistry } from "./error-registry.ts";
 
 /** What crosses a process boundary when something failed. `details` holds JSON values only. */
 export interface ErrorBody {
+  /** of the error registry */
   readonly code: ErrorCode;
+  /** What happened, for people. */
   readonly message: string;
   /** What the user can do about it. */
   readonly remedy: string;
+  /** HTTP status */
   readonly status: number;
+  /** what the message was made of */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -24,12 +28,18 @@ function fill(template: string, details: ErrorDetails): string {
  * It becomes an HTTP answer or an exit code at the edge only; `cause` keeps what lay beneath.
  */
 export class IsthmusError extends Error {
+  /** tells it from other errors where `instanceof` cannot */
   override readonly name = "IsthmusError";
+  /** of the error registry */
   readonly code: ErrorCode;
+  /** what message and remedy were made of */
   readonly details: ErrorDetails;
+  /** HTTP status */
   readonly status: number;
+  /** What the user can do about it. */
   readonly remedy: string;
 
+  /** Fills the templates of `code` from `details`. */
   constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
     const entry = errorRegistry[code];
     super(fill(entry.message, details), options);
@@ -39,6 +49,7 @@ export class IsthmusError extends Error {
     this.remedy = fill(entry.remedy, details);
   }
 
+  /** What goes over the wire. */
   toBody(): ErrorBody {
     return { code: this.code, message: this.message, remedy: this.remedy, status: this.status, details: { ...this.details } };
   }

@@ -57,7 +57,11 @@ export const ProgressSchema = Type.Object(
   { $id: "Progress" },
 );
 
+/** What an image says about running it. */
 export type ImageConfig = Static<typeof ImageConfigSchema>;
+/** An image in the local store. */
 export type Image = Static<typeof ImageSchema>;
+/** A guest kernel on this host. */
 export type Kernel = Static<typeof KernelSchema>;
+/** A step of long work. */
 export type Progress = Static<typeof ProgressSchema>;

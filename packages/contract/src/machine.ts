@@ -182,13 +182,23 @@ export const ExecSpecSchema = Type.Object(
   { ...closed, $id: "ExecSpec" },
 );
 
+/** Class of a machine. */
 export type Isolation = Static<typeof IsolationSchema>;
+/** What runs the guest's instructions. */
 export type Accelerator = Static<typeof AcceleratorSchema>;
+/** A port of the guest on a loopback address of the host. */
 export type PublishedPort = Static<typeof PortSchema>;
+/** What a user asks for. Absent fields take the image's config, then `defaults`. */
 export type MachineSpec = Static<typeof MachineSpecSchema>;
+/** How a machine ended. */
 export type MachineExit = Static<typeof ExitSchema>;
+/** Why a machine did not start or broke. */
 export type MachineFailure = Static<typeof FailureSchema>;
+/** A machine as it is now. */
 export type Machine = Static<typeof MachineSchema>;
+/** A page of a list of machines. */
 export type MachinePage = Static<typeof MachinePageSchema>;
+/** What a machine uses. */
 export type MachineStats = Static<typeof MachineStatsSchema>;
+/** What to run in a machine. */
 export type ExecSpec = Static<typeof ExecSpecSchema>;

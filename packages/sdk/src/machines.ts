@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Machine, MachineExit, MachinePage, MachineSpec } from "@isthmus/contract";
 import { LIST_PAGE } from "./config.ts";
 import { MachineHandle, RunningMachine } from "./machine.ts";
@@ -25,7 +24,7 @@ export class Machines {
       method: "POST",
       path: "/machines",
       query: { start: options.start },
-      headers: { "idempotency-key": options.idempotencyKey ?? randomUUID() },
+      headers: { "idempotency-key": options.idempotencyKey ?? crypto.randomUUID() },
       json: spec,
       repeatable: true,
       signal: options.signal,

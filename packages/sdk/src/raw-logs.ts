@@ -6,7 +6,9 @@ import { type Call, parseError, type Transport } from "./transport.ts";
 
 /** A piece of a machine's output, byte for byte as the workload wrote it. */
 export interface RawChunk {
+  /** which of its outputs */
   readonly stream: "stdout" | "stderr";
+  /** not cut at lines */
   readonly bytes: Buffer;
 }
 

@@ -133,7 +133,7 @@ function networkArguments(layout: VmmLayout, suffix: string): string[] {
  */
 function kernelArguments(layout: VmmLayout, variant: BootVariant): string {
   const given = variant.accelerator === "tcg" && layout.tscKhz !== undefined;
-  return given ? `${KERNEL_ARGUMENTS} tsc_early_khz=${layout.tscKhz}` : KERNEL_ARGUMENTS;
+  return given ? `${KERNEL_ARGUMENTS} tsc_early_khz=${layout.tscKhz} tsc=reliable` : KERNEL_ARGUMENTS;
 }
 
 /** QEMU's arguments for one machine. Pure. Throws INVALID_REQUEST when a socket's path is too long. */
