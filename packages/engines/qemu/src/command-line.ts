@@ -129,7 +129,8 @@ function networkArguments(layout: VmmLayout, suffix: string): string[] {
 
 /**
  * A TCG guest sees the host's time-stamp counter. On microvm it can calibrate it against the emulated PIT only, which fails on a busy host, and then the
- * kernel waits for ever for a tick: with the frequency given there is nothing to calibrate.
+ * kernel waits for ever for a tick: with the frequency given there is nothing to calibrate. A kernel that later distrusts the counter ticks 250 times a
+ * second even when idle, so it is told not to look.
  */
 function kernelArguments(layout: VmmLayout, variant: BootVariant): string {
   const given = variant.accelerator === "tcg" && layout.tscKhz !== undefined;

@@ -54,6 +54,7 @@ export class GuestBench {
   }
 
   static async create(): Promise<GuestBench> {
+    await testKernel();
     const folder = await mkdtemp(join(tmpdir(), "isthmus-test-"));
     const root = join(folder, "root");
     for (const name of ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "srv"]) await mkdir(join(root, name), { recursive: true });
