@@ -15,6 +15,8 @@ export interface RawGuest {
   readonly initramfs: string;
   readonly rootfs: string;
   readonly disk: string;
+  /** kernel command line */
+  readonly append: string;
 }
 
 /** The files that a running machine's engine process was given. */
@@ -22,7 +24,7 @@ export function guestOf(pid: number, disk: string): RawGuest {
   const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   const after = (flag: string) => argv[argv.indexOf(flag) + 1] ?? "";
   const rootfs = argv.map((word) => /(?:file|filename)=([^,]*\.(?:squashfs|erofs))/.exec(word)?.[1]).find((path) => path !== undefined);
-  return { kernel: after("-kernel"), initramfs: after("-initrd"), rootfs: rootfs ?? "", disk };
+  return { kernel: after("-kernel"), initramfs: after("-initrd"), append: after("-append"), rootfs: rootfs ?? "", disk };
 }
 
 /** A microVM as one would start it by hand: QEMU, the agent told to start, until the first byte of output is in its file. Returns ms. */
@@ -67,11 +69,11 @@ async function openSession(path: string, child: ChildProcess): Promise<AgentSess
   return await AgentSession.open(connect(path), { name: "raw", greetingDeadlineMs: DEADLINE_MS });
 }
 
-function commandLine(folder: string, { kernel, initramfs, rootfs, disk }: RawGuest): string[] {
+function commandLine(folder: string, { kernel, initramfs, rootfs, disk, append }: RawGuest): string[] {
   return [
     ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on", "-accel", "tcg,tb-size=64", "-cpu", "max", "-m", "128", "-smp", "1"],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", initramfs],
-    ...["-append", "console=ttyS0 quiet reboot=t panic=-1", "-serial", `file:${folder}/console`],
+    ...["-append", append, "-serial", `file:${folder}/console`],
     ...["-device", "virtio-serial-device,max_ports=4", "-chardev", `socket,id=agent,path=${folder}/agent.sock,server=on,wait=off`],
     ...["-device", "virtserialport,chardev=agent,name=isthmus.agent", "-chardev", `file,id=out,path=${folder}/output,append=on`],
     ...["-device", "virtserialport,chardev=out,name=isthmus.output", "-drive", `file=${rootfs},if=none,id=root,readonly=on,format=raw`],

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { defaults } from "@isthmus/contract";
 import { guestOf, rawFirstByte } from "../raw-qemu.ts";
 import { paired, type Result } from "../result.ts";
 import type { BenchWorld } from "../world.ts";
@@ -8,7 +9,7 @@ const MAX_RATIO = 1.15;
 /** `run` request to the first byte of output as the SDK sees it, cold, against raw QEMU with the same kernel, rootfs and agent, in turn. */
 export async function suite(world: BenchWorld, rounds: number): Promise<readonly Result[]> {
   await using model = await world.isthmus.machines.run({ image: "busybox", command: ["sleep", "1000"], stopTimeoutMs: 0 });
-  const guest = guestOf(model.info.pid ?? 0, join(world.home, "machines", model.id, "disk.ext4"));
+  const guest = guestOf(model.info.pid ?? 0, join(world.home, "disks", `${defaults.diskBytes}.ext4`));
   await model.pause();
   const ours: number[] = [];
   const raw: number[] = [];
