@@ -17,6 +17,9 @@ demo: setup ## run a microVM and show what it says
 test: setup ## everything: unit, property, fault and end-to-end tests against real QEMU
 	@node scripts/test.ts
 
+soak: setup ## what is too long or known to fail at times
+	@SOAK=1 vitest run --project system tests/e2e/streams.test.ts
+
 check: $(MODULES) ## format, lint, layers, types, dead code, budgets
 	@node scripts/check.ts
 
@@ -40,4 +43,4 @@ $(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/Makefil
 clean: ## remove what was built or downloaded here (not the data folder)
 	rm -rf node_modules guest/agent/build coverage bench-results .cache
 
-.PHONY: help demo test check bench agent setup packages-debian clean
+.PHONY: help demo test soak check bench agent setup packages-debian clean
