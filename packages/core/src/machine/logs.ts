@@ -68,7 +68,7 @@ async function* chunks(records: AsyncIterable<OutputRecord>, streams: readonly s
     if (kind === "stdout" || kind === "stderr") {
       if (streams.includes(kind)) yield { stream: kind, timeNs, bytes: payload };
     } else if (kind === "dropped") {
-      yield { stream: "system", timeNs, bytes: Buffer.from(`output was dropped while nobody listened: ${payload.toString("utf8")}\n`) };
+      yield { stream: "system", timeNs, bytes: Buffer.from(`output is missing here: ${payload.toString("utf8")}\n`) };
     }
   }
 }

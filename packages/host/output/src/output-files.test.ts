@@ -6,6 +6,7 @@ import { encodeRecord, type RecordKind } from "@isthmus/agent-client";
 import type { OutputReadOptions } from "@isthmus/core";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Followers } from "./followers.ts";
 import { trim } from "./keep.ts";
 import { createOutputFiles } from "./mod.ts";
 
@@ -117,6 +118,17 @@ describe("preparing", () => {
     expect(await files.exit(path, whole.length)).toEqual({ code: 0 });
     expect(await files.exit(path, 0)).toEqual({ code: 0 });
   });
+
+  it("does not believe a head that lies beyond the end of the file", async () => {
+    const whole = encode("stdout", "one");
+    writeFileSync(path, whole);
+    writeFileSync(`${path}.head`, "1000000");
+    expect(await files.prepare(path)).toBe(whole.length);
+    for (let n = 0; n < 300; n += 1) appendFileSync(path, encode("stdout", Buffer.alloc(4072, n)));
+    appendFileSync(path, encode("exit", '{"code":7}'));
+    expect(await read()).toHaveLength(302);
+    expect(await files.exit(path, whole.length)).toEqual({ code: 7 });
+  });
 });
 
 describe("trimming", () => {
@@ -126,7 +138,7 @@ describe("trimming", () => {
     writeFileSync(path, Buffer.concat(Array.from({ length: 8 }, megabyte)));
     appendFileSync(path, encode("stdout", "last"));
     const size = statSync(path).size;
-    const head = await trim(path, 1024 * 1024, Number.POSITIVE_INFINITY);
+    const head = await trim(path, 1024 * 1024, new Followers());
     expect(size - head).toBeLessThan(1024 * 1024 + 4096);
     expect(statSync(path).size).toBe(size);
     expect(statSync(path).blocks * 512).toBeLessThan(1.2 * 1024 * 1024);
@@ -138,8 +150,10 @@ describe("trimming", () => {
 
   it("waits for a slow reader up to its limit", async () => {
     writeFileSync(path, Buffer.concat([megabyte(), megabyte()]));
-    expect(await trim(path, 1.2 * 1024 * 1024, 4096)).toBe(4096);
-    expect(await trim(path, 512 * 1024, 4096)).toBeGreaterThan(1024 * 1024);
+    const followers = new Followers();
+    followers.enter(path).offset = 4096;
+    expect(await trim(path, 1.2 * 1024 * 1024, followers)).toBe(4096);
+    expect(await trim(path, 512 * 1024, followers)).toBeGreaterThan(1024 * 1024);
   });
 
   it("happens by itself while the file grows", async () => {
@@ -154,7 +168,7 @@ describe("trimming", () => {
 
   it("survives a file that was cut short meanwhile", async () => {
     writeFileSync(path, Buffer.concat([megabyte(), megabyte()]));
-    await trim(path, 1024 * 512, Number.POSITIVE_INFINITY);
+    await trim(path, 1024 * 512, new Followers());
     truncateSync(path, 100);
     expect(await read()).toEqual([]);
   });

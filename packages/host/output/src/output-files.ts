@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
 import type { OutputFiles } from "@isthmus/core";
 import { Followers } from "./followers.ts";
-import { readHead } from "./head.ts";
+import { forgetHead, readHead } from "./head.ts";
 import { keepNewest } from "./keep.ts";
 import { readRecords } from "./read.ts";
 import { Scanner } from "./scan.ts";
@@ -21,7 +21,10 @@ export function createOutputFiles(): OutputFiles {
 async function prepare(path: string): Promise<number> {
   try {
     await using file = await open(path, "a+", 0o600);
-    const scanner = new Scanner(file, await readHead(path));
+    const { size } = await file.stat();
+    const head = await readHead(path, size);
+    if (head === 0) await forgetHead(path);
+    const scanner = new Scanner(file, head);
     let batch = await scanner.batch();
     while (batch) batch = await scanner.batch();
     if (scanner.pendingBytes > 0) await file.truncate(scanner.offset);
@@ -37,7 +40,7 @@ async function lastExit(path: string, bootOffset: number): Promise<MachineExit |
   const file = await open(path, "r").catch(() => undefined);
   if (!file) return undefined;
   try {
-    const scanner = new Scanner(file, Math.max(bootOffset, await readHead(path)));
+    const scanner = new Scanner(file, Math.max(bootOffset, await readHead(path, (await file.stat()).size)));
     let exit: MachineExit | undefined;
     for (let batch = await scanner.batch(); batch; batch = await scanner.batch()) {
       for (const record of batch) if (record.kind === "exit") exit = parseExit(record.payload) ?? exit;

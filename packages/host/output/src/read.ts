@@ -1,13 +1,18 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { DecodedRecord } from "@isthmus/agent-client";
 import type { OutputReadOptions, OutputRecord } from "@isthmus/core";
 import { Changes } from "./changes.ts";
-import type { Followers } from "./followers.ts";
+import type { Followers, Place } from "./followers.ts";
 import { readHead } from "./head.ts";
 import { Scanner } from "./scan.ts";
 import { dropLines, findTail, isText } from "./tail.ts";
 
-/** Records of `path`, oldest first; nothing when the file is missing. With `follow` until `until` settled and the rest was read, or `signal` aborts. */
+const NS_PER_MS = 1_000_000n;
+
+/**
+ * Records of `path`, oldest first; nothing when the file is missing. With `follow` until `until` settled and the rest was read, or `signal` aborts. A reader
+ * whose place was trimmed away gets a `dropped` record of its own there.
+ */
 export async function* readRecords(
   path: string,
   options: OutputReadOptions,
@@ -16,13 +21,20 @@ export async function* readRecords(
   const file = await open(path, "r").catch(() => undefined);
   if (!file) return;
   try {
-    let offset = Math.max(options.fromOffset ?? 0, await readHead(path));
+    // Before anything is looked at, so that nothing is trimmed unnoticed in between.
+    using place = followers.enter(path);
+    const head = await readHead(path, (await file.stat()).size);
+    place.offset = Math.max(options.fromOffset ?? 0, head);
     let skipLines = 0;
-    if (options.tailLines !== undefined) ({ offset, skipLines } = await findTail(new Scanner(file, offset), options.tailLines));
-    const scanner = new Scanner(file, offset);
-    using place = followers.enter(path, offset);
-    for await (const record of options.follow ? following(path, scanner, options) : once(scanner)) {
+    if (options.tailLines !== undefined) {
+      const tail = await findTail(new Scanner(file, place.offset), options.tailLines);
+      place.offset = tail.offset;
+      skipLines = tail.skipLines;
+    }
+    const reader = new PlacedReader(file, place);
+    for await (const record of options.follow ? following(path, reader, options) : once(reader)) {
       place.offset = record.end;
+      if (record.kind === "dropped") skipLines = 0;
       const payload = skipLines > 0 && isText(record) ? dropLines(record.payload, skipLines) : record.payload;
       if (isText(record)) skipLines = 0;
       if (options.sinceNs !== undefined && record.timeNs < options.sinceNs) continue;
@@ -33,11 +45,35 @@ export async function* readRecords(
   }
 }
 
-async function* once(scanner: Scanner): AsyncGenerator<DecodedRecord, void, undefined> {
-  for (let batch = await scanner.batch(); batch; batch = await scanner.batch()) yield* batch;
+/** Reads on from its place, and past what was trimmed away there: that may have been read as zeros. */
+class PlacedReader {
+  readonly #file: FileHandle;
+  readonly #place: Place;
+  #scanner: Scanner;
+
+  constructor(file: FileHandle, place: Place) {
+    this.#file = file;
+    this.#place = place;
+    this.#scanner = new Scanner(file, place.offset);
+  }
+
+  /** As of Scanner. */
+  async batch(): Promise<readonly DecodedRecord[] | undefined> {
+    const from = this.#scanner.offset;
+    const batch = await this.#scanner.batch();
+    const { cut } = this.#place;
+    if (cut <= from) return batch;
+    this.#scanner = new Scanner(this.#file, cut);
+    const payload = Buffer.from(JSON.stringify({ bytes: cut - from }));
+    return [{ kind: "dropped", timeNs: BigInt(Date.now()) * NS_PER_MS, seq: 0, payload, end: cut }];
+  }
 }
 
-async function* following(path: string, scanner: Scanner, options: OutputReadOptions): AsyncGenerator<DecodedRecord, void, undefined> {
+async function* once(reader: PlacedReader): AsyncGenerator<DecodedRecord, void, undefined> {
+  for (let batch = await reader.batch(); batch; batch = await reader.batch()) yield* batch;
+}
+
+async function* following(path: string, reader: PlacedReader, options: OutputReadOptions): AsyncGenerator<DecodedRecord, void, undefined> {
   using changes = new Changes(path);
   let finished = false;
   const finish = () => {
@@ -50,7 +86,7 @@ async function* following(path: string, scanner: Scanner, options: OutputReadOpt
   try {
     while (!options.signal?.aborted) {
       const last = finished;
-      for (let batch = await scanner.batch(); batch; batch = await scanner.batch()) {
+      for (let batch = await reader.batch(); batch; batch = await reader.batch()) {
         yield* batch;
         if (options.signal?.aborted) return;
       }
