@@ -22,8 +22,6 @@ export const DAEMON_STOP_DEADLINE_MS = 30_000;
 export const DAEMON_LOCK_STALE_MS = DAEMON_START_DEADLINE_MS + 5_000;
 /** bytes of the daemon's log that are looked at for the reason of a failed start */
 export const DAEMON_LOG_TAIL_BYTES = 64 * 1024;
-/** the daemon's log is moved aside at its start when it is over this size, bytes */
-export const DAEMON_LOG_MAX_BYTES = 32 * MIB;
 
 /** ms within which a second Ctrl-C kills the machine */
 export const SECOND_INTERRUPT_MS = 2_000;

@@ -3,8 +3,10 @@ import { IsthmusError, MIB } from "@isthmus/contract";
 
 /** of this program; the package's */
 export const VERSION = "0.1.0";
-/** `daemon.log` is set aside as `daemon.log.1` at a start that finds it larger. */
+/** `daemon.log` is set aside as `daemon.log.1` when it is larger. */
 export const LOG_ROTATE_BYTES = 16 * MIB;
+/** Between two looks at the size of `daemon.log`. */
+export const LOG_CHECK_MS = 60_000;
 /** Time that a stop may take before the process ends anyway. */
 export const STOP_DEADLINE_MS = 15_000;
 /** sockaddr_un holds 107 characters (unix(7)); this leaves room for the socket's name. */

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { IsthmusError } from "@isthmus/contract";
 import { Command } from "commander";
 import type { Context } from "../context.ts";
-import { daemonMain } from "../daemon/paths.ts";
+import { daemonPaths } from "../daemon/paths.ts";
+import { daemonArguments, daemonEnvironment } from "../daemon/program.ts";
 import { examples } from "../help.ts";
 
 export function daemonRun(context: Context): Command {
@@ -11,8 +12,8 @@ export function daemonRun(context: Context): Command {
     .description("Run the daemon in the foreground, for service managers and for watching it. Its exit code becomes ours.")
     .addHelpText("after", examples([["isthmus daemon run"], ["ISTHMUS_HOME=/tmp/try isthmus daemon run"]]))
     .action(async () => {
-      const args = ["--disable-warning=ExperimentalWarning", daemonMain()];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"], env: context.world.env });
+      const env = daemonEnvironment(context.world.env, daemonPaths(context.world.env));
+      const child = spawn(process.execPath, daemonArguments(), { stdio: ["ignore", "inherit", "inherit"], env });
       const unhook = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => context.world.onSignal(name, () => child.kill(name)));
       try {
         context.exitCode = await new Promise<number>((resolve, reject) => {

@@ -7,9 +7,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { launchDaemon } from "./launch.ts";
 import { takeLock } from "./lock.ts";
 import { failureReason, tailOf } from "./log-tail.ts";
-import { type DaemonPaths, daemonMain, daemonPaths } from "./paths.ts";
+import { type DaemonPaths, daemonPaths } from "./paths.ts";
 import { probe } from "./probe.ts";
 import { isAlive } from "./process.ts";
+import { daemonMain } from "./program.ts";
 
 let folder = "";
 let paths: DaemonPaths;
@@ -138,6 +139,7 @@ describe("the reason in a log", () => {
     const file = path.join(folder, "log");
     writeFileSync(file, "old\nnew\n");
     expect(tailOf(file, 4)).toEqual(["new"]);
+    expect(tailOf(file, 100)).toEqual(["old", "new"]);
     expect(tailOf(path.join(folder, "none"))).toEqual([]);
   });
 });

@@ -1,12 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
-import path from "node:path";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
-import { DAEMON_LOG_MAX_BYTES, DAEMON_POLL_MS, DAEMON_START_DEADLINE_MS } from "../config.ts";
+import { DAEMON_POLL_MS, DAEMON_START_DEADLINE_MS } from "../config.ts";
 import { takeLock } from "./lock.ts";
 import { failureReason, tailOf } from "./log-tail.ts";
-import { type DaemonPaths, daemonMain } from "./paths.ts";
+import type { DaemonPaths } from "./paths.ts";
+import { daemonArguments, daemonEnvironment } from "./program.ts";
 
 export interface LaunchOptions {
   readonly paths: DaemonPaths;
@@ -62,24 +62,17 @@ async function startAndWait(options: LaunchOptions, deadline: number): Promise<v
 function spawnDaemon({ paths, env, main }: LaunchOptions): { readonly child: ChildProcess; readonly logStart: number } {
   const fd = local(paths.log, () => {
     mkdirSync(paths.home, { recursive: true, mode: 0o700 });
-    rotate(paths.log);
     return openSync(paths.log, "a", 0o600);
   });
   const logStart = sizeOf(paths.log);
   try {
-    // Compiled code is kept, so that a start need not strip and compile TypeScript again; small young generations keep the daemon's memory small.
-    const args = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2", main ?? daemonMain()];
-    const kept = { NODE_COMPILE_CACHE: path.join(paths.home, "cache", "node"), ...env };
-    const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", fd, fd], cwd: "/", env: kept });
+    const options: SpawnOptions = { detached: true, stdio: ["ignore", fd, fd], cwd: "/", env: daemonEnvironment(env, paths) };
+    const child = spawn(process.execPath, daemonArguments(main), options);
     child.unref();
     return { child, logStart };
   } finally {
     closeSync(fd);
   }
-}
-
-function rotate(log: string): void {
-  if (sizeOf(log) > DAEMON_LOG_MAX_BYTES) renameSync(log, `${log}.1`);
 }
 
 function sizeOf(file: string): number {

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { DAEMON_LOG_TAIL_BYTES } from "../config.ts";
 
-/** The last whole lines of a file, from `fromByte` on; empty when there is no file. */
+/** The last whole lines of a file, from `fromByte` on (all of one that has been emptied since); none when there is no file. */
 export function tailOf(file: string, fromByte = 0): readonly string[] {
   let fd: number;
   try {
@@ -11,11 +11,12 @@ export function tailOf(file: string, fromByte = 0): readonly string[] {
   }
   try {
     const { size } = fstatSync(fd);
-    const start = Math.max(fromByte, size - DAEMON_LOG_TAIL_BYTES, 0);
+    const from = fromByte > size ? 0 : fromByte;
+    const start = Math.max(from, size - DAEMON_LOG_TAIL_BYTES);
     const bytes = Buffer.alloc(Math.max(0, size - start));
     const read = readSync(fd, bytes, 0, bytes.length, start);
     const lines = bytes.subarray(0, read).toString("utf8").split("\n");
-    if (start > fromByte) lines.shift();
+    if (start > from) lines.shift();
     return lines.filter((line) => line.trim() !== "");
   } finally {
     closeSync(fd);

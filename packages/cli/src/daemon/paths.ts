@@ -1,6 +1,5 @@
 import { homedir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { defaultSocketPath } from "@isthmus/sdk";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,9 +18,4 @@ export function daemonPaths(env: Environment = process.env, uid: number = proces
   const shared = env.XDG_DATA_HOME || path.join(env.HOME || homedir(), ".local", "share");
   const home = path.resolve(env.ISTHMUS_HOME || (uid === 0 ? "/var/lib/isthmus" : path.join(shared, "isthmus")));
   return { home, socket, log: path.join(home, "daemon.log"), lock: `${socket}.starting` };
-}
-
-/** The daemon's program, which lies beside the entry of its package. */
-export function daemonMain(): string {
-  return fileURLToPath(new URL("main.ts", import.meta.resolve("@isthmus/daemon")));
 }

@@ -1,5 +1,5 @@
-import http from "node:http";
-import https from "node:https";
+import type Http from "node:http";
+import type Https from "node:https";
 import websocket from "@fastify/websocket";
 import { IsthmusError, limits, STREAM_MESSAGE_BYTES } from "@isthmus/contract";
 import fastify, { type FastifyRequest, type RouteOptions } from "fastify";
@@ -28,6 +28,9 @@ import { outputRoutes } from "./routes/output.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
+// An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs.
+const http: typeof Http = process.getBuiltinModule("node:http");
+
 export interface TlsKeys {
   /** PEM */
   readonly cert: string | Buffer;
@@ -55,7 +58,9 @@ const jsonRoutes: readonly Routes[] = [
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];
 
-function makeServer(handler: http.RequestListener, tls: TlsKeys | undefined): http.Server {
+const https = (): typeof Https => process.getBuiltinModule("node:https");
+
+function makeServer(handler: Http.RequestListener, tls: TlsKeys | undefined): Http.Server {
   const options = {
     maxHeaderSize: HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -65,7 +70,7 @@ function makeServer(handler: http.RequestListener, tls: TlsKeys | undefined): ht
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
     noDelay: true,
   };
-  const server = tls ? https.createServer({ ...options, ...tls, minVersion: "TLSv1.2" }, handler) : http.createServer(options, handler);
+  const server = tls ? https().createServer({ ...options, ...tls, minVersion: "TLSv1.2" }, handler) : http.createServer(options, handler);
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }
@@ -97,7 +102,7 @@ export async function buildApp(deps: DoorDeps, context: DoorContext, options: Ap
   app.setNotFoundHandler((request, reply) => sendError(reply, table.refusal(request.method, request.url, reply)));
   await app.register(websocket, { options: { maxPayload: STREAM_MESSAGE_BYTES, perMessageDeflate: false } });
   addGuards(app, context, options);
-  await addOpenApi(app);
+  addOpenApi(app, table);
   for (const add of jsonRoutes) add(app, deps, context);
   await app.register((uploads: App, _options, done) => {
     uploads.removeAllContentTypeParsers();

@@ -1,53 +1,12 @@
-import { createRequire } from "node:module";
 import { API_PREFIX } from "@isthmus/contract";
-import * as schemas from "@isthmus/contract/schemas";
 import type { FastifyInstance } from "fastify";
+import type { RouteTable } from "./route-table.ts";
 
-/** The schemas that have a name, by that name. */
-const named = new Map<string, object>();
-for (const schema of Object.values(schemas)) {
-  if (typeof schema === "object" && "$id" in schema && typeof schema.$id === "string") named.set(schema.$id, schema);
-}
-
-/** A copy of `schema` in which every named schema within is a reference to its component. */
-function withReferences(schema: unknown, top: boolean): unknown {
-  if (Array.isArray(schema)) return schema.map((item) => withReferences(item, false));
-  if (typeof schema !== "object" || schema === null) return schema;
-  const id: unknown = "$id" in schema ? schema.$id : undefined;
-  if (!top && typeof id === "string") return { $ref: `${id}#` };
-  return Object.fromEntries(
-    Object.entries(schema)
-      .filter(([key]) => key !== "$id")
-      .map(([key, value]) => [key, withReferences(value, false)]),
-  );
-}
-
-/** Makes `app` collect its routes into an OpenAPI 3.1 document, served at `/v1/openapi.json`. Must come before the routes. */
-export async function addOpenApi(app: FastifyInstance): Promise<void> {
-  const { default: swagger } = await import("@fastify/swagger");
-  for (const [id, schema] of named) app.addSchema({ $id: id, ...Object(withReferences(schema, true)) });
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "Isthmus",
-        version: versionOf(),
-        description: "Machines, images and kernels of one host. Errors are one object, ErrorBody.",
-      },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer", description: "asked for over TCP only" } } },
-      security: [{ token: [] }, {}],
-    },
-    refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`) },
-    transform: ({ schema, url }) => ({ schema: Object(withReferences(schema, false)), url }),
-  });
-  let document: string | undefined;
+/** Serves the OpenAPI 3.1 document of all that is in `table` at `/v1/openapi.json`. It is made, and what makes it loaded, when it is first asked for. */
+export function addOpenApi(app: FastifyInstance, table: RouteTable): void {
+  let document: Promise<string> | undefined;
   app.get(`${API_PREFIX}/openapi.json`, { schema: { hide: true } }, async (_request, reply) => {
-    document ??= JSON.stringify(app.swagger());
-    return reply.header("content-type", "application/json; charset=utf-8").send(document);
+    document ??= import("./openapi-document.ts").then(({ describeRoutes }) => describeRoutes(table.routes));
+    return reply.header("content-type", "application/json; charset=utf-8").send(await document);
   });
-}
-
-function versionOf(): string {
-  const manifest: unknown = createRequire(import.meta.url)("../package.json");
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "0";
 }

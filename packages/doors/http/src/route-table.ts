@@ -2,20 +2,26 @@ import { IsthmusError } from "@isthmus/contract";
 import type { FastifyReply, RouteOptions } from "fastify";
 import { printable } from "./validation.ts";
 
+/** What the reference says of a route. */
+export type DescribedRoute = Pick<RouteOptions, "method" | "url" | "schema">;
+
 /** Which methods each path takes: tells a wrong method from a wrong path. */
 export class RouteTable {
-  readonly #routes = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
+  /** in the order in which they were added */
+  readonly routes: DescribedRoute[] = [];
+  readonly #paths = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
-  add(route: RouteOptions): void {
-    const entry = this.#routes.get(route.url) ?? { pattern: patternOf(route.url), methods: new Set<string>() };
-    for (const method of [route.method].flat()) entry.methods.add(method);
-    this.#routes.set(route.url, entry);
+  add({ method, url, schema }: DescribedRoute): void {
+    this.routes.push({ method, url, schema });
+    const entry = this.#paths.get(url) ?? { pattern: patternOf(url), methods: new Set<string>() };
+    for (const each of [method].flat()) entry.methods.add(each);
+    this.#paths.set(url, entry);
   }
 
   /** Why nothing answers there; sets `Allow` when another method would. */
   refusal(method: string, url: string, reply: FastifyReply): IsthmusError {
     const path = url.split("?", 1)[0] ?? url;
-    for (const { pattern, methods } of this.#routes.values()) {
+    for (const { pattern, methods } of this.#paths.values()) {
       if (!pattern.test(path)) continue;
       void reply.header("allow", [...methods].join(", "));
       return new IsthmusError("METHOD_NOT_ALLOWED", { method, path: printable(path) });

@@ -1,0 +1,33 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { LOG_ROTATE_BYTES } from "./config.ts";
+import { openLog, setAside } from "./log.ts";
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "isthmus-log-"));
+  file = join(folder, "daemon.log");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+it("sets a log aside that is too large, and whoever holds it open writes on in the new one", () => {
+  writeFileSync(file, "x".repeat(100));
+  const held = openSync(file, "a");
+  setAside(file, 100);
+  expect(readFileSync(file)).toHaveLength(100);
+  setAside(file, 99);
+  writeSync(held, "after\n");
+  closeSync(held);
+  expect([readFileSync(file, "utf8"), readFileSync(`${file}.1`, "utf8")]).toEqual(["after\n", "x".repeat(100)]);
+});
+
+it("begins small after a daemon that wrote much, and keeps secrets out", () => {
+  writeFileSync(file, Buffer.alloc(LOG_ROTATE_BYTES + 1, "y"));
+  openLog(file, "info").info({ headers: { authorization: "Bearer sesame" } }, "hello");
+  const text = readFileSync(file, "utf8");
+  expect(JSON.parse(text)).toMatchObject({ msg: "hello", headers: { authorization: "[Redacted]" } });
+  expect(readFileSync(`${file}.1`)).toHaveLength(LOG_ROTATE_BYTES + 1);
+});
