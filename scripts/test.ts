@@ -59,10 +59,12 @@ function readReport(path: string): { passed: number; failed: number } {
 }
 
 try {
-  await suite("guest agent: sanitizers and fuzzing", async () => {
-    const code = await run("make", ["--no-print-directory", "-C", "guest/agent", "test", "fuzz", "FUZZ_SECONDS=10"]);
-    totals[code === 0 ? "passed" : "failed"] += 1;
-  });
+  for (const program of ["guest/agent", "guest/archive"]) {
+    await suite(`${program}: sanitizers and fuzzing`, async () => {
+      const code = await run("make", ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"]);
+      totals[code === 0 ? "passed" : "failed"] += 1;
+    });
+  }
   await suite("unit", () => vitest("unit"));
   await suite("system: real QEMU", () => vitest("system"));
 } finally {

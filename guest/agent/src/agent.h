@@ -27,7 +27,7 @@ enum { /* limits and times; the suffix is the unit */
   FRAME_HEADER_BYTES = 12, FRAME_PAYLOAD_MAX_BYTES = 65536, INITIAL_CREDIT_BYTES = 262144, JSON_DEPTH_MAX = 8,
   CREDIT_STEP_BYTES = 65536, /* smaller grants wait, so that small writes do not cost a frame each */
   SEND_QUEUE_HIGH_BYTES = 262144, SEND_QUEUE_MAX_BYTES = 524288, ENTROPY_MAX_BYTES = 512,
-  STREAMS_MAX = 64, ARGS_MAX_BYTES = 60000, ARGS_MAX_COUNT = 8192, PATH_MAX_BYTES = 4096, NOTE_MAX_BYTES = 512,
+  STREAMS_MAX = 64, ARGS_MAX_BYTES = 60000, ARGS_MAX_COUNT = 8192, PATH_MAX_BYTES = 4096, MESSAGE_MAX_BYTES = 512,
   OUTPUT_HEADER_BYTES = 24, OUTPUT_CHUNK_BYTES = 32768 - OUTPUT_HEADER_BYTES, /* a port takes 32 KiB a write: one record, one write */
   TTY_DRAIN_MS = 50, KILL_GRACE_MS = 2000, LINGER_MS = 500, STOP_TIMEOUT_MS = 10000, STOP_TIMEOUT_MAX_MS = 86400000,
 };
@@ -65,8 +65,11 @@ void life_started(pid_t pid);
 void life_shutdown(int signal, int64_t timeout_ms);
 void life_workload_exited(int status);
 
-/* platform.c, or test/host_platform.c: what differs between a guest and a test on the host */
+/* platform.c, or test/host_platform.c: what differs between a guest and a test on the host. enter: into the machine's own root, once; until then
+ * nothing of the writable disk is known. NULL, or what failed, with errno set. */
 void platform_boot(void);
+int platform_archive_program(void); /* open for reading */
+const char *platform_enter(void);
 void platform_kill_all(void);
 _Noreturn void platform_power_off(void);
 
@@ -91,7 +94,7 @@ void output_write(enum record_kind kind, const void *data, size_t len);
 void output_json(enum record_kind kind, const char *json);
 
 /* stream.c: running processes and their channels. stream_data, stream_credit: false for a protocol error */
-enum stream_kind { FREE, WORKLOAD, EXEC, PUT, GET };
+enum stream_kind { FREE, WORKLOAD, EXEC };
 struct stream;
 void stream_open(uint32_t id, enum stream_kind kind, pid_t pid, const int fds[CHANNELS], bool tty);
 struct stream *stream_find(uint32_t id);
@@ -103,20 +106,17 @@ void streams_reap(void), streams_update(void), streams_kill(int signal);
 int streams_open(bool with_workload);
 uint64_t streams_deadline(void); /* ms; UINT64_MAX: none */
 
-/* process.c, users.c: the pid, or -1 with errno; the agent's ends come in `fds`, -1 where there is none. A helper runs `work` in a child:
- * its stderr carries "code\nmessage" of a failure. */
+/* process.c, users.c: the pid, or -1 with errno; the agent's ends come in `fds`, -1 where there is none */
 struct identity { uid_t uid; gid_t gid, groups[64]; size_t group_count; char home[256]; };
-struct launch { char **argv, **envp; const char *cwd; struct identity who; bool tty, stdin_open; int64_t cols, rows; };
+struct launch { char **argv, **envp; const char *cwd; int program; /* open file to execute; 0: argv[0] is looked up */ struct identity who; bool tty, stdin_open; int64_t cols, rows; };
 bool identity_find(const char *user, struct identity *who);
 pid_t process_launch(const struct launch *l, int fds[CHANNELS]);
-pid_t process_helper(void (*work)(const char *path), const char *path, int fds[CHANNELS]);
 int make_folders(const char *path);
 
 /* system.c, network.c: NULL, or what failed, with errno set */
 const char *system_hostname(const char *name, const char *address);
-const char *system_clock(int64_t sec, int64_t nsec);
 const char *system_entropy(const char *base64);
-const char *system_write_etc(const char *name, const char *format, ...) PRINTF(2, 3);
-const char *network_up(const char *name, const char *address, const char *gateway);
+const char *system_write(const char *path, const char *format, ...) PRINTF(2, 3);
+const char *network_up(const char *name, const char *mac, const char *address, const char *gateway);
 long long system_oom_kills(void);
 void system_stats(uint32_t stream);

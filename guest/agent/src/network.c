@@ -2,6 +2,7 @@
 #include "agent.h"
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 
 static bool set_address(struct sockaddr *to, const char *text) {
@@ -10,10 +11,19 @@ static bool set_address(struct sockaddr *to, const char *text) {
   return inet_pton(AF_INET, text, &in->sin_addr) == 1;
 }
 
-static const char *configure(int fd, struct ifreq *r, const char *address) {
+static bool set_mac(int fd, struct ifreq *r, const char *text) {
+  uint8_t *b = (uint8_t *)r->ifr_hwaddr.sa_data;
+  int end = 0;
+  r->ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", b, b + 1, b + 2, b + 3, b + 4, b + 5, &end);
+  return end == 17 && text[end] == 0 ? ioctl(fd, SIOCSIFHWADDR, r) == 0 : (errno = EINVAL, false);
+}
+
+static const char *configure(int fd, struct ifreq *r, const char *mac, const char *address) {
   char ip[32] = "";
   int prefix = 24;
   if (ioctl(fd, SIOCSIFFLAGS, r) < 0) return "find network device"; /* down: takes the routes of an earlier identity along */
+  if (*mac && !set_mac(fd, r, mac)) return "set MAC address";
   sscanf(address, "%31[0-9.]/%d", ip, &prefix);
   if (prefix < 0 || prefix > 32 || !set_address(&r->ifr_addr, ip)) return errno = EINVAL, "network address";
   if (ioctl(fd, SIOCSIFADDR, r) < 0) return "set address";
@@ -21,12 +31,12 @@ static const char *configure(int fd, struct ifreq *r, const char *address) {
   return ioctl(fd, SIOCSIFNETMASK, r) < 0 ? "set netmask" : NULL;
 }
 
-const char *network_up(const char *name, const char *address, const char *gateway) {
+const char *network_up(const char *name, const char *mac, const char *address, const char *gateway) {
   struct ifreq r = {0};
   struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dst.sa_family = AF_INET, .rt_genmask.sa_family = AF_INET};
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   strncpy(r.ifr_name, name, IFNAMSIZ - 1);
-  const char *failed = *address ? configure(fd, &r, address) : NULL;
+  const char *failed = *address ? configure(fd, &r, mac, address) : NULL;
   r.ifr_flags = IFF_UP | IFF_RUNNING;
   if (!failed && ioctl(fd, SIOCSIFFLAGS, &r) < 0) failed = "bring network up";
   if (!failed && *gateway && (!set_address(&route.rt_gateway, gateway) || ioctl(fd, SIOCADDRT, &route) < 0)) failed = "set gateway";

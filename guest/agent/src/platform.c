@@ -4,6 +4,7 @@
 
 enum { FIFREEZE = (int)0xc0045877 /* linux/fs.h */, DEVICE_WAIT_MS = 5000, HIDDEN = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 
+static int archive_fd = -1;
 static int disk_fd = -1; /* keeps the writable disk reachable when its mount point no longer is */
 
 static void complain(const char *what, const char *about) {
@@ -11,6 +12,8 @@ static void complain(const char *what, const char *about) {
   dprintf(fd, "<3>isthmus-agent: %s %s: %s\n", what, about, strerror(errno));
   close(fd);
 }
+
+int platform_archive_program(void) { return archive_fd; }
 
 void platform_kill_all(void) { kill(-1, SIGKILL); } /* everything but PID 1 */
 
@@ -48,40 +51,55 @@ static void load_modules(void) {
   if (order) fclose(order);
 }
 
-static void mount_root(void) {
+static bool mount_rootfs(void) {
   for (int i = 0; access("/dev/vda", F_OK) < 0 && i < DEVICE_WAIT_MS; i++) nap();
-  const char *target = access("/dev/vdb", F_OK) == 0 ? "/lower" : "/root";
-  mkdir("/root", 0755);
-  mkdir(target, 0755);
-  if (mount("/dev/vda", target, "squashfs", MS_RDONLY, NULL) < 0 && mount("/dev/vda", target, "erofs", MS_RDONLY, NULL) < 0) fatal("mount root");
-  if (strcmp(target, "/root") == 0) return;
+  mkdir("/lower", 0755);
+  return mount("/dev/vda", "/lower", "squashfs", MS_RDONLY, NULL) == 0 || mount("/dev/vda", "/lower", "erofs", MS_RDONLY, NULL) == 0;
+}
+
+/* The kernel looked for partitions when it found the disk; in a clone that was another disk, so what it read is forgotten first. */
+static bool mount_disk(void) {
+  int device = open("/dev/vdb", O_RDONLY | O_CLOEXEC);
+  ioctl(device, BLKFLSBUF);
+  close(device);
   mkdir("/disk", 0755);
-  if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) fatal("mount writable disk");
+  mkdir("/root", 0755);
+  if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) return false;
   disk_fd = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   mkdir("/disk/upper", 0755);
   mkdir("/disk/work", 0755);
-  if (mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") < 0) fatal("mount overlay");
+  return mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") == 0;
 }
 
-static void enter_root(void) {
-  static const char *const moved[] = {"/root/dev", "/root/proc", "/root/sys"}, *const scratch[] = {"/tmp", "/run", "/var/tmp"};
+const char *platform_enter(void) {
+  static const char *const moved[] = {"/dev", "/proc", "/sys"}, *const scratch[] = {"/tmp", "/run", "/var/tmp"};
+  bool writable = access("/dev/vdb", F_OK) == 0;
+  char target[16];
+  if (writable && !mount_disk()) return "mount writable disk";
+  if (chdir(writable ? "/root" : "/lower") < 0) return "find root";
+  for (int i = 0; i < 3; i++) {
+    snprintf(target, sizeof target, ".%s", moved[i]);
+    mkdir(target, 0755);
+    if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0) return "move into root";
+  }
+  if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) return "enter root";
+  for (int i = 0; i < 3 && !writable; i++)
+    if (access(scratch[i], F_OK) == 0) mount_at("tmpfs", scratch[i], MS_NOSUID | MS_NODEV, i == 1 ? "mode=755" : "mode=1777");
+  return NULL;
+}
+
+/* All that a clone would have to do again if it were not done before the greeting. */
+static void prepare(void) {
   static const char *const links[][2] = {{"", "/dev/fd"}, {"/0", "/dev/stdin"}, {"/1", "/dev/stdout"}, {"/2", "/dev/stderr"}};
   char target[32];
-  unlink("/init");
-  for (int i = 0; i < 3; i++) {
-    mkdir(moved[i], 0755);
-    if (mount(moved[i] + 5, moved[i], NULL, MS_MOVE, NULL) < 0) complain("move to", moved[i]);
-  }
-  if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) fatal("enter root");
   mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666");
   mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
   mount_at("cgroup2", "/sys/fs/cgroup", HIDDEN, NULL);
-  for (int i = 0; i < 3 && disk_fd < 0; i++)
-    if (access(scratch[i], F_OK) == 0) mount_at("tmpfs", scratch[i], MS_NOSUID | MS_NODEV, i == 1 ? "mode=755" : "mode=1777");
   for (int i = 0; i < 4; i++) {
     snprintf(target, sizeof target, "/proc/self/fd%s", links[i][0]);
     (void)!symlink(target, links[i][1]);
   }
+  network_up("lo", "", "", "");
 }
 
 static int open_port(const char *wanted) {
@@ -111,10 +129,12 @@ void platform_boot(void) {
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR); /* no other file may take the standard numbers */
   close(fd);
   umask(022);
+  archive_fd = open("/archive", O_RDONLY | O_CLOEXEC); /* the initramfs is out of reach later */
+  unlink("/archive");
+  unlink("/init");
   load_modules();
-  mount_root();
-  enter_root();
-  network_up("lo", "", "");
+  if (!mount_rootfs()) fatal("mount root");
+  prepare();
   for (int i = 0; (agent < 0 || output < 0) && i < DEVICE_WAIT_MS; i++) {
     if (i > 0) nap(); /* the driver learns the names of ports some time after the ports */
     if (agent < 0) agent = open_port("isthmus.agent");

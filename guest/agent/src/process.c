@@ -5,7 +5,6 @@
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER 0x5441
 #endif
-enum { SYS_CLOSE_RANGE = 436 };
 
 int make_folders(const char *path) {
   char part[PATH_MAX_BYTES];
@@ -17,16 +16,6 @@ int make_folders(const char *path) {
   mkdir(path, 0755);
   if (stat(path, &st) < 0) return -1;
   return S_ISDIR(st.st_mode) ? 0 : (errno = ENOTDIR, -1);
-}
-
-static void leave_agent(const int fds[CHANNELS], mode_t mask) {
-  sigset_t none;
-  setsid();
-  for (int c = 0; c < CHANNELS; c++) dup2(fds[c], c);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  signal(SIGPIPE, SIG_DFL);
-  umask(mask);
 }
 
 /* What the image and the caller left out; `envp` has room for it. */
@@ -47,17 +36,22 @@ static void complete_env(const struct launch *l) {
 }
 
 static _Noreturn void become(const struct launch *l, const int fds[CHANNELS]) {
-  const char *failed = l->cwd;
-  leave_agent(fds, 022);
+  sigset_t none;
+  setsid();
+  for (int c = 0; c < CHANNELS; c++) dup2(fds[c], c);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
   for (int c = 0; c < CHANNELS; c++) /* so that opening /dev/stdout works for that user; not for /dev/null */
     if (l->tty || c != STDIN || l->stdin_open) (void)!fchown(c, l->who.uid, (gid_t)-1);
   if (l->tty) ioctl(STDIN, TIOCSCTTY, 0);
   complete_env(l);
-  if (make_folders(l->cwd) == 0) {
-    bool changed = setgroups(l->who.group_count, l->who.groups) == 0 && setgid(l->who.gid) == 0 && setuid(l->who.uid) == 0;
-    if (changed && chdir(l->cwd) == 0) execvp(failed = l->argv[0], l->argv);
-  }
-  int code = failed == l->argv[0] && (errno == ENOENT || errno == ENOTDIR) ? 127 : 126;
+  bool ready = make_folders(l->cwd) == 0 && setgroups(l->who.group_count, l->who.groups) == 0 && setgid(l->who.gid) == 0 &&
+               setuid(l->who.uid) == 0 && chdir(l->cwd) == 0;
+  const char *failed = ready ? l->argv[0] : l->cwd;
+  if (ready && l->program) fexecve(l->program, l->argv, environ);
+  else if (ready) execvp(failed, l->argv);
+  int code = ready && (errno == ENOENT || errno == ENOTDIR) ? 127 : 126;
   dprintf(STDERR, "isthmus: %s: %s\n", failed, code == 127 ? "command not found" : strerror(errno));
   _exit(code);
 }
@@ -71,9 +65,9 @@ static bool open_terminal(const struct launch *l, int ours[CHANNELS], int theirs
   return ours[STDOUT] >= 0 && theirs[STDERR] >= 0;
 }
 
-static bool open_pipes(bool with_stdin, int ours[CHANNELS], int theirs[CHANNELS]) {
+static bool open_pipes(const struct launch *l, int ours[CHANNELS], int theirs[CHANNELS]) {
   for (int ends[2], c = 0; c < CHANNELS; c++) {
-    if (c == STDIN && !with_stdin) {
+    if (c == STDIN && !l->stdin_open) {
       theirs[c] = open("/dev/null", O_RDONLY | O_CLOEXEC);
       continue;
     }
@@ -85,25 +79,14 @@ static bool open_pipes(bool with_stdin, int ours[CHANNELS], int theirs[CHANNELS]
   return true;
 }
 
-/* Exactly one of `l` and `work` is given. */
-static pid_t spawn(const struct launch *l, void (*work)(const char *), const char *path, int ours[CHANNELS]) {
+pid_t process_launch(const struct launch *l, int ours[CHANNELS]) {
   int theirs[CHANNELS] = {-1, -1, -1};
   ours[STDIN] = ours[STDOUT] = ours[STDERR] = -1;
-  bool opened = l && l->tty ? open_terminal(l, ours, theirs) : open_pipes(!l || l->stdin_open, ours, theirs);
-  pid_t pid = opened ? fork() : -1;
-  if (pid == 0 && l) become(l, theirs);
-  if (pid == 0) {
-    leave_agent(theirs, 0);
-    syscall(SYS_CLOSE_RANGE, 3u, ~0u, 0u); /* nothing is executed that would close them: the pipe's other end would keep it open */
-    work(path);
-    _exit(0);
-  }
+  pid_t pid = (l->tty ? open_terminal : open_pipes)(l, ours, theirs) ? fork() : -1;
+  if (pid == 0) become(l, theirs);
   for (int c = 0; c < CHANNELS; c++) {
     if (theirs[c] >= 0) close(theirs[c]);
     if (pid < 0 && ours[c] >= 0) close(ours[c]);
   }
   return pid;
 }
-
-pid_t process_launch(const struct launch *l, int fds[CHANNELS]) { return spawn(l, NULL, NULL, fds); }
-pid_t process_helper(void (*work)(const char *path), const char *path, int fds[CHANNELS]) { return spawn(NULL, work, path, fds); }

@@ -1,11 +1,11 @@
 /* Requests: each is answered at once, exactly once. */
 #include "agent.h"
-#include "tar.h"
 
 struct request { uint32_t id; struct json body; bool answered; };
+static bool entered; /* this is the machine's own root */
 
 static void fail(struct request *r, const char *code, const char *what, const char *why) {
-  char message[NOTE_MAX_BYTES], escaped[2 * NOTE_MAX_BYTES];
+  char message[MESSAGE_MAX_BYTES], escaped[2 * MESSAGE_MAX_BYTES];
   if (r->answered) return;
   snprintf(message, sizeof message, "%s: %s", what, why);
   json_escape(escaped, sizeof escaped, message);
@@ -68,13 +68,17 @@ static pid_t launch(struct request *r, int fds[CHANNELS]) {
   return r->answered ? -1 : process_launch(&l, fds);
 }
 
-static pid_t transfer(struct request *r, enum stream_kind kind, int fds[CHANNELS]) {
-  char path[PATH_MAX_BYTES];
+enum { PUT = EXEC + 1, GET };
+
+/* Archives are made and read by a program of their own: none of what a hostile one can do happens in PID 1. */
+static pid_t transfer(struct request *r, int kind, int fds[CHANNELS]) {
+  char path[PATH_MAX_BYTES], *argv[] = {"isthmus-archive", kind == PUT ? "put" : "get", path, NULL}, *envp[5] = {NULL};
+  struct launch l = {.argv = argv, .envp = envp, .cwd = "/", .program = platform_archive_program(), .stdin_open = true};
   struct stat st;
   path_of(r, r->body, path);
   if ((kind == PUT ? stat : lstat)(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
   else if (kind == PUT && !S_ISDIR(st.st_mode)) fail(r, "not_a_directory", path, "not a folder");
-  return r->answered ? -1 : process_helper(kind == PUT ? tar_put : tar_get, path, fds);
+  return r->answered ? -1 : process_launch(&l, fds);
 }
 
 static void begin(struct request *r, int kind) {
@@ -85,7 +89,7 @@ static void begin(struct request *r, int kind) {
   pid_t pid = r->answered ? -1 : kind <= EXEC ? launch(r, fds) : transfer(r, kind, fds);
   if (pid < 0) return finish(r, "start process");
   session_json(REPLY, r->id, "{\"ok\":true,\"pid\":%d}", pid);
-  stream_open(kind == WORKLOAD ? WORKLOAD_STREAM : r->id, kind, pid, fds, kind <= EXEC && json_true(r->body, "tty"));
+  stream_open(kind == WORKLOAD ? WORKLOAD_STREAM : r->id, kind == WORKLOAD ? WORKLOAD : EXEC, pid, fds, kind <= EXEC && json_true(r->body, "tty"));
   if (kind != WORKLOAD) return;
   output_limit((uint64_t)limit);
   life_started(pid);
@@ -114,66 +118,66 @@ static void stat_path(struct request *r, int) {
                (long long)st.st_size, st.st_mode & 07777, link ? ",\"target\":\"" : "", json_escape(escaped, sizeof escaped, target), link ? "\"" : "");
 }
 
-static const char *set_clock(struct request *r, struct json from) {
+/* A step of `configure` failed: the rest is not done. */
+static void check(struct request *r, const char *failed) {
+  if (failed) fail(r, "io_error", failed, strerror(errno));
+}
+
+static bool given(struct request *r, const char *key, char type, struct json *out) {
+  bool found = !r->answered && json_find(r->body, key, out) && *out->p != 'n';
+  if (found && *out->p != type) refuse(r, key);
+  return found && !r->answered;
+}
+
+static void set_clock(struct request *r, struct json from) {
   int64_t sec = integer(r, from, "sec", -1, 0, INT32_MAX * 4LL), nsec = integer(r, from, "nsec", 0, 0, 999999999);
-  return r->answered ? NULL : system_clock(sec, nsec);
+  if (!r->answered && clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = sec, .tv_nsec = nsec}) < 0) check(r, "set clock");
 }
 
-static const char *set_entropy(struct request *r, const char *key, bool needed) {
-  char data[1024];
-  if (!*text(r, r->body, key, data, sizeof data)) return needed ? refuse(r, key), NULL : NULL;
-  return r->answered ? NULL : system_entropy(data);
-}
-
-static void clock_step(struct request *r, int) {
-  finish(r, set_clock(r, r->body));
-}
-
-static void entropy(struct request *r, int) {
-  finish(r, set_entropy(r, "data", true));
-}
-
-static const char *mount_tmpfs(struct request *r, struct json mounts) {
-  struct json cursor, item;
+static void mount_tmpfs(struct request *r, struct json cursor) {
+  struct json item;
   char path[PATH_MAX_BYTES], options[48];
-  if (!json_array(mounts, &cursor)) refuse(r, "tmpfs");
   while (!r->answered && json_next(&cursor, &item)) {
-    if (*item.p != '{') return refuse(r, "tmpfs"), NULL;
+    if (*item.p != '{') return refuse(r, "tmpfs");
     path_of(r, item, path);
     int64_t size = integer(r, item, "sizeMiB", 0, 0, INT32_MAX);
     snprintf(options, sizeof options, size ? "mode=1777,size=%lldm" : "mode=1777", (long long)size);
-    if (!r->answered && (make_folders(path) < 0 || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)) return "mount tmpfs";
+    if (!r->answered && (make_folders(path) < 0 || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)) check(r, "mount tmpfs");
   }
-  return NULL;
 }
 
-static const char *set_network(struct request *r, struct json net, char address[64]) {
-  char gateway[64], dns[64], servers[512] = "";
+static void set_network(struct request *r, struct json net, char address[64]) {
+  char mac[32], gateway[64], dns[64], servers[512] = "";
   struct json cursor, item;
+  text(r, net, "mac", mac, sizeof mac);
   text(r, net, "address", address, 64);
   text(r, net, "gateway", gateway, sizeof gateway);
   for (bool ok = json_find(net, "dns", &item) && json_array(item, &cursor); ok && json_next(&cursor, &item);)
     if (json_string(item, dns, sizeof dns) && strspn(dns, "0123456789abcdef.:") == strlen(dns))
       snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "nameserver %s\n", dns);
-  const char *failed = r->answered ? NULL : network_up("eth0", address, gateway);
-  return failed ? failed : *servers ? system_write_etc("resolv.conf", "%s", servers) : NULL;
+  if (!r->answered) check(r, network_up("eth0", mac, address, gateway));
+  if (!r->answered && *servers) check(r, system_write("/etc/resolv.conf", "%s", servers));
 }
 
+/* Entropy and clock come first: nothing may be derived from those of the guest that this one was cloned from. */
 static void configure(struct request *r, int) {
-  static bool configured;
-  char hostname[65], machine_id[33], address[64] = "";
+  static bool mounted;
+  char hostname[65], machine_id[33], boot_id[37], entropy[1024], address[64] = "";
   struct json item;
-  const char *failed = NULL;
   if (strpbrk(text(r, r->body, "hostname", hostname, sizeof hostname), " \t\r\n/")) refuse(r, "hostname");
   if (*text(r, r->body, "machineId", machine_id, sizeof machine_id) && strspn(machine_id, "0123456789abcdef") != 32) refuse(r, "machineId");
-  if (!r->answered && json_find(r->body, "clock", &item) && *item.p == '{') failed = set_clock(r, item);
-  if (!failed) failed = set_entropy(r, "entropy", false);
-  if (!failed && !configured && json_find(r->body, "tmpfs", &item) && *item.p != 'n') failed = mount_tmpfs(r, item);
-  if (!failed && !r->answered && json_find(r->body, "network", &item) && *item.p == '{') failed = set_network(r, item, address);
-  if (!failed && !r->answered && *hostname) failed = system_hostname(hostname, address);
-  if (!failed && !r->answered && *machine_id) failed = system_write_etc("machine-id", "%s\n", machine_id);
-  configured = configured || (!failed && !r->answered);
-  finish(r, failed);
+  if (*text(r, r->body, "bootId", boot_id, sizeof boot_id) && strspn(boot_id, "0123456789abcdef-") != 36) refuse(r, "bootId");
+  if (*text(r, r->body, "entropy", entropy, sizeof entropy) && !r->answered) check(r, system_entropy(entropy));
+  if (given(r, "clock", '{', &item)) set_clock(r, item);
+  if (!entered && !r->answered) check(r, platform_enter());
+  entered = entered || !r->answered;
+  if (!mounted && given(r, "tmpfs", '[', &item) && json_array(item, &item)) mount_tmpfs(r, item);
+  mounted = mounted || !r->answered;
+  if (given(r, "network", '{', &item)) set_network(r, item, address);
+  if (*hostname && !r->answered) check(r, system_hostname(hostname, address));
+  if (*machine_id && !r->answered) check(r, system_write("/etc/machine-id", "%s\n", machine_id));
+  if (*boot_id && !r->answered) check(r, system_write("/proc/sys/kernel/random/boot_id", "%s\n", boot_id));
+  finish(r, NULL);
 }
 
 static void stats(struct request *r, int) {
@@ -192,17 +196,18 @@ static void ping(struct request *r, int) {
 }
 
 void request_handle(uint32_t stream, struct json body) {
-  static const struct { const char *name; void (*run)(struct request *, int); int argument; bool while_ending; } ops[] = {
-      {"ping", ping, 0, true}, {"configure", configure, 0, false}, {"start", begin, WORKLOAD, false}, {"exec", begin, EXEC, false},
-      {"put", begin, PUT, false}, {"get", begin, GET, false}, {"resize", control, true, true}, {"signal", control, false, true},
-      {"stat", stat_path, 0, true}, {"stats", stats, 0, true}, {"clock", clock_step, 0, true}, {"entropy", entropy, 0, true},
-      {"shutdown", shut_down, 0, true}};
+  enum { ANY_TIME, NOT_ENDING, IN_ROOT };
+  static const struct { const char *name; void (*run)(struct request *, int); int argument, when; } ops[] = {
+      {"ping", ping, 0, ANY_TIME}, {"configure", configure, 0, NOT_ENDING}, {"start", begin, WORKLOAD, IN_ROOT}, {"exec", begin, EXEC, IN_ROOT},
+      {"put", begin, PUT, IN_ROOT}, {"get", begin, GET, IN_ROOT}, {"resize", control, true, ANY_TIME}, {"signal", control, false, ANY_TIME},
+      {"stat", stat_path, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
   struct request r = {stream, body, false};
   char name[16];
   text(&r, body, "op", name, sizeof name);
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
     if (strcmp(ops[i].name, name) != 0) continue;
-    if (life_ending() && !ops[i].while_ending) return fail(&r, "bad_state", name, "the machine is stopping");
+    if (life_ending() && ops[i].when != ANY_TIME) return fail(&r, "bad_state", name, "the machine is stopping");
+    if (!entered && ops[i].when == IN_ROOT) return fail(&r, "bad_state", name, "the machine is not configured");
     return ops[i].run(&r, ops[i].argument);
   }
   fail(&r, "unknown_op", name, "no such request");

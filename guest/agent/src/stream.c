@@ -18,14 +18,11 @@ static struct stream {
   struct channel channels[CHANNELS];
   uint8_t *in; /* INITIAL_CREDIT_BYTES once used: the credit bounds it */
   size_t in_head, in_len, in_taken; /* in_taken: bytes that were handed on and not granted anew */
-  size_t note_len;
-  char note[NOTE_MAX_BYTES]; /* put and get: what their child says went wrong */
 } table[STREAMS_MAX + 1]; /* the workload is not counted */
 
 #define EACH(s) for (struct stream *s = table; s < table + STREAMS_MAX + 1; s++) if (s->kind)
 
 static bool listened(const struct stream *s) { return s->id != 0 && s->session == session_number() && session_ready(); }
-static bool is_note(const struct stream *s, int channel) { return channel == STDERR && s->kind > EXEC; }
 
 struct stream *stream_find(uint32_t id) {
   EACH(s) if (id && s->id == id) return s;
@@ -44,7 +41,7 @@ static void channel_close(struct stream *s, int c) {
   watch_set(w, 0);
   close(w->fd);
   w->fd = -1;
-  if (c != STDIN && s->kind != WORKLOAD && !is_note(s, c) && listened(s)) session_send(DATA, (uint8_t)(c | FLAG_END), s->id, "", 0);
+  if (c != STDIN && s->kind != WORKLOAD && listened(s)) session_send(DATA, (uint8_t)(c | FLAG_END), s->id, "", 0);
 }
 
 static void grant(struct stream *s, size_t at_least) {
@@ -108,19 +105,14 @@ bool stream_resize(struct stream *s, int64_t cols, int64_t rows) {
 static bool wants(const struct stream *s, int c) {
   if (c == STDIN) return s->in_len > 0;
   if (s->kind == WORKLOAD) return output_room();
-  return is_note(s, c) || !listened(s) || (s->channels[c].credit > 0 && session_room());
+  return !listened(s) || (s->channels[c].credit > 0 && session_room());
 }
 
 static void deliver(struct stream *s, int c, const uint8_t *data, size_t len) {
   if (s->kind == WORKLOAD) return output_write(c == STDOUT ? RECORD_STDOUT : RECORD_STDERR, data, len);
-  if (is_note(s, c)) {
-    size_t room = sizeof s->note - 1 - s->note_len, used = len < room ? len : room;
-    memcpy(s->note + s->note_len, data, used);
-    s->note_len += used;
-  } else if (listened(s)) {
-    s->channels[c].credit -= (uint32_t)len;
-    session_send(DATA, (uint8_t)c, s->id, data, len);
-  }
+  if (!listened(s)) return;
+  s->channels[c].credit -= (uint32_t)len;
+  session_send(DATA, (uint8_t)c, s->id, data, len);
 }
 
 static void channel_ready(struct watch *w, uint32_t) {
@@ -131,7 +123,7 @@ static void channel_ready(struct watch *w, uint32_t) {
   size_t max = s->kind == WORKLOAD ? OUTPUT_CHUNK_BYTES : sizeof buf;
   if (w->fd < 0 || !wants(s, c)) return;
   if (c == STDIN) return feed(s);
-  if (s->kind == EXEC || s->kind == GET) max = listened(s) && !is_note(s, c) && ch->credit < max ? ch->credit : max;
+  if (s->kind == EXEC && listened(s) && ch->credit < max) max = ch->credit;
   if (ch->remaining >= 0 && (size_t)ch->remaining < max) max = (size_t)ch->remaining;
   ssize_t n = read(w->fd, buf, max);
   if (n > 0) deliver(s, c, buf, (size_t)n);
@@ -186,16 +178,10 @@ static void cut_output(struct stream *s) {
 }
 
 static void finish(struct stream *s) {
-  char message[2 * NOTE_MAX_BYTES];
   int signal = WIFSIGNALED(s->status) ? WTERMSIG(s->status) : 0, code = signal ? 128 + signal : WEXITSTATUS(s->status);
-  char *text = memchr(s->note, '\n', s->note_len);
-  if (text) *text++ = 0;
-  if (s->kind == WORKLOAD || !listened(s)) {
-  } else if (code != 0 && s->kind != EXEC)
-    session_json(EXIT, s->id, "{\"code\":%d,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, text ? s->note : "io_error",
-                 json_escape(message, sizeof message, text ? text : "it was killed"));
-  else if (signal) session_json(EXIT, s->id, "{\"code\":%d,\"signal\":%d}", code, signal);
-  else session_json(EXIT, s->id, "{\"code\":%d}", code);
+  bool tell = s->kind != WORKLOAD && listened(s);
+  if (tell && signal) session_json(EXIT, s->id, "{\"code\":%d,\"signal\":%d}", code, signal);
+  else if (tell) session_json(EXIT, s->id, "{\"code\":%d}", code);
   free(s->in);
   s->kind = FREE;
 }

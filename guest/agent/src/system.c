@@ -2,7 +2,7 @@
 #include "agent.h"
 #include <sys/statvfs.h>
 
-#define ETC_FOLDER "/dev/.isthmus" /* always writable; files here stand in for those of a read-only root */
+#define OWN_FOLDER "/dev/.isthmus" /* always writable; files here stand in for those that cannot be written */
 enum { RNDADDENTROPY = 0x40085203, RNDRESEEDCRNG = 0x5207 }; /* linux/random.h */
 
 static bool write_file(const char *path, const char *text) {
@@ -12,19 +12,18 @@ static bool write_file(const char *path, const char *text) {
   return ok;
 }
 
-const char *system_write_etc(const char *name, const char *format, ...) {
-  char path[64], own[64], text[1024];
+const char *system_write(const char *path, const char *format, ...) {
+  char own[64], text[1024];
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  snprintf(path, sizeof path, "/etc/%s", name);
-  snprintf(own, sizeof own, ETC_FOLDER "/%s", name);
+  snprintf(own, sizeof own, OWN_FOLDER "%s", strrchr(path, '/'));
   mkdir("/etc", 0755);
   if (write_file(path, text)) return NULL;
   if (errno != EROFS && unlink(path) == 0 && write_file(path, text)) return NULL; /* a link to nowhere, for instance */
-  mkdir(ETC_FOLDER, 0755);
-  if (!write_file(own, text)) return "write under /etc";
+  mkdir(OWN_FOLDER, 0755);
+  if (!write_file(own, text)) return "write under /dev";
   mount(own, path, NULL, MS_BIND, NULL); /* an image without such a file on a read-only root goes without */
   return NULL;
 }
@@ -33,12 +32,8 @@ const char *system_hostname(const char *name, const char *address) {
   char ip[64];
   snprintf(ip, sizeof ip, "%.*s", (int)strcspn(address, "/"), *address ? address : "127.0.1.1");
   if (sethostname(name, strlen(name)) < 0) return "set hostname";
-  const char *failed = system_write_etc("hostname", "%s\n", name);
-  return failed ? failed : system_write_etc("hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", ip, name);
-}
-
-const char *system_clock(int64_t sec, int64_t nsec) {
-  return clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = sec, .tv_nsec = nsec}) < 0 ? "set clock" : NULL;
+  const char *failed = system_write("/etc/hostname", "%s\n", name);
+  return failed ? failed : system_write("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", ip, name);
 }
 
 /* Bytes decoded, or -1. */

@@ -1,6 +1,5 @@
 /* libFuzzer: frames, then whatever their payloads claim to be. Values are walked as the agent walks them. */
 #include "agent.h"
-#include "tar.h"
 
 static void walk(struct json object) {
   static const char *const keys[] = {"op", "argv", "env", "cwd", "stream", "session", "tmpfs", "network", "clock"};
@@ -19,18 +18,10 @@ static void walk(struct json object) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static struct tar_entry entry;
   struct frame f;
   struct json object;
   for (long n = 0, at = 0; (n = frame_parse(data + at, size - (size_t)at, &f)) > 0; at += n)
     if (json_object((const char *)f.payload, f.length, &object)) walk(object);
   if (json_object((const char *)data, size, &object)) walk(object);
-  memset(&entry, 0, sizeof entry);
-  if (size >= TAR_BLOCK_BYTES && tar_parse(data, &entry) > 0) tar_normal(entry.name);
-  char *text = calloc(1, size + 1);
-  memcpy(text, data, size);
-  tar_pax(text, size, &entry);
-  tar_normal(text);
-  free(text);
   return 0;
 }

@@ -1,4 +1,4 @@
-"""Speaks the guest protocol with the agent built for the host (under ASan and UBSan). Usage: protocol_test.py BINARY"""
+"""Speaks the guest protocol with the agent built for the host (under ASan and UBSan). Usage: protocol_test.py AGENT ARCHIVE"""
 import contextlib
 import io
 import json
@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-BINARY = os.path.abspath(sys.argv.pop(1))
+BINARY, ARCHIVE = os.path.abspath(sys.argv.pop(1)), os.path.abspath(sys.argv.pop(1))
 MAGIC = b"ISTHMUS-AGENT/1\n"
 HELLO, REQUEST, REPLY, DATA, CREDIT, EXIT, EVENT = range(1, 8)
 END = 0x80
@@ -135,10 +135,12 @@ class AgentTest(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, "s")
         self.output = os.path.join(self.folder.name, "o")
-        environment = {**os.environ, "HOST_AGENT_SOCKET": self.path, "HOST_AGENT_OUTPUT": self.output}
+        environment = {**os.environ, "HOST_AGENT_SOCKET": self.path, "HOST_AGENT_OUTPUT": self.output, "HOST_AGENT_ARCHIVE": ARCHIVE}
         self.agent = subprocess.Popen([BINARY], env=environment)
         self.host = Host(self.path)
         self.hello = self.host.greet()
+        self.early = self.host.request("exec", argv=["true"])[1]
+        self.assertEqual(self.host.request("configure")[1], {"ok": True})
 
     def tearDown(self):
         self.host.close()
@@ -174,6 +176,15 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(self.host.request("nonsense")[1]["error"]["code"], "unknown_op")
         self.assertEqual(self.host.request("exec", argv="x")[1]["error"]["code"], "bad_request")
         self.assertEqual(self.host.request("exec", argv=["x"], cwd="relative")[1]["error"]["code"], "bad_request")
+
+    def test_is_configured_before_all_that_needs_its_root(self):
+        self.assertEqual(self.early["error"]["code"], "bad_state")
+        for field, value in (
+            ("hostname", "a b"), ("machineId", "0" * 31), ("bootId", "x" * 36), ("bootId", "0" * 37), ("entropy", "*"), ("clock", "now"),
+            ("clock", {"sec": -1}), ("network", []), ("network", {"mac": "52:54:00:12:34:56" * 2}), ("network", {"address": 1})):
+            with self.subTest(field, value=value):
+                self.assertIn(self.host.request("configure", **{field: value})[1].get("error", {}).get("code"), ("bad_request", "io_error"))
+        self.assertEqual(self.host.request("configure", network=None, tmpfs=None, clock=None, bootId=None)[1], {"ok": True})
 
     def test_keeps_stdout_stderr_and_exit_apart(self):
         got = self.sh("echo a; echo b >&2; exit 3")
@@ -295,8 +306,8 @@ class AgentTest(unittest.TestCase):
             ("proc", [("p", tarfile.SYMTYPE, "/proc/self/root" + outside, {}), ("p/evil", tarfile.REGTYPE, b"x", {})], "io_error"),
         ):
             with self.subTest(name), tempfile.TemporaryDirectory(dir=target) as fresh:
-                got = self.host.run("put", feed=archive(*entries), path=fresh)["exit"]
-                self.assertEqual(got.get("error", {}).get("code"), code, got)
+                got = self.host.run("put", feed=archive(*entries), path=fresh)
+                self.assertEqual((got["exit"]["code"], got["err"].split(b"\n")[0].decode()), (1, code) if code else (0, ""), got)
                 self.assertEqual((os.listdir(outside), os.stat(secret).st_nlink), ([], 1))
                 self.assertFalse(os.path.exists(os.path.join(self.folder.name, "evil")))
                 self.assertEqual(sorted(set(os.listdir(target)) - {os.path.basename(fresh)}), [])
@@ -306,7 +317,8 @@ class AgentTest(unittest.TestCase):
         good = archive(("f", tarfile.REGTYPE, b"x" * 5000, {}))
         for name, data in (("noise", b"noise" * 500), ("cut header", good[:300]), ("cut body", good[:2000]), ("checksum", b"g" + good[1:])):
             with self.subTest(name):
-                self.assertEqual(self.host.run("put", feed=data, path=target)["exit"]["error"]["code"], "bad_archive")
+                got = self.host.run("put", feed=data, path=target)
+                self.assertEqual((got["exit"], got["err"].split(b"\n")[0]), ({"code": 1}, b"bad_archive"))
         for op, path, code in (("put", "/no/such", "not_found"), ("put", self.output, "not_a_directory"), ("get", "/no/such", "not_found"), ("get", "x", "bad_request"), ("stat", "/no/such", "not_found")):
             with self.subTest(op + path):
                 self.assertEqual(self.host.request(op, path=path)[1]["error"]["code"], code)

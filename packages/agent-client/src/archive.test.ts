@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { getArchive, putArchive } from "./archive.ts";
+import { TRANSFER_WORDS_BYTES } from "./config.ts";
 import { FakeAgent } from "./fake-agent.fixture.ts";
 import { END_FLAG, stdio } from "./frames.ts";
 import { AgentSession } from "./session.ts";
@@ -36,7 +37,9 @@ describe("putting an archive", () => {
     );
     const putting = putArchive(session, "/srv", endless);
     const request = await agent.seen(isRequestOf("put"));
-    agent.send("exit", request.stream, { code: 1, error: { code: "bad_archive", message: "bad checksum" } });
+    agent.send("data", request.stream, Buffer.from("bad_arc"), stdio.stderr);
+    agent.send("data", request.stream, Buffer.from("hive\nbad checksum"), stdio.stderr | END_FLAG);
+    agent.send("exit", request.stream, { code: 1 });
     await expect(putting).rejects.toMatchObject({ code: "BAD_ARCHIVE", details: { reason: "bad checksum" } });
     expect(endless.destroyed).toBe(true);
   });
@@ -77,8 +80,22 @@ describe("getting an archive", () => {
     const archive = await getArchive(session, "/srv");
     const { stream } = await agent.seen(isRequestOf("get"));
     agent.send("data", stream, Buffer.from("tar"), stdio.stdout | END_FLAG);
-    agent.send("exit", stream, { code: 1, error: { code: "io_error", message: "read: I/O error" } });
-    await expect(text(archive)).rejects.toMatchObject({ code: "AGENT_REFUSED" });
+    agent.send("data", stream, Buffer.from("io_error\nread: I/O error"), stdio.stderr | END_FLAG);
+    agent.send("exit", stream, { code: 1 });
+    await expect(text(archive)).rejects.toMatchObject({ code: "AGENT_REFUSED", details: { reason: "read: I/O error", code: "io_error" } });
+  });
+
+  it.each([
+    [{ code: 137, signal: 9 }, "", "it ended with signal 9"],
+    [{ code: 126 }, "isthmus: isthmus-archive: Permission denied\n", "isthmus: isthmus-archive: Permission denied"],
+    [{ code: 1 }, `io_error\n${"x".repeat(100_000)}`, "x".repeat(TRANSFER_WORDS_BYTES - "io_error\n".length)],
+  ])("names how %j came about", async (exit, words, reason) => {
+    const { agent, session } = await connect();
+    const archive = await getArchive(session, "/srv");
+    const { stream } = await agent.seen(isRequestOf("get"));
+    for (let at = 0; at < words.length; at += 50_000) agent.send("data", stream, Buffer.from(words.slice(at, at + 50_000)), stdio.stderr);
+    agent.send("exit", stream, exit);
+    await expect(text(archive)).rejects.toMatchObject({ code: "AGENT_REFUSED", details: { reason } });
   });
 
   it("that is cancelled stops a guest that sends nothing", async () => {

@@ -23,7 +23,7 @@ function killStream(session: AgentSession, stream: AgentStream): void {
  * itself is BAD_ARCHIVE. What was unpacked before a failure stays.
  */
 export async function putArchive(session: AgentSession, path: string, archive: Readable, signal?: AbortSignal): Promise<void> {
-  const { stream } = await session.openStream("put", { path }, { path, signal });
+  const { stream } = await session.openStream("put", { path }, { path, signal, transfer: true });
   stream.discard();
   const onAbort = () => archive.destroy(new IsthmusError("CANCELLED", { what: `copying to ${path}` }));
   signal?.addEventListener("abort", onAbort);
@@ -45,7 +45,7 @@ export async function putArchive(session: AgentSession, path: string, archive: R
  * what fails later destroys the returned stream with the same codes.
  */
 export async function getArchive(session: AgentSession, path: string, signal?: AbortSignal): Promise<Readable> {
-  const { stream } = await session.openStream("get", { path }, { path, signal, endsAtExit: true });
+  const { stream } = await session.openStream("get", { path }, { path, signal, transfer: true });
   stream.stderr.destroy();
   const archive = stream.stdout;
   const onAbort = () => archive.destroy(new IsthmusError("CANCELLED", { what: `copying from ${path}` }));

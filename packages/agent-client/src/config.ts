@@ -15,6 +15,9 @@ export const CREDIT_BATCH_BYTES = 65_536;
 /** A sender's credit beyond this is a protocol error: nothing needs it, and a sum must not overflow. */
 export const CREDIT_MAX_BYTES = 0xffff_ffff;
 
+/** Of what a transfer says went wrong; the guest sends less. */
+export const TRANSFER_WORDS_BYTES = 8_192;
+
 export const STREAMS_MAX = 64;
 export const PENDING_REQUESTS_MAX = 64;
 

@@ -68,7 +68,16 @@ export interface RequestContext {
   readonly path?: string;
 }
 
-/** The `error` of a reply or of an EXIT frame as one of ours. */
+/** What a transfer that failed wrote to its stderr, "code\nmessage", as the `error` of a reply would be. Another program's words are no code. */
+export function transferError(words: string, exit: JsonObject): JsonObject {
+  const [, code, message] = /^([a-z_]+)\n(.*)$/su.exec(words) ?? [undefined, "io_error", words.trim()];
+  return {
+    code,
+    message: message || `it ended with ${typeof exit.signal === "number" ? `signal ${exit.signal}` : `code ${String(exit.code)}`}`,
+  };
+}
+
+/** The `error` of a reply or of a transfer as one of ours. */
 export function refusal(error: unknown, context: RequestContext): IsthmusError {
   const code = isObject(error) && typeof error.code === "string" ? error.code : "unknown";
   const message = isObject(error) && typeof error.message === "string" && error.message !== "" ? error.message : code;

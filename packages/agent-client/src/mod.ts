@@ -8,6 +8,7 @@ export {
   type ClockTime,
   type ConfigureRequest,
   type GuestPathStat,
+  type NetworkRequest,
   type ProcessRequest,
   readPathStat,
   readStats,

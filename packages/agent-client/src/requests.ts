@@ -7,16 +7,27 @@ export interface ClockTime {
   readonly nsec: number;
 }
 
-/** Identity and surroundings of a guest, given once after boot. */
+/** Identity and surroundings of a guest: given once after its boot, before all else, and again to one that was cloned while its workload ran. */
 export interface ConfigureRequest {
   readonly hostname: string;
   /** 32 hex digits */
   readonly machineId: string;
+  /** UUID in lower case, for /proc/sys/kernel/random/boot_id; a guest that was not cloned has its kernel's own */
+  readonly bootId?: string;
   readonly clock: ClockTime;
   /** base64, at most 512 bytes before encoding */
   readonly entropy: string;
-  readonly network: null | { readonly address: string; readonly gateway: string; readonly dns: readonly string[] };
+  readonly network: null | NetworkRequest;
   readonly tmpfs: readonly { readonly path: string; readonly sizeMiB?: number }[];
+}
+
+export interface NetworkRequest {
+  /** "52:54:00:12:34:56"; the device's own when missing */
+  readonly mac?: string;
+  /** with the length of its prefix: 10.0.2.15/24 */
+  readonly address: string;
+  readonly gateway: string;
+  readonly dns: readonly string[];
 }
 
 /** A process in the guest. */

@@ -33,8 +33,8 @@ export interface RequestOptions {
 }
 
 export interface StreamOptions extends RequestOptions {
-  /** the output ends at the stream's exit, and breaks when that is an error */
-  readonly endsAtExit?: boolean;
+  /** of an archive: the output ends at the stream's exit, and breaks with what stderr says went wrong when that is not 0 */
+  readonly transfer?: boolean;
 }
 
 interface Pending {
@@ -116,7 +116,7 @@ export class AgentSession {
       throw new IsthmusError("TOO_MANY_REQUESTS", { what: "streams of one machine", value: this.#streams.size + 1, limit: STREAMS_MAX });
     }
     const id = this.#newId();
-    const stream = new AgentStream(id, { op, name: this.#name, path: options.path }, this.#send, options.endsAtExit);
+    const stream = new AgentStream(id, { op, name: this.#name, path: options.path }, this.#send, options.transfer);
     return { stream, reply: await this.#ask(id, op, fields, options, stream) };
   }
 

@@ -1,7 +1,7 @@
 import type { IsthmusError } from "@isthmus/contract";
 import { OutputChannel } from "./channel.ts";
-import { FRAME_PAYLOAD_BYTES } from "./config.ts";
-import { isObject, type JsonObject, numberField, type RequestContext, refusal } from "./control.ts";
+import { FRAME_PAYLOAD_BYTES, TRANSFER_WORDS_BYTES } from "./config.ts";
+import { type JsonObject, numberField, type RequestContext, refusal, transferError } from "./control.ts";
 import { SendWindow } from "./credit.ts";
 import { CHANNEL_MASK, END_FLAG, type Frame, type FrameName, stdio, violation } from "./frames.ts";
 
@@ -96,13 +96,16 @@ export class AgentStream {
   /** Rejects with AGENT_UNREACHABLE when the session is lost, or with what the agent says failed. */
   readonly exit: Promise<StreamExit>;
   readonly #context: RequestContext;
+  readonly #transfer: boolean;
+  #words = Buffer.alloc(0);
   readonly #settle: { resolve: (exit: StreamExit) => void; reject: (error: IsthmusError) => void };
 
-  constructor(id: number, context: RequestContext, send: SendFrame, endsAtExit = false) {
+  constructor(id: number, context: RequestContext, send: SendFrame, transfer = false) {
     this.#context = context;
+    this.#transfer = transfer;
     this.input = new StreamInput(id, send);
-    this.stdout = new OutputChannel(granter(id, stdio.stdout, send), endsAtExit);
-    this.stderr = new OutputChannel(granter(id, stdio.stderr, send), endsAtExit);
+    this.stdout = new OutputChannel(granter(id, stdio.stdout, send), transfer);
+    this.stderr = new OutputChannel(granter(id, stdio.stderr, send));
     const { promise, resolve, reject } = Promise.withResolvers<StreamExit>();
     this.exit = promise;
     this.exit.catch(() => {});
@@ -118,18 +121,20 @@ export class AgentStream {
     const channel = frame.flags & CHANNEL_MASK;
     const output = channel === stdio.stdout ? this.stdout : channel === stdio.stderr ? this.stderr : undefined;
     if (output === undefined || output.ended) throw violation(`data on channel ${channel} of stream ${this.id}`);
+    if (this.#transfer && channel === stdio.stderr) {
+      this.#words = Buffer.concat([this.#words, frame.payload.subarray(0, TRANSFER_WORDS_BYTES - this.#words.length)]);
+    }
     output.accept(frame.payload, (frame.flags & END_FLAG) !== 0);
   }
 
   /** The last frame. Throws AGENT_PROTOCOL. */
   ended(exit: JsonObject): void {
     const code = numberField(exit, "code");
-    if (isObject(exit.error)) {
-      this.input.finish();
-      this.#break(refusal(exit.error, this.#context));
+    this.input.finish();
+    if (this.#transfer && code !== 0) {
+      this.#break(refusal(transferError(this.#words.toString("utf8"), exit), this.#context));
       return;
     }
-    this.input.finish();
     this.stdout.finish();
     this.stderr.finish();
     this.#settle.resolve({ code, ...(typeof exit.signal === "number" ? { signal: exit.signal } : {}) });

@@ -26,7 +26,7 @@ export const wantedModules: readonly { readonly name: string; readonly needed: b
 ];
 
 /** Grows when the layout of the initramfs changes, so that cached ones are made anew. */
-export const INITRAMFS_LAYOUT = 1;
+export const INITRAMFS_LAYOUT = 2;
 export const INITRAMFS_MAX_BYTES = 64 * 1024 * 1024;
 /** Initramfs files that stay: the one in use, and those of the agents and kernels before it. */
 export const INITRAMFS_KEPT = 4;

@@ -10,6 +10,7 @@ let home = "";
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "isthmus-fetch-"));
   write(join(home, "agent"), "agent");
+  write(join(home, "isthmus-archive"), "tar");
 });
 afterEach(() => rmSync(home, { recursive: true }));
 

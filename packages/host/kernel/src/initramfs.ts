@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import { INITRAMFS_KEPT, INITRAMFS_LAYOUT, INITRAMFS_MAX_BYTES } from "./config.ts";
 import { type CpioEntry, cpioArchive } from "./cpio.ts";
@@ -8,13 +8,16 @@ import { sweepTemporary, writeWhole } from "./durable.ts";
 import type { KernelModule } from "./modules.ts";
 
 const SUFFIX = ".cpio";
+/** The guest's tar program, built beside the agent. */
+const ARCHIVE_PROGRAM = "isthmus-archive";
 
-/** What the guest protocol's "Boot" asks for: the agent as /init, its modules and their order, and a console for the kernel to open. */
-function entries(agent: Buffer, modules: readonly KernelModule[]): readonly CpioEntry[] {
+/** What the guest protocol's "Boot" asks for: the agent as /init, its tar program, its modules and their order, and a console for the kernel to open. */
+function entries(agent: Buffer, archive: Buffer, modules: readonly KernelModule[]): readonly CpioEntry[] {
   const list: CpioEntry[] = [
     { type: "directory", name: "dev", mode: 0o755 },
     { type: "device", name: "dev/console", mode: 0o600, major: 5, minor: 1 },
     { type: "file", name: "init", mode: 0o755, content: agent },
+    { type: "file", name: "archive", mode: 0o755, content: archive },
   ];
   if (modules.length === 0) return list;
   const order = modules.map(({ file }) => `${file}\n`).join("");
@@ -29,12 +32,12 @@ function entries(agent: Buffer, modules: readonly KernelModule[]): readonly Cpio
 /** The initramfs files of one data folder, named by what they were made of. Not compressed: a boot is no faster with 1.5 MB either way. */
 export class InitramfsStore {
   readonly #folder: string;
-  readonly #agentPath: string;
+  readonly #programs: readonly [agent: string, archive: string];
   readonly #digests: FileDigests;
 
   constructor(options: { folder: string; agentPath: string; digests: FileDigests }) {
     this.#folder = options.folder;
-    this.#agentPath = options.agentPath;
+    this.#programs = [options.agentPath, join(dirname(options.agentPath), ARCHIVE_PROGRAM)];
     this.#digests = options.digests;
   }
 
@@ -44,8 +47,9 @@ export class InitramfsStore {
     modules: () => Promise<readonly KernelModule[]>,
     modulesKey: string,
   ): Promise<{ path: string; digest: string }> {
-    const agentDigest = await this.#agentDigest();
-    const digest = digestOf([`layout ${INITRAMFS_LAYOUT}`, agentDigest, kernelDigest, modulesKey]);
+    const [agent, program] = this.#programs;
+    const programDigests = [await this.#digestOf(agent), await this.#digestOf(program)];
+    const digest = digestOf([`layout ${INITRAMFS_LAYOUT}`, ...programDigests, kernelDigest, modulesKey]);
     const path = join(this.#folder, digest + SUFFIX);
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined) {
@@ -54,7 +58,7 @@ export class InitramfsStore {
       return { path, digest };
     }
     await mkdir(this.#folder, { recursive: true, mode: 0o755 });
-    const archive = cpioArchive(entries(await readFile(this.#agentPath), await modules()));
+    const archive = cpioArchive(entries(await readFile(agent), await readFile(program), await modules()));
     if (archive.length > INITRAMFS_MAX_BYTES) {
       throw new IsthmusError("TOO_LARGE", { field: "the initramfs", value: archive.length, limit: INITRAMFS_MAX_BYTES });
     }
@@ -69,11 +73,11 @@ export class InitramfsStore {
     return { path, digest };
   }
 
-  async #agentDigest(): Promise<string> {
+  async #digestOf(path: string): Promise<string> {
     try {
-      return await this.#digests.of(this.#agentPath);
+      return await this.#digests.of(path);
     } catch (cause) {
-      throw new IsthmusError("AGENT_BINARY_MISSING", { path: this.#agentPath }, { cause });
+      throw new IsthmusError("AGENT_BINARY_MISSING", { path }, { cause });
     }
   }
 

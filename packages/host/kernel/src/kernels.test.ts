@@ -15,6 +15,7 @@ beforeEach(() => {
   folder = join(home, "kernels");
   agentPath = join(home, "agent");
   write(agentPath, "agent one");
+  write(join(home, "isthmus-archive"), "tar one");
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
@@ -77,10 +78,10 @@ describe("choice of a kernel", () => {
     await expect(make().resolve()).rejects.toMatchObject({ code: "KERNEL_NOT_FOUND" });
   });
 
-  it("names the agent binary when it is not built", async () => {
+  it.each(["agent", "isthmus-archive"])("names the guest's program %s when it is not built", async (name) => {
     addDebian("6.1.0-9");
-    rmSync(agentPath);
-    await expect(make().resolve()).rejects.toMatchObject({ code: "AGENT_BINARY_MISSING", details: { path: agentPath } });
+    rmSync(join(home, name));
+    await expect(make().resolve()).rejects.toMatchObject({ code: "AGENT_BINARY_MISSING", details: { path: join(home, name) } });
     expect(await make().list()).toMatchObject([{ selected: true }]);
   });
 });
@@ -93,6 +94,7 @@ describe("initramfs", () => {
       "dev",
       "dev/console",
       "init",
+      "archive",
       "modules",
       "modules/order",
       "modules/virtio.ko",
@@ -102,20 +104,25 @@ describe("initramfs", () => {
 
   it("has no modules for a kernel that has them built in", async () => {
     write(join(folder, "built/one/vmlinuz"), fakeBzImage("6.1-built"));
-    expect(names((await make().resolve()).initramfsPath)).toEqual(["dev", "dev/console", "init"]);
+    expect(names((await make().resolve()).initramfsPath)).toEqual(["dev", "dev/console", "init", "archive"]);
   });
 
-  it("is made once, and anew when agent, kernel or a module changes", async () => {
+  it("is made once, and anew when agent, tar program, kernel or a module changes", async () => {
     addDebian("6.1.0-9");
     const kernels = make();
     const first = await kernels.resolve();
     expect(await make().resolve()).toEqual(first);
     const seen = new Set([first.digest]);
-    for (const file of [agentPath, join(folder, "debian/6.1.0-9/vmlinuz"), join(folder, "debian/6.1.0-9/modules/virtio.ko")]) {
+    for (const file of [
+      agentPath,
+      join(home, "isthmus-archive"),
+      join(folder, "debian/6.1.0-9/vmlinuz"),
+      join(folder, "debian/6.1.0-9/modules/virtio.ko"),
+    ]) {
       appendFileSync(file, "x");
       seen.add((await kernels.resolve()).digest);
     }
-    expect(seen.size).toBe(4);
+    expect(seen.size).toBe(5);
   });
 
   it("leaves only the newest few on disk, and nothing half-made", async () => {

@@ -67,15 +67,3 @@ bool tar_normal(char *name) {
   *out = 0;
   return true;
 }
-
-void tar_fail(const char *code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  dprintf(STDERR_FILENO, "%s\n", code);
-  vdprintf(STDERR_FILENO, format, args);
-  _exit(1);
-}
-
-void tar_check(bool ok, const char *name) {
-  if (!ok) tar_fail(errno == ENOTDIR ? "not_a_directory" : "io_error", "%s: %s", name, strerror(errno));
-}

@@ -1,5 +1,5 @@
-/* Tar archives between standard streams and a folder: ustar, with the pax and GNU extensions that long names need. Knows nothing of the agent,
- * which runs tar_put and tar_get in a child of their own: they end the process with status 1 and "code\nmessage" on standard error when they fail. */
+/* Tar archives between standard streams and a folder: ustar, with the pax and GNU extensions that long names need. tar_put and tar_get end the
+ * process with status 1 and "code\nmessage" on standard error when they fail. */
 #pragma once
 #include <dirent.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 
 enum { RESOLVE_NO_MAGICLINKS = 2, RESOLVE_IN_ROOT = 16, SYS_OPENAT2 = 437 };
 
-static int root_fd;
+static int root_fd = -1;
 static struct { char *name; int64_t mtime; } *folders; /* they get their time last: what is put into them changes it */
 static size_t folder_count;
 
@@ -140,9 +140,9 @@ void tar_put(const char *path) {
     memset(&e, 0, sizeof e);
   }
   while (read_full(rest, sizeof rest) == sizeof rest); /* padding behind the end */
-  while (folder_count-- > 0) {
-    int parent = open_parent(folders[folder_count].name, &base);
-    set_time(parent, base, folders[folder_count].mtime);
+  for (size_t i = folder_count; i-- > 0;) {
+    int parent = open_parent(folders[i].name, &base);
+    set_time(parent, base, folders[i].mtime);
     close(parent);
   }
 }
