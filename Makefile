@@ -18,7 +18,8 @@ test: setup ## everything: unit, property, fault and end-to-end tests against re
 	@node scripts/test.ts
 
 soak: setup ## what is too long or known to fail at times
-	@SOAK=1 vitest run --project system tests/e2e/streams.test.ts
+	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts
+	@SOAK=1 vitest run --project system tests/e2e/streams.test.ts tests/faults
 
 check: $(MODULES) ## format, lint, layers, types, dead code, budgets
 	@node scripts/check.ts

@@ -20,6 +20,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           globalSetup: ["tests/seed.ts"],
+          setupFiles: ["tests/leaks/setup.ts"],
           fileParallelism: false,
           maxWorkers: 1,
         },

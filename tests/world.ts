@@ -6,6 +6,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Isthmus, IsthmusError, type Machine } from "@isthmus/sdk";
 import { expect } from "vitest";
+import { childrenOf, filesIn, openIn } from "./leaks/held.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
@@ -24,6 +25,8 @@ export class World implements AsyncDisposable {
   readonly socket = join(this.home, "run", "isthmus.sock");
   readonly env: Record<string, string>;
   readonly isthmus: Isthmus;
+  /** what the daemon has open when it has nothing to do */
+  #idle: readonly string[] | undefined;
 
   constructor(env: Record<string, string> = {}) {
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
@@ -39,6 +42,7 @@ export class World implements AsyncDisposable {
       const seed = process.env.ISTHMUS_TEST_SEED;
       for (const part of ["kernels", "engine"]) if (seed) cpSync(join(seed, part), join(world.home, part), { recursive: true, mode: 0 });
       await world.ok(["daemon", "start"]);
+      world.#idle = await world.#settledOpen();
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();
@@ -101,6 +105,33 @@ export class World implements AsyncDisposable {
     for (const machine of await this.machines()) await this.isthmus.machines.remove(machine.id, { force: true });
   }
 
+  /** What the daemon has open; inotify, which libuv keeps once it was needed, does not count. */
+  async open(): Promise<readonly string[]> {
+    return openIn(await this.daemonPid(), this.home).filter((to) => to !== "anon_inode:inotify");
+  }
+
+  /** The same once the work of its start is done: it does not change any more, and none of its programs runs. */
+  async #settledOpen(): Promise<readonly string[]> {
+    const pid = await this.daemonPid();
+    let same = 0;
+    let seen = await this.open();
+    while (same < 3) {
+      await sleep(80);
+      const now = await this.open();
+      same = childrenOf(pid).length === 0 && now.join() === seen.join() ? same + 1 : 0;
+      seen = now;
+    }
+    return seen;
+  }
+
+  /** Without machines the daemon holds what it held at first, and of machines there is nothing on the disk. */
+  async #expectIdle(): Promise<void> {
+    for (const folder of ["machines", "run/m", "images/tmp"]) expect(filesIn(join(this.home, folder)), folder).toEqual([]);
+    const same = async () => (await this.open()).join() === this.#idle?.join();
+    for (let round = 0; round < 300 && this.#idle && !(await same()); round += 1) await sleep(50);
+    if (this.#idle) expect(await this.open(), "open in a daemon without machines").toEqual(this.#idle);
+  }
+
   /** Processes on this host whose command line names this world's home. */
   processes(): { pid: number; command: string }[] {
     return readdirSync("/proc").flatMap((entry) => {
@@ -108,18 +139,17 @@ export class World implements AsyncDisposable {
       try {
         const command = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim();
         const environment = readFileSync(`/proc/${entry}/environ`, "utf8");
-        return command.includes(this.home) || environment.includes(this.home)
-          ? [{ pid: Number(entry), command: command.slice(0, 120) }]
-          : [];
+        return command.includes(this.home) || environment.includes(this.home) ? [{ pid: Number(entry), command }] : [];
       } catch {
         return [];
       }
     });
   }
 
+  /** Processes of machines, not those that QEMU's version is asked of. */
   engines(): number[] {
     return this.processes()
-      .filter(({ command }) => command.includes("qemu-system"))
+      .filter(({ command }) => command.includes("qemu-system") && command.includes(join(this.home, "machines")))
       .map(({ pid }) => pid);
   }
 
@@ -127,6 +157,7 @@ export class World implements AsyncDisposable {
     try {
       if (existsSync(this.socket)) {
         await this.removeAll();
+        await this.#expectIdle();
         await this.ok(["daemon", "stop"]);
       }
       for (let round = 0; round < 100 && this.processes().length > 0; round += 1) await sleep(50);

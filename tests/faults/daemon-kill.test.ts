@@ -1,9 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Chance, size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
-const MACHINES = Number(process.env.MACHINES ?? 10);
-const KILLS = Number(process.env.N ?? 20);
+const MACHINES = process.env.SOAK === "1" ? 50 : 12;
+const KILLS = size(20, 100);
+const AT_ONCE = 3;
+const DEADLINE_MS = 1_800_000;
+const chance = new Chance();
 /** The workload counts until a file appears, then ends with a code of its own. */
 const count = (code: number) => `i=0; while [ ! -e /stop ]; do echo line $i; i=$((i+1)); usleep 200000; done; echo last $i; exit ${code}`;
 
@@ -14,20 +20,27 @@ beforeAll(async () => {
 afterAll(async () => await world[Symbol.asyncDispose]());
 
 describe("a daemon that is killed again and again", () => {
-  it(`keeps ${MACHINES} machines running through ${KILLS} kills: same processes, whole logs, exit codes kept`, async () => {
+  const title = `keeps ${MACHINES} machines running through ${KILLS} kills: same processes, whole logs, exit codes kept, SEED=${chance.seed}`;
+  it(title, { timeout: DEADLINE_MS }, async () => {
     const ids: string[] = [];
-    for (let n = 0; n < MACHINES; n += 1) ids.push(await world.ok(["run", "-d", "--memory", "96m", "busybox", "sh", "-c", count(n)]));
+    while (ids.length < MACHINES) {
+      const batch = Array.from({ length: Math.min(AT_ONCE, MACHINES - ids.length) }, (_, index) => count(ids.length + index));
+      const args = ["run", "-d", "--memory", "96m", "busybox", "sh", "-c"];
+      ids.push(...(await Promise.all(batch.map((script) => world.ok([...args, script])))));
+    }
     const pids = (await world.machines()).map(({ id, pid }) => `${id} ${pid}`).sort();
-    const seed = Number(process.env.SEED ?? 1);
     for (let kill = 0; kill < KILLS; kill += 1) {
-      await sleep((seed * 7919 + kill * 104_729) % 300);
+      await sleep(chance.int(300));
       await world.killDaemon();
       await world.ok(["daemon", "start"]);
     }
+    const answers = await Promise.all(ids.map((id) => world.isthmus.machines.handle(id).execText(["echo", id])));
+    expect(answers.map(({ stdout }) => stdout.trim())).toEqual(ids);
     const after = await world.machines();
-    expect(after.map(({ id, pid }) => `${id} ${pid}`).sort(), `seed ${seed}`).toEqual(pids);
+    expect(after.map(({ id, pid }) => `${id} ${pid}`).sort()).toEqual(pids);
     expect(after.map(({ state, restarts }) => `${state} ${restarts}`)).toEqual(ids.map(() => "running 0"));
     expect(world.engines()).toHaveLength(MACHINES);
+    console.log(`taken up again, ${MACHINES} machines, ms: ${adoptions().join(" ")}`);
 
     for (const id of ids) await world.isthmus.machines.handle(id).execText(["touch", "/stop"]);
     for (const [n, id] of ids.entries()) {
@@ -62,3 +75,12 @@ describe("a daemon that is killed again and again", () => {
     await world.removeAll();
   });
 });
+
+/** How long each daemon took, as it says itself, from its start until every machine had its verdict. */
+function adoptions(): number[] {
+  const lines = readFileSync(join(world.home, "daemon.log"), "utf8").trim().split("\n");
+  return lines.flatMap((line) => {
+    const { adopted, ms }: { adopted?: number; ms?: number } = JSON.parse(line);
+    return adopted === MACHINES && ms !== undefined ? [ms] : [];
+  });
+}

@@ -185,7 +185,7 @@ export interface BootRecord {
   readonly restartAtMs?: number;
   /** times that a start was begun again because the daemon died in it */
   readonly resumes?: number;
-  /** notes on the spec, before those of a start */
+  /** notes on the spec and on what was lost, before those of a start */
   readonly notes?: readonly string[];
 }
 

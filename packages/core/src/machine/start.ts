@@ -147,12 +147,16 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   note(progress, "prepare", began);
   await handle.queue.internal(() => {
     signal.throwIfAborted();
-    writeStarting(context, handle, bootOffset);
+    const lostDisk = progress.madeDisk && machine.startedAt !== undefined;
+    writeStarting(context, handle, bootOffset, lostDisk ? [LOST_DISK] : []);
   });
 }
 
-function writeStarting(context: Context, handle: Handle, bootOffset: number): void {
-  const boot = { bootOffset, hostBootId: context.capacity.bootId(), startedMs: undefined };
+const LOST_DISK = "the file of its disk was missing when it started again: what it had written is gone, and it has an empty disk";
+
+function writeStarting(context: Context, handle: Handle, bootOffset: number, news: readonly string[]): void {
+  const notes = [...new Set([...(context.store.machine(handle.id).boot.notes ?? []), ...news])];
+  const boot = { bootOffset, hostBootId: context.capacity.bootId(), startedMs: undefined, notes };
   context.crashpoint("start.before-starting");
   if (context.store.machine(handle.id).machine.state === "starting") amend(context, handle, { boot });
   else become(context, handle, "starting", { boot });

@@ -145,7 +145,7 @@ function addGuards(app: App, context: DoorContext, options: AppOptions): void {
     if (request.routeOptions.config?.upload || !announcesBody(request)) return payload;
     // A request without a body is complete but never "ends" while its answer is still being written.
     const timer = setTimeout(() => {
-      if (!request.raw.complete) request.raw.socket.destroy();
+      if (!request.raw.complete) request.raw.destroy();
     }, BODY_TIMEOUT_MS);
     timer.unref();
     request.raw.once("end", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
