@@ -1,8 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type ErrorCode, hasCode, IsthmusError, type Progress } from "@isthmus/contract";
-import { APT_DOWNLOAD_DEADLINE_MS, APT_QUERY_DEADLINE_MS, DOWNLOAD_POLL_MS, UNPACK_DEADLINE_MS } from "./config.ts";
-import { type ProgramResult, runProgram } from "./program.ts";
+import { APT_DOWNLOAD_DEADLINE_MS, APT_QUERY_DEADLINE_MS, DOWNLOAD_POLL_MS, NO_SPACE, UNPACK_DEADLINE_MS } from "./config.ts";
+import { type ProgramOptions, type ProgramResult, runProgram } from "./program.ts";
 
 export interface AptOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -25,10 +25,16 @@ export class Apt {
     this.#options = options;
   }
 
-  async #run(program: string, args: readonly string[], deadlineMs: number, cwd?: string): Promise<ProgramResult> {
+  async #run(
+    program: string,
+    args: readonly string[],
+    deadlineMs: number,
+    more: Pick<ProgramOptions, "cwd" | "tied"> = {},
+  ): Promise<ProgramResult> {
     const { env, signal, failure } = this.#options;
     try {
-      const result = await runProgram(program, args, { env, signal, deadlineMs, cwd });
+      const result = await runProgram(program, args, { env, signal, deadlineMs, ...more });
+      if (result.code !== 0 && result.stderr.includes(NO_SPACE)) throw new IsthmusError("DISK_FULL", { what: "a kernel package" });
       if (result.code !== 0) throw failure(result.reason);
       return result;
     } catch (cause) {
@@ -63,7 +69,7 @@ export class Apt {
   async download(wanted: Package, folder: string): Promise<string> {
     const { onProgress, failure } = this.#options;
     const spec = `${wanted.name}=${wanted.version}`;
-    const uris = await this.#run("apt-get", ["--print-uris", "download", spec], APT_QUERY_DEADLINE_MS, folder);
+    const uris = await this.#run("apt-get", ["--print-uris", "download", spec], APT_QUERY_DEADLINE_MS, { cwd: folder });
     const totalBytes = Number(/^'[^']*' \S+ (\d+)/m.exec(uris.stdout)?.[1] ?? 0);
     const poll = setInterval(() => {
       folderBytes(folder)
@@ -71,7 +77,7 @@ export class Apt {
         .catch(() => undefined);
     }, DOWNLOAD_POLL_MS);
     try {
-      await this.#run("apt-get", ["-q", "-q", "download", spec], APT_DOWNLOAD_DEADLINE_MS, folder);
+      await this.#run("apt-get", ["-q", "-q", "download", spec], APT_DOWNLOAD_DEADLINE_MS, { cwd: folder, tied: true });
     } finally {
       clearInterval(poll);
     }
@@ -84,7 +90,7 @@ export class Apt {
 
   async unpack(deb: string, folder: string): Promise<void> {
     this.#options.onProgress({ step: "unpack" });
-    await this.#run("dpkg-deb", ["-x", deb, folder], UNPACK_DEADLINE_MS);
+    await this.#run("dpkg-deb", ["-x", deb, folder], UNPACK_DEADLINE_MS, { tied: true });
   }
 }
 

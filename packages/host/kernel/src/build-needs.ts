@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { IsthmusError } from "@isthmus/contract";
-import { BUILD_SPACE_BYTES, PROBE_DEADLINE_MS } from "./config.ts";
+import { BUILD_NAME, BUILD_SPACE_BYTES, PROBE_DEADLINE_MS } from "./config.ts";
 import { runProgram } from "./program.ts";
 
 /** A program or header that the build uses, how to see whether it is there, and the Debian package it comes in. */
@@ -15,6 +15,7 @@ const needs: readonly { readonly program: string; readonly args: readonly string
   { program: "xz", args: ["--version"], package: "xz-utils" },
   { program: "lz4", args: ["--version"], package: "lz4" },
   { program: "nice", args: ["--version"], package: "coreutils" },
+  { program: "setpriv", args: ["--version"], package: "util-linux" },
   { program: "gcc", args: ["-fsyntax-only", "-x", "c", "-include", "libelf.h", "/dev/null"], package: "libelf-dev" },
   { program: "gcc", args: ["-fsyntax-only", "-x", "c", "-include", "openssl/opensslv.h", "/dev/null"], package: "libssl-dev" },
 ];
@@ -33,5 +34,5 @@ export async function missingPackages(env?: NodeJS.ProcessEnv, signal?: AbortSig
 /** Throws DISK_FULL when `folder` has no room for the unpacked source and its objects. */
 export async function checkSpace(folder: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize < BUILD_SPACE_BYTES) throw new IsthmusError("DISK_FULL", { what: "building a kernel (3 GiB)" });
+  if (bavail * bsize < BUILD_SPACE_BYTES) throw new IsthmusError("DISK_FULL", { what: BUILD_NAME });
 }

@@ -7,7 +7,16 @@ import { hasCode, IsthmusError, type Progress } from "@isthmus/contract";
 import { Apt, type Package } from "./apt.ts";
 import { checkSpace, missingPackages } from "./build-needs.ts";
 import { bzImageVersion } from "./bzimage.ts";
-import { BUILD_DEADLINE_MS, BUILD_NICENESS, BUILD_STEPS, SOURCE_METAPACKAGE, SOURCE_PACKAGE, UNPACK_DEADLINE_MS } from "./config.ts";
+import {
+  BUILD_DEADLINE_MS,
+  BUILD_NAME,
+  BUILD_NICENESS,
+  BUILD_STEPS,
+  NO_SPACE,
+  SOURCE_METAPACKAGE,
+  SOURCE_PACKAGE,
+  UNPACK_DEADLINE_MS,
+} from "./config.ts";
 import { FileDigests } from "./digest.ts";
 import { sweepTemporary, temporaryFolder } from "./durable.ts";
 import { installKernel } from "./install.ts";
@@ -25,7 +34,7 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Runs one step, its output going to the log. Throws KERNEL_BUILD_FAILED, CANCELLED. */
+/** Runs one step at the lowest priority, its output going to the log. Throws KERNEL_BUILD_FAILED, DISK_FULL, CANCELLED. */
 type Step = (program: string, args: readonly string[], deadlineMs: number, onLine?: (line: string) => void) => Promise<void>;
 
 type Failure = (reason: string, cause?: unknown) => IsthmusError;
@@ -74,7 +83,7 @@ async function compile(tree: string, options: BuildOptions, step: Step): Promise
     options.onProgress({ step: "compile", message: line.trim(), percent });
   };
   const jobs = `-j${availableParallelism()}`;
-  await step("nice", ["-n", String(BUILD_NICENESS), "make", jobs, "-C", tree, "bzImage"], BUILD_DEADLINE_MS, onLine);
+  await step("make", [jobs, "-C", tree, "bzImage"], BUILD_DEADLINE_MS, onLine);
 }
 
 async function install(tree: string, work: string, folder: string): Promise<string> {
@@ -87,6 +96,10 @@ async function install(tree: string, work: string, folder: string): Promise<stri
   return installKernel(done, join(folder, "built"), `${await bzImageVersion(image)}_${digest.slice(0, 12)}`);
 }
 
+export function buildLog(folder: string): string {
+  return join(folder, "build.log");
+}
+
 /**
  * Builds a small kernel, everything built in, out of Debian's source package; about ten minutes on two cores. Nothing is installed on the host.
  * Returns the path of its folder. Throws KERNEL_BUILD_FAILED, DISK_FULL, CANCELLED.
@@ -94,13 +107,13 @@ async function install(tree: string, work: string, folder: string): Promise<stri
 export async function buildKernel(options: BuildOptions): Promise<string> {
   const { folder, onProgress, signal, env } = options;
   await mkdir(folder, { recursive: true, mode: 0o755 });
-  const logPath = join(folder, "build.log");
+  const logPath = buildLog(folder);
   const failure: Failure = (reason, cause) => new IsthmusError("KERNEL_BUILD_FAILED", { reason, log: logPath }, { cause });
   onProgress({ step: "check" });
   const missing = await missingPackages(env, signal);
   if (missing.length > 0) throw failure(`not everything it needs is installed; run: apt-get install ${missing.join(" ")}`);
-  await checkSpace(folder);
   await sweepTemporary(folder);
+  await checkSpace(folder);
   await using work = await temporaryFolder(folder);
   const log = createWriteStream(logPath);
   log.on("error", () => undefined);
@@ -111,8 +124,16 @@ export async function buildKernel(options: BuildOptions): Promise<string> {
         log.write(`${line}\n`);
         onLine?.(line);
       };
-      const result = await runProgram(program, args, { deadlineMs, signal, env, onLine: each });
-      if (result.code !== 0) throw failure(result.reason);
+      const result = await runProgram("nice", ["-n", String(BUILD_NICENESS), program, ...args], {
+        deadlineMs,
+        signal,
+        env,
+        onLine: each,
+        tied: true,
+      });
+      if (result.code === 0) return;
+      if (`${result.stdout}${result.stderr}`.includes(NO_SPACE)) throw new IsthmusError("DISK_FULL", { what: BUILD_NAME });
+      throw failure(result.reason);
     } catch (cause) {
       throw hasCode(cause, "TIMEOUT") ? failure(cause.message, cause) : cause;
     }

@@ -53,3 +53,7 @@ export const BUILD_SPACE_BYTES = 3 * 1024 * 1024 * 1024;
 /** Lines that make prints for one build of the fragment with 6.1; only the progress depends on it. */
 export const BUILD_STEPS = 2080;
 export const BUILD_NICENESS = 19;
+/** What errors call it. */
+export const BUILD_NAME = "building a kernel (3 GiB)";
+/** How a program of the build tells of a full disk, in the locale that all of them get. */
+export const NO_SPACE = "No space left on device";

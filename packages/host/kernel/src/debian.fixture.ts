@@ -74,11 +74,30 @@ function entry(root: string, name: string, fields: Readonly<Record<string, strin
   return control({ ...all, Filename: `./${file}`, Size: String(statSync(join(root, "repo", file)).size), SHA256: sum });
 }
 
+/** A source package whose tree is one Makefile. */
+function sourceEntry(root: string, makefile: string): string {
+  const name = "linux-source-6.1";
+  write(join(root, "tree", name, "Makefile"), makefile);
+  write(join(root, "tree", name, "image"), fakeBzImage("6.1.999-isthmus"));
+  return entry(root, name, {}, (folder) => {
+    mkdirSync(join(folder, "usr/src"), { recursive: true });
+    execFileSync("tar", ["-cJf", join(folder, `usr/src/${name}.tar.xz`), "-C", join(root, "tree"), name]);
+  });
+}
+
+interface AptOptions {
+  readonly empty?: boolean;
+  /** modules that the kernel package lacks */
+  readonly without?: readonly string[];
+  /** of the source package; without one there is no such package */
+  readonly makefile?: string;
+}
+
 /**
  * A package archive in a folder and an apt configuration that knows nothing else, both under `root`; the environment that makes apt use it. With
  * `empty` apt has no package lists at all.
  */
-export function aptWith(root: string, options: { readonly empty?: boolean; readonly without?: readonly string[] } = {}): NodeJS.ProcessEnv {
+export function aptWith(root: string, options: AptOptions = {}): NodeJS.ProcessEnv {
   for (const folder of [
     "repo",
     "state/lists/partial",
@@ -107,7 +126,8 @@ export function aptWith(root: string, options: { readonly empty?: boolean; reado
     moduleTree(join(folder, "lib/modules", RELEASE), options.without);
   });
   const meta = entry(root, "linux-image-cloud-amd64", { Depends: METAPACKAGE_DEPENDENCY }, () => undefined);
-  write(join(root, "repo/Packages"), `${kernel}\n${meta}`);
+  const source = options.makefile === undefined ? [] : [sourceEntry(root, options.makefile)];
+  write(join(root, "repo/Packages"), [kernel, meta, ...source].join("\n"));
   execFileSync("apt-get", ["-q", "-q", "update"], { env, stdio: "ignore" });
   return env;
 }

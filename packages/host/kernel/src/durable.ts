@@ -5,10 +5,23 @@ import { dirname, join } from "node:path";
 import { STALE_AFTER_MS } from "./config.ts";
 
 const TEMPORARY = ".tmp-";
+/** What this process is at work on: in a container an earlier process had the same id. */
+const own = new Set<string>();
+
+function temporaryPath(parent: string): string {
+  const path = join(parent, `${TEMPORARY}${process.pid}-${randomBytes(6).toString("hex")}`);
+  own.add(path);
+  return path;
+}
+
+async function discard(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  own.delete(path);
+}
 
 /** Writes a file that is there whole or not at all. */
 export async function writeWhole(path: string, content: Uint8Array, mode = 0o644): Promise<void> {
-  const temporary = join(dirname(path), `${TEMPORARY}${process.pid}-${randomBytes(6).toString("hex")}`);
+  const temporary = temporaryPath(dirname(path));
   try {
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
     try {
@@ -19,16 +32,16 @@ export async function writeWhole(path: string, content: Uint8Array, mode = 0o644
     }
     await rename(temporary, path);
   } finally {
-    await rm(temporary, { force: true });
+    await discard(temporary);
   }
 }
 
 /** A private folder under `parent` (made when missing); `await using` removes it with all that is still in it. */
 export async function temporaryFolder(parent: string): Promise<{ readonly path: string } & AsyncDisposable> {
   await mkdir(parent, { recursive: true, mode: 0o755 });
-  const path = join(parent, `${TEMPORARY}${process.pid}-${randomBytes(6).toString("hex")}`);
+  const path = temporaryPath(parent);
   await mkdir(path, { mode: 0o700 });
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  return { path, [Symbol.asyncDispose]: () => discard(path) };
 }
 
 function alive(pid: number): boolean {
@@ -47,7 +60,8 @@ export async function sweepTemporary(folder: string): Promise<void> {
     const path = join(folder, name);
     const owner = Number.parseInt(name.slice(TEMPORARY.length), 10);
     const modified = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
-    if (!alive(owner) || Date.now() - modified > STALE_AFTER_MS) await rm(path, { recursive: true, force: true });
+    const used = owner === process.pid ? own.has(path) : alive(owner) && Date.now() - modified <= STALE_AFTER_MS;
+    if (!used) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IsthmusError, type Kernel } from "@isthmus/contract";
 import type { BootKernel, Kernels } from "@isthmus/core";
-import { buildKernel } from "./build.ts";
+import { buildKernel, buildLog } from "./build.ts";
+import { BUILD_NAME } from "./config.ts";
 import { digestOf, FileDigests } from "./digest.ts";
+import { sweepTemporary } from "./durable.ts";
 import { fetchDebianKernel } from "./fetch.ts";
 import { InitramfsStore } from "./initramfs.ts";
 import { type Candidate, findKernels, KERNEL_FILE } from "./sources.ts";
@@ -25,11 +27,15 @@ export interface KernelsOptions {
 
 const FRAGMENT = fileURLToPath(new URL("../../../../guest/kernel/microvm.config", import.meta.url));
 
+const noop = (): void => undefined;
+
 class HostKernels implements Kernels {
   readonly #options: KernelsOptions;
   readonly #digests = new FileDigests();
   readonly #initramfs: InitramfsStore;
   #resolving: Promise<BootKernel> | undefined;
+  #sweeping: Promise<void> | undefined;
+  #building: { readonly signal?: AbortSignal; readonly done: Promise<void> } | undefined;
 
   constructor(options: KernelsOptions) {
     this.#options = options;
@@ -49,6 +55,8 @@ class HostKernels implements Kernels {
   }
 
   async #resolve(): Promise<BootKernel> {
+    // What a killed daemon left half-made may be gigabytes; nobody waits for its end.
+    this.#sweeping ??= sweepTemporary(this.#options.folder).catch(() => undefined);
     let refusal: unknown;
     for (const candidate of await findKernels(this.#options)) {
       try {
@@ -90,8 +98,18 @@ class HostKernels implements Kernels {
   }
 
   async build(onProgress: Parameters<Kernels["build"]>[0], signal?: AbortSignal): Promise<Kernel> {
-    const fragmentPath = this.#options.fragmentPath ?? FRAGMENT;
-    return this.#listed(await roomFor("building a kernel", buildKernel({ ...this.#options, fragmentPath, onProgress, signal })));
+    const { folder, fragmentPath = FRAGMENT } = this.#options;
+    // One that was cancelled still removes what it unpacked.
+    if (this.#building?.signal?.aborted) await this.#building.done;
+    if (this.#building !== undefined) {
+      throw new IsthmusError("KERNEL_BUILD_FAILED", { reason: "another build is running", log: buildLog(folder) });
+    }
+    const work = roomFor(BUILD_NAME, buildKernel({ ...this.#options, fragmentPath, onProgress, signal }));
+    const done = work.then(noop, noop).then(() => {
+      this.#building = undefined;
+    });
+    this.#building = { signal, done };
+    return this.#listed(await work);
   }
 
   async #listed(folder: string): Promise<Kernel> {

@@ -65,6 +65,22 @@ describe("a program that is run", () => {
     expect(await gone(child)).toBe(true);
   });
 
+  it("ends with a child that ignores SIGTERM and has closed its output", async () => {
+    const controller = new AbortController();
+    let child = 0;
+    const script = "(trap '' TERM; exec sleep 600 >/dev/null 2>&1) & echo $!; wait";
+    const running = runProgram("sh", ["-c", script], {
+      deadlineMs: MINUTE_MS,
+      signal: controller.signal,
+      onLine: (line) => {
+        child = Number(line);
+        setTimeout(() => controller.abort(), 200);
+      },
+    });
+    await expect(running).rejects.toMatchObject({ code: "CANCELLED" });
+    expect(await gone(child)).toBe(true);
+  });
+
   it("ends with all its children when it is too late", async () => {
     let child = 0;
     const onLine = (line: string): void => {

@@ -10,6 +10,8 @@ export interface ProgramOptions {
   readonly onLine?: (line: string) => void;
   /** environment to choose from; default the process's own */
   readonly env?: NodeJS.ProcessEnv;
+  /** The kernel ends the program when this process ends, even by SIGKILL; for work that takes long. Needs setpriv, of every Debian. */
+  readonly tied?: boolean;
 }
 
 export interface ProgramResult {
@@ -70,6 +72,10 @@ function lastLines(text: string): string {
   return (errors.length > 0 ? errors : lines).slice(-4).join("; ");
 }
 
+function invocation(program: string, args: readonly string[], tied = false): [string, readonly string[]] {
+  return tied ? ["setpriv", ["--pdeathsig", "TERM", program, ...args]] : [program, args];
+}
+
 /**
  * Runs a program in its own process group until it ends, with its output bounded. A status other than 0 is a result, not an error.
  * Throws CANCELLED and TIMEOUT, after the whole group has been ended.
@@ -78,7 +84,7 @@ export async function runProgram(program: string, args: readonly string[], optio
   if (options.signal?.aborted) throw new IsthmusError("CANCELLED", { what: program });
   const stdout = new Tail(options.onLine);
   const stderr = new Tail(options.onLine);
-  const child = spawn(program, args, {
+  const child = spawn(...invocation(program, args, options.tied), {
     cwd: options.cwd,
     env: environment(options.env ?? process.env),
     stdio: ["ignore", "pipe", "pipe"],
@@ -106,7 +112,11 @@ export async function runProgram(program: string, args: readonly string[], optio
         resolve({ code: code ?? undefined, why: `${program}: ${signal === null ? `status ${code}` : `ended by ${signal}`}` }),
       );
     });
-    if (ended !== undefined) throw ended;
+    if (ended !== undefined) {
+      // One that took no notice of SIGTERM and holds none of our pipes.
+      killGroup(child, "SIGKILL");
+      throw ended;
+    }
     return { code: result.code, stdout: stdout.text, stderr: stderr.text, reason: lastLines(stderr.text) || result.why };
   } finally {
     clearTimeout(deadline);
