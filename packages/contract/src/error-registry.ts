@@ -78,6 +78,12 @@ export const errorRegistry = {
     message: "the guest of machine {name} did not answer within {limit} ms",
     remedy: "The host may be overloaded; see isthmus doctor. The console is in the machine's folder.",
   },
+  TEMPLATE_NOT_FOUND: { status: 404, message: "no template {ref}, or several", remedy: "List what there is with: isthmus template ls" },
+  TEMPLATE_FAILED: {
+    status: 502,
+    message: "the template is not usable: {reason}",
+    remedy: "Machines of this shape boot instead; see isthmus template ls.",
+  },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 
   // Guest

@@ -132,6 +132,11 @@ export const MachineSchema = Type.Object(
     isolation: IsolationSchema,
     engine: Type.String(),
     accelerator: Type.Optional(AcceleratorSchema),
+    startedFrom: Type.Optional(
+      Type.Union([Type.Literal("boot"), Type.Literal("template"), Type.Literal("pool")], {
+        description: "how its last start came about: booted, cloned from a template, or a clone that was prepared ahead",
+      }),
+    ),
     pid: Type.Optional(Type.Integer({ description: "the engine process on the host" })),
     ports: Type.Array(PortSchema, { description: "as really published" }),
     createdAt: Type.String({ format: "date-time" }),

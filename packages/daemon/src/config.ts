@@ -30,6 +30,8 @@ export interface DaemonConfig {
   readonly kernelPath?: string;
   readonly logLevel: string;
   readonly tcp?: TcpConfig;
+  /** false: every machine boots */
+  readonly templates: boolean;
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
@@ -52,6 +54,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     kernelPath: env.ISTHMUS_KERNEL || undefined,
     logLevel,
     tcp: readTcp(env),
+    templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
     crashAt: env.CRASH_AT || undefined,
   };
 }
@@ -63,6 +66,12 @@ function defaultHome(env: Environment, uid: number): string {
 
 function defaultRun(env: Environment, uid: number): string {
   return uid === 0 ? "/run/isthmus" : join(env.XDG_RUNTIME_DIR || `/run/user/${uid}`, "isthmus");
+}
+
+function onOrOff(env: Environment, field: string): boolean {
+  const value = env[field] || "on";
+  if (value !== "on" && value !== "off") throw invalid(field, value, "must be on or off");
+  return value === "on";
 }
 
 /** TCP is off unless an address is given; then TLS and a token are required. */

@@ -67,9 +67,9 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** Turns "no space" into DISK_FULL. */
-async function guarded(what: string, action: () => Promise<unknown>): Promise<void> {
+export async function guarded<T>(what: string, action: () => Promise<T>): Promise<T> {
   try {
-    await action();
+    return await action();
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
     if (code === "ENOSPC" || code === "EDQUOT") throw new IsthmusError("DISK_FULL", { what }, { cause });

@@ -9,6 +9,7 @@ import {
   type Log,
   type Machines,
   type Store,
+  Templates,
 } from "@isthmus/core";
 import { createQemuEngine } from "@isthmus/engine-qemu";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
@@ -20,6 +21,7 @@ import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
 import { createFolders } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
+import { createTemplateFolders } from "./template-folders.ts";
 
 /** The parts of a daemon, joined. */
 export interface Parts {
@@ -42,8 +44,10 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log: (message, details) => log.info(details, message),
   });
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
+  const templates = new Templates({ folders: createTemplateFolders(join(home, "templates")), clock: systemClock, log, enabled: config.templates });
   const machines = createMachines({
     store,
+    templates,
     engines: [engine],
     images,
     folders: createFolders(home, config.runFolder),

@@ -1,5 +1,6 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
 import type { Crashpoint } from "./crash-points.ts";
+import type { Templates } from "../template/templates.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, MachineRecord, OutputFiles, StartPlan, Store } from "./ports.ts";
 import type { StartGate } from "./start-gate.ts";
@@ -26,6 +27,8 @@ export interface Context {
   readonly log: Log;
   readonly crashpoint: Crashpoint;
   readonly gate: StartGate;
+  /** absent: every machine boots */
+  readonly templates?: Templates;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
   /** Begins the start of a machine that is written down as `queued`; here because a start that fails may lead to another start. */
@@ -98,7 +101,7 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     folder: folders.folder(machine.id),
     socketFolder: folders.socketFolder(machine.id),
     rootfsPath: boot.rootfsPath,
-    diskPath: spec.readOnly === true ? undefined : folders.diskPath(machine.id),
+    ...(spec.readOnly === true ? {} : { diskPath: folders.diskPath(machine.id), diskBytes: spec.diskBytes ?? 0 }),
     outputPath: folders.outputPath(machine.id),
     cpus: spec.cpus ?? 1,
     memoryBytes: spec.memoryBytes ?? 0,

@@ -1,4 +1,5 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import type { Templates } from "../template/templates.ts";
 import type { Machines } from "./actions.ts";
 import { adoptAll } from "./adopt.ts";
 import { CLOSE_GRACE_MS, STARTS_PER_CPU } from "./config.ts";
@@ -29,6 +30,8 @@ export interface MachinesParts {
   readonly clock: Clock;
   readonly capacity: HostCapacity;
   readonly log: Log;
+  /** absent: every machine boots */
+  readonly templates?: Templates;
   /** for fault tests; does nothing when absent */
   readonly crashpoint?: Crashpoint;
 }

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { Cloning } from "../template/ports.ts";
 import type {
   Accelerator,
   ExecSpec,
@@ -22,6 +23,7 @@ export interface StartPlan {
   readonly rootfsPath: string;
   /** writable ext4 disk; absent for a read-only root */
   readonly diskPath?: string;
+  readonly diskBytes?: number;
   /** file that the VMM appends output records to */
   readonly outputPath: string;
   readonly cpus: number;
@@ -47,8 +49,13 @@ export interface Workload {
 export interface Engine {
   readonly name: string;
   readonly isolation: Isolation;
-  /** Spawns, waits until the guest answered and its workload was started. Throws START_FAILED, START_TIMEOUT, ENGINE_MISSING, NO_ACCELERATOR, KERNEL_NOT_FOUND, PORT_TAKEN. */
-  start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine>;
+  /**
+   * Spawns, waits until the guest answered and its workload was started. `template` is the folder of a template to clone from instead of booting. Throws
+   * START_FAILED, START_TIMEOUT, ENGINE_MISSING, NO_ACCELERATOR, KERNEL_NOT_FOUND, PORT_TAKEN, TEMPLATE_FAILED.
+   */
+  start(plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine>;
+  /** absent: machines of this engine always boot */
+  readonly cloning?: Cloning;
   /**
    * Takes up a machine that an earlier daemon started in `folder`: checks pid and start time, reconnects, and finishes a start that was cut short.
    * Undefined when its process is gone (or is another's): nothing of it runs then, and leftovers such as sockets are cleared away.

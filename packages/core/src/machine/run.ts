@@ -1,3 +1,4 @@
+import type { StartedFrom } from "../template/starting.ts";
 import type { Context } from "./context.ts";
 import { finish } from "./end.ts";
 import type { Handle } from "./handle.ts";
@@ -5,8 +6,17 @@ import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { requestStop } from "./stop.ts";
 import { become, insist } from "./transition.ts";
 
+/** How a start came about. */
+export interface StartStory {
+  /** ms of each step */
+  readonly timings: Readonly<Record<string, number>>;
+  readonly startedFrom?: StartedFrom;
+  readonly notes: readonly string[];
+}
+
 /** The guest answered: from here on the machine runs. A job of its state queue. */
-export function takeOver(context: Context, handle: Handle, live: LiveMachine, timings: Readonly<Record<string, number>>): MachineRecord {
+export function takeOver(context: Context, handle: Handle, live: LiveMachine, story: StartStory): MachineRecord {
+  const { timings, startedFrom } = story;
   const { boot } = context.store.machine(handle.id);
   const now = context.clock.now();
   context.crashpoint("start.before-running");
@@ -15,7 +25,8 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, ti
       pid: live.pid,
       accelerator: live.accelerator,
       ports: [...live.ports],
-      notes: [...(boot.notes ?? []), ...live.notes],
+      notes: [...(boot.notes ?? []), ...live.notes, ...story.notes],
+      startedFrom,
       timings,
       startedAt: new Date(now).toISOString(),
       finishedAt: undefined,
@@ -23,7 +34,7 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, ti
       failure: undefined,
     },
     boot: { startedMs: now },
-    details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0 },
+    details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0, ...(startedFrom && { startedFrom }) },
   });
   context.crashpoint("start.after-running");
   watch(context, handle, live, record);

@@ -1,4 +1,5 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
+import { type Begun, begin } from "../template/starting.ts";
 import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
 import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
@@ -54,6 +55,8 @@ interface Progress {
   readonly beganMs: number;
   madeDisk: boolean;
   live?: LiveMachine;
+  /** absent for a start that an earlier daemon began */
+  begun?: Begun;
 }
 
 async function run(context: Context, handle: Handle, signal: AbortSignal, by: StartedBy): Promise<MachineRecord> {
@@ -66,14 +69,15 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
       release = await context.gate.acquire(signal);
       note(progress, "queue", queued);
       await prepare(context, handle, signal, progress);
-      progress.live = await spawn(context, handle, signal);
+      progress.begun = await spawn(context, handle, signal);
+      progress.live = progress.begun.live;
     }
     Object.assign(progress.timings, progress.live.timings);
     progress.timings.total = Math.round((performance.now() - progress.beganMs) * 10) / 10;
-    const { live, timings } = progress;
+    const { live, timings, begun } = progress;
     return await handle.queue.internal(() => {
       signal.throwIfAborted();
-      return takeOver(context, handle, live, timings);
+      return takeOver(context, handle, live, { timings, startedFrom: begun?.startedFrom, notes: begun?.notes ?? [] });
     });
   } catch (error) {
     if (progress.live) await endLive(context, handle, progress.live);
@@ -163,12 +167,14 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
   context.crashpoint("start.after-starting");
 }
 
-async function spawn(context: Context, handle: Handle, signal: AbortSignal): Promise<LiveMachine> {
+async function spawn(context: Context, handle: Handle, signal: AbortSignal): Promise<Begun> {
   const record = context.store.machine(handle.id);
+  const { templates, log } = context;
   context.crashpoint("start.before-engine");
-  const live = await engineOf(context, record).start(planOf(context, record), signal);
+  const parts = { engine: engineOf(context, record), templates, imageDigest: record.machine.imageDigest, log };
+  const begun = await begin(parts, planOf(context, record), signal);
   context.crashpoint("start.after-engine");
-  return live;
+  return begun;
 }
 
 function note(progress: Progress, step: string, since: number): void {

@@ -45,7 +45,7 @@ const tcgVariants: readonly BootVariant[] = (["microvm", "q35"] as const).map((m
 }));
 
 /** QEMU's version. Throws ENGINE_MISSING, HOST_COMMAND_FAILED. */
-export async function qemuVersion(): Promise<string> {
+async function qemuVersion(): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(QEMU_PROGRAM, ["--version"], { timeout: 10_000 });
     return stdout.split("\n", 1)[0]?.replace("QEMU emulator version ", "") ?? "";
@@ -86,11 +86,7 @@ export class AcceleratorProbe {
   /** One probe serves all who ask. Throws NO_ACCELERATOR, ENGINE_MISSING. */
   async choose(kernel: BootKernel): Promise<Choice> {
     const { bootId, wanted } = this.#options;
-    this.#version ??= qemuVersion();
-    const version = await this.#version.catch((error: unknown) => {
-      this.#version = undefined;
-      throw error;
-    });
+    const version = await this.version();
     const key: Key = { bootId, kernelDigest: kernel.digest, qemuVersion: version, wanted };
     const text = JSON.stringify(key);
     if (this.#known?.key !== text) {
@@ -101,6 +97,15 @@ export class AcceleratorProbe {
       });
     }
     return await this.#known.choice;
+  }
+
+  /** QEMU's, asked once. Throws ENGINE_MISSING. */
+  async version(): Promise<string> {
+    this.#version ??= qemuVersion();
+    return await this.#version.catch((error: unknown) => {
+      this.#version = undefined;
+      throw error;
+    });
   }
 
   async #decide(kernel: BootKernel, key: Key): Promise<Choice> {

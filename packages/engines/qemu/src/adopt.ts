@@ -1,25 +1,25 @@
+import { basename, dirname } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
-import { agentSocketPath, pidFilePath, qmpSocketPath } from "./command-line.ts";
+import { agentSocketPath, qmpSocketPath } from "./command-line.ts";
 import { ADOPT_BUDGET_MS, START_DEADLINE_MS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
 import { configureGuest, startWorkload } from "./guest-setup.ts";
 import { Monitor } from "./monitor.ts";
-import { pidFileOf, processArguments, processStatus, qemuProcesses } from "./proc.ts";
+import { processStatus, vmmsIn, worksIn } from "./proc.ts";
 import { QemuMachine } from "./qemu-machine.ts";
 import { VmmProcess } from "./vmm-process.ts";
 
 /** The process that `state` tells of, if it still runs and is the same. */
 async function findProcess(folder: string, state: EngineState, bootId: string): Promise<{ pid: number; startTime: string } | undefined> {
   if (state.bootId !== bootId) return undefined;
-  const pidFile = pidFilePath(folder);
   // A daemon killed between spawn and note left a process without a noted pid.
-  const pid = state.pid ?? (await qemuProcesses()).find((process) => process.pidFile === pidFile)?.pid;
+  const pid = state.pid ?? (await vmmsIn(dirname(folder))).find(({ name }) => name === basename(folder))?.pid;
   const startTime = pid === undefined ? undefined : processStatus(pid)?.startTime;
   if (pid === undefined || startTime === undefined || (state.startTime !== undefined && state.startTime !== startTime)) return undefined;
-  return pidFileOf((await processArguments(pid)) ?? []) === pidFile ? { pid, startTime } : undefined;
+  return (await worksIn(pid, folder)) ? { pid, startTime } : undefined;
 }
 
 /** Does what a start that was cut short had still to do; ends the machine when that cannot be done. */

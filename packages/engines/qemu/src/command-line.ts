@@ -16,8 +16,10 @@ export interface VmmLayout {
   readonly rootfsPath: string;
   readonly diskPath?: string;
   readonly outputPath: string;
-  readonly kernelPath: string;
-  readonly initramfsPath: string;
+  /** what boots; when absent, QEMU waits to be told where the state of a saved guest is */
+  readonly boot?: { readonly kernelPath: string; readonly initramfsPath: string };
+  /** guest memory in a file: shared when the guest writes to it, else a private copy of it; anonymous memory when absent */
+  readonly memoryFile?: { readonly path: string; readonly shared: boolean };
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly network: "none" | "user";
@@ -43,11 +45,6 @@ export function qmpSocketPath(socketFolder: string): string {
   return join(socketFolder, fileNames.qmpSocket);
 }
 
-/** The argument by which a process is known to belong to a machine's folder. */
-export function pidFilePath(folder: string): string {
-  return join(folder, fileNames.pid);
-}
-
 function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
   const microvm = variant.machineType === "microvm";
   const settings: Settings = microvm
@@ -59,10 +56,12 @@ function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
         ["rtc", "on"],
       ]
     : [["vmport", "off"]];
+  const memory = memoryArguments(layout);
   const accelerator = variant.accelerator === "tcg" ? optionArgument("tcg", [["tb-size", TCG_BUFFER_MIB]]) : "kvm";
   return [
     "-M",
-    optionArgument(variant.machineType, settings),
+    optionArgument(variant.machineType, memory.length > 0 ? [...settings, ["memory-backend", MEMORY_ID]] : settings),
+    ...memory,
     "-accel",
     accelerator,
     "-cpu",
@@ -70,8 +69,33 @@ function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
     "-smp",
     String(layout.cpus),
     "-m",
-    optionArgument("", [["size", `${Math.ceil(layout.memoryBytes / MIB)}M`]]),
+    optionArgument("", [["size", memorySize(layout)]]),
   ];
+}
+
+const MEMORY_ID = "memory";
+
+function memorySize(layout: VmmLayout): string {
+  return `${Math.ceil(layout.memoryBytes / MIB)}M`;
+}
+
+function memoryArguments(layout: VmmLayout): string[] {
+  const { memoryFile } = layout;
+  if (memoryFile === undefined) return [];
+  const settings: Settings = [
+    ["id", MEMORY_ID],
+    ["size", memorySize(layout)],
+    ["mem-path", memoryFile.path],
+    ["share", memoryFile.shared ? "on" : "off"],
+  ];
+  return ["-object", optionArgument("memory-backend-file", settings)];
+}
+
+/** A guest that goes on needs no kernel: leaving it out spares the time and memory to load one. */
+function beginning(layout: VmmLayout, variant: BootVariant): string[] {
+  if (layout.boot === undefined) return ["-incoming", "defer"];
+  const { kernelPath, initramfsPath } = layout.boot;
+  return ["-kernel", kernelPath, "-initrd", initramfsPath, "-append", kernelArguments(layout, variant)];
 }
 
 function diskArguments(layout: VmmLayout, suffix: string): string[] {
@@ -98,10 +122,7 @@ function portArguments(layout: VmmLayout, suffix: string): string[] {
       ["append", "on"],
     ]),
     "-chardev",
-    optionArgument("file", [
-      ["id", "console"],
-      ["path", join(layout.folder, fileNames.console)],
-    ]),
+    layout.boot === undefined ? optionArgument("null", [["id", "console"]]) : optionArgument("file", [["id", "console"], ["path", join(layout.folder, fileNames.console)]]),
     "-chardev",
     optionArgument("socket", [["id", "qmp"], ["path", qmpSocketPath(layout.socketFolder)], ...serve]),
     "-mon",
@@ -155,14 +176,7 @@ export function commandLine(layout: VmmLayout, variant: BootVariant): string[] {
     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     "-name",
     optionArgument("", [["guest", layout.name]]),
-    "-pidfile",
-    pidFilePath(layout.folder),
-    "-kernel",
-    layout.kernelPath,
-    "-initrd",
-    layout.initramfsPath,
-    "-append",
-    kernelArguments(layout, variant),
+    ...beginning(layout, variant),
     ...diskArguments(layout, suffix),
     ...portArguments(layout, suffix),
     "-device",

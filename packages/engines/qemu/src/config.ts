@@ -23,6 +23,16 @@ export const RECONNECT_PAUSE_MS = 100;
 export const BACKGROUND_RECONNECT_MIN_MS = 500;
 export const BACKGROUND_RECONNECT_MAX_MS = 30_000;
 
+/** Between letting go of an idle guest and saving it: it must have noticed that its host left, and done what a boot leaves for later. */
+export const TEMPLATE_SETTLE_MS = 400;
+export const RESTORE_DEADLINE_MS = 20_000;
+export const SAVE_DEADLINE_MS = 60_000;
+export const HOLES_DEADLINE_MS = 60_000;
+/** From spawn to the greeting of a clone, which takes a tenth of a second on an idle host; then its template is held to be broken. */
+export const CLONE_DEADLINE_MS = 20_000;
+/** The file descriptor, in QEMU, of a template's state. */
+export const STATE_FD = 3;
+
 export const QMP_DEADLINE_MS = 10_000;
 export const QMP_LINE_BYTES = 1 * MIB;
 
@@ -71,7 +81,6 @@ export const fileNames = {
   vmmLog: "vmm.log",
   /** the guest kernel's words until the workload starts */
   console: "console.log",
-  pid: "vmm.pid",
   agentSocket: "agent.sock",
   qmpSocket: "qmp.sock",
 } as const;

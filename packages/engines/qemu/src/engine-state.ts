@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Accelerator, PublishedPort } from "@isthmus/contract";
-import { agentSocketPath, pidFilePath, qmpSocketPath } from "./command-line.ts";
+import { agentSocketPath, qmpSocketPath } from "./command-line.ts";
 import { fileNames } from "./config.ts";
 
 /** How far a start got: a process may exist from `spawning` on, has a pid from `booting` on, and its workload runs at `running`. */
@@ -46,7 +46,6 @@ export async function clearLeftovers(folder: string, socketFolder: string): Prom
   const paths = [
     agentSocketPath(socketFolder),
     qmpSocketPath(socketFolder),
-    pidFilePath(folder),
     join(folder, fileNames.state),
     join(folder, `${fileNames.state}.new`),
   ];

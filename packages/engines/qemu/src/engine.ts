@@ -1,14 +1,13 @@
-import { basename, dirname } from "node:path";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, StartPlan } from "@isthmus/core";
-import { AcceleratorProbe, qemuVersion, type WantedAccelerator } from "./accelerator.ts";
+import { AcceleratorProbe, type WantedAccelerator } from "./accelerator.ts";
 import { adoptMachine } from "./adopt.ts";
-import { pidFilePath } from "./command-line.ts";
 import { PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./host-ports.ts";
-import { pidFileOf, processArguments, processStatus, qemuProcesses } from "./proc.ts";
+import { processStatus, vmmsIn, worksIn } from "./proc.ts";
 import { bootMachine } from "./start.ts";
+import { createCloning } from "./template/cloning.ts";
 import { StepTimer } from "./step-timer.ts";
 import { tscReader } from "./tsc.ts";
 import { VmmProcess } from "./vmm-process.ts";
@@ -48,7 +47,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
   const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, tscKhz, log });
 
-  const start = async (plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> => {
+  const start = async (plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine> => {
     const timer = new StepTimer();
     const kernel = await kernels.resolve();
     timer.mark("kernel");
@@ -58,7 +57,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     for (let attempt = 1; ; attempt += 1) {
       const ports = await choosePorts(plan.ports);
       try {
-        return await bootMachine({ plan, kernel, variant, ports, notes, tscKhz: await tscKhz(), bootId, timer, signal, log });
+        return await bootMachine({ plan, kernel, variant, template, ports, notes, tscKhz: await tscKhz(), bootId, timer, signal, log });
       } catch (error) {
         const another = hasCode(error, "PORT_TAKEN") && plan.ports.some(({ host }) => host === 0) && attempt < PORT_ATTEMPTS;
         if (!another) throw error;
@@ -70,18 +69,15 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     name: "qemu",
     isolation: "microvm",
     start,
+    cloning: createCloning({ kernels, probe, tscKhz }),
     adopt: (plan, signal) => adoptMachine(plan, bootId, signal, log),
     processes: async (machinesFolder) =>
-      (await qemuProcesses()).flatMap(({ pid, pidFile }) => {
-        const folder = dirname(pidFile);
-        return dirname(folder) === machinesFolder ? [{ pid, machineId: basename(folder) }] : [];
-      }),
+      (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
       const startTime = processStatus(pid)?.startTime;
-      const mine = pidFileOf((await processArguments(pid)) ?? []) === pidFilePath(folder);
-      if (mine && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
+      if ((await worksIn(pid, folder)) && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
     },
     accelerator: async () => (await probe.choose(await kernels.resolve())).verdict,
-    version: qemuVersion,
+    version: () => probe.version(),
   };
 }

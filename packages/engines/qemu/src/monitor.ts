@@ -1,3 +1,4 @@
+import { IsthmusError } from "@isthmus/contract";
 import { QMP_DEADLINE_MS } from "./config.ts";
 import { Qmp } from "./qmp.ts";
 
@@ -18,6 +19,31 @@ export class Monitor {
   async execute(name: string, args?: Readonly<Record<string, unknown>>, deadlineMs = QMP_DEADLINE_MS): Promise<unknown> {
     const qmp = await this.#connected(deadlineMs);
     return await qmp.execute(name, args, deadlineMs);
+  }
+
+  /**
+   * Begins a migration, `migrate` or `migrate-incoming`, and waits until it is over. The guest's memory is in a file: its pages are not part of the stream.
+   * Throws HOST_COMMAND_FAILED, PROTOCOL, TIMEOUT.
+   */
+  async migrate(name: "migrate" | "migrate-incoming", uri: string, deadlineMs: number): Promise<void> {
+    const qmp = await this.#connected(deadlineMs);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => reject(new IsthmusError("TIMEOUT", { what: `QEMU's ${name}`, limit: deadlineMs })), deadlineMs);
+    void qmp.closed.then(() => reject(new IsthmusError("PROTOCOL", { reason: `QEMU closed its monitor during ${name}` })));
+    qmp.onEvent("MIGRATION", (data) => {
+      const status = typeof data === "object" && data !== null ? Reflect.get(data, "status") : undefined;
+      if (status === "completed") resolve();
+      if (status === "failed") reject(new IsthmusError("HOST_COMMAND_FAILED", { program: `QEMU's ${name}`, reason: "the state was refused" }));
+    });
+    promise.catch(() => {});
+    try {
+      const capabilities = ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true }));
+      await qmp.execute("migrate-set-capabilities", { capabilities }, deadlineMs);
+      await qmp.execute(name, { uri }, deadlineMs);
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** True when the guest's CPUs are stopped. */

@@ -1,13 +1,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
 import { agentSocketPath, type BootVariant, commandLine } from "./command-line.ts";
 import { PROBE_MEMORY_BYTES, QEMU_PROGRAM } from "./config.ts";
 import { PROBE_ROOT } from "./probe-root.ts";
-import { processStatus, qemuProcesses } from "./proc.ts";
+import { processStatus, vmmsIn } from "./proc.ts";
 import { spawnVmm, VmmProcess, vmmWords } from "./vmm-process.ts";
 
 const FOLDER_PREFIX = "probe-";
@@ -33,7 +33,7 @@ export async function probeBoot(request: ProbeRequest): Promise<string | undefin
   try {
     await writeFile(rootfsPath, PROBE_ROOT);
     const shape = { cpus: 1, memoryBytes: PROBE_MEMORY_BYTES, network: "none", ports: [], outputPath: "/dev/null" } as const;
-    const args = commandLine({ ...kernel, ...shape, name: "probe", folder, socketFolder, rootfsPath, tscKhz }, variant);
+    const args = commandLine({ boot: kernel, ...shape, name: "probe", folder, socketFolder, rootfsPath, tscKhz }, variant);
     vmm = await spawnVmm(QEMU_PROGRAM, args, folder);
     return await firstOf(vmm, link, folder, deadlineMs, signal);
   } finally {
@@ -70,11 +70,10 @@ async function firstOf(
 
 /** Ends the probes of a daemon that died over them. */
 export async function sweepProbes(stateFolder: string): Promise<void> {
-  for (const { pid, pidFile } of await qemuProcesses()) {
-    const folder = dirname(pidFile);
-    if (dirname(folder) !== stateFolder || !basename(folder).startsWith(FOLDER_PREFIX)) continue;
+  for (const { pid, name } of await vmmsIn(stateFolder)) {
+    if (!name.startsWith(FOLDER_PREFIX)) continue;
     const startTime = processStatus(pid)?.startTime;
     if (startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
-    await rm(folder, { recursive: true, force: true });
+    await rm(join(stateFolder, name), { recursive: true, force: true });
   }
 }

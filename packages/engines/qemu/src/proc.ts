@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink, realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { CLOCK_TICKS_PER_SECOND, PAGE_BYTES, QEMU_PROGRAM } from "./config.ts";
 
 /** A process of this host as proc(5) shows it. */
@@ -36,20 +37,44 @@ export async function processArguments(pid: number): Promise<readonly string[] |
   }
 }
 
-/** The value of `-pidfile` when the arguments are QEMU's. */
-export function pidFileOf(argv: readonly string[]): string | undefined {
-  if (!argv[0]?.split("/").at(-1)?.startsWith(QEMU_PROGRAM)) return undefined;
-  const at = argv.indexOf("-pidfile");
-  return at < 0 ? undefined : argv[at + 1];
+/** What proc(5) appends to the path of a folder that was removed. */
+const REMOVED = " (deleted)";
+
+/** The folder that a QEMU process works in, which follows when the folder is moved; undefined when the process is gone or no QEMU. */
+async function vmmFolder(pid: number): Promise<string | undefined> {
+  const argv = await processArguments(pid);
+  if (!argv?.[0]?.split("/").at(-1)?.startsWith(QEMU_PROGRAM)) return undefined;
+  try {
+    const folder = await readlink(`/proc/${pid}/cwd`);
+    return folder.endsWith(REMOVED) ? folder.slice(0, -REMOVED.length) : folder;
+  } catch {
+    return undefined;
+  }
 }
 
-/** All QEMU processes that have a pid file, with its path. */
-export async function qemuProcesses(): Promise<readonly { readonly pid: number; readonly pidFile: string }[]> {
+/** True when the process is a QEMU that works in `folder`, which may be gone. */
+export async function worksIn(pid: number, folder: string): Promise<boolean> {
+  return (await vmmFolder(pid)) === join(await realFolder(dirname(folder)), basename(folder));
+}
+
+/** The QEMU processes whose folders lie in `parent`, with the names of those folders. */
+export async function vmmsIn(parent: string): Promise<readonly { readonly pid: number; readonly name: string }[]> {
+  const real = await realFolder(parent);
+  return (await qemuProcesses()).flatMap(({ pid, folder }) => (dirname(folder) === real ? [{ pid, name: basename(folder) }] : []));
+}
+
+/** As the kernel names it, for a path that may lead over symbolic links. */
+async function realFolder(path: string): Promise<string> {
+  return await realpath(path).catch(() => path);
+}
+
+/** All QEMU processes, with the folders they work in. */
+async function qemuProcesses(): Promise<readonly { readonly pid: number; readonly folder: string }[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const pidFile = pidFileOf((await processArguments(pid)) ?? []);
-      return pidFile === undefined ? [] : [{ pid, pidFile }];
+      const folder = await vmmFolder(pid);
+      return folder === undefined ? [] : [{ pid, folder }];
     }),
   );
   return found.flat();

@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { IsthmusError } from "@isthmus/contract";
 import { QMP_DEADLINE_MS, QMP_LINE_BYTES } from "./config.ts";
@@ -18,6 +19,7 @@ export class Qmp {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #waiting: Command[] = [];
+  readonly #events = new EventEmitter();
   #held = "";
 
   private constructor(socket: Socket) {
@@ -64,6 +66,11 @@ export class Qmp {
     }
   }
 
+  /** Calls `listener` with the data of each event of this name. */
+  onEvent(name: string, listener: (data: unknown) => void): void {
+    this.#events.on(name, listener);
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -86,7 +93,11 @@ export class Qmp {
     const error = member(message, "error");
     const answer = member(message, "return");
     // Greeting and events carry neither.
-    if (error === undefined && answer === undefined) return;
+    if (error === undefined && answer === undefined) {
+      const event = member(message, "event");
+      if (typeof event === "string") this.#events.emit(event, member(message, "data"));
+      return;
+    }
     const command = this.#waiting.shift();
     if (error === undefined) command?.settle(answer);
     else

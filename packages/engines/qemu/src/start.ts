@@ -4,7 +4,7 @@ import { hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { BootKernel, StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
-import { QEMU_PROGRAM, START_DEADLINE_MS } from "./config.ts";
+import { CLONE_DEADLINE_MS, QEMU_PROGRAM, START_DEADLINE_MS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, saveState } from "./engine-state.ts";
 import { configureGuest, startWorkload } from "./guest-setup.ts";
@@ -12,12 +12,16 @@ import { portTakenIn } from "./host-ports.ts";
 import { Monitor } from "./monitor.ts";
 import { QemuMachine } from "./qemu-machine.ts";
 import type { StepTimer } from "./step-timer.ts";
+import { restoreState } from "./template/restore.ts";
+import { memoryPath, statePath } from "./template/files.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "./vmm-process.ts";
 
 export interface BootRequest {
   readonly plan: StartPlan;
   readonly kernel: BootKernel;
   readonly variant: BootVariant;
+  /** folder of the template that the machine is cloned from; it boots when absent */
+  readonly template?: string;
   readonly ports: readonly PublishedPort[];
   readonly notes: readonly string[];
   readonly tscKhz?: number;
@@ -80,6 +84,27 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
+async function firstGreeting(link: AgentLink, timer: StepTimer): Promise<AgentSession> {
+  return await link.boot(START_DEADLINE_MS, () => timer.mark("spawn"));
+}
+
+/** The guest goes on from the state that QEMU has open. Throws TEMPLATE_FAILED. */
+async function restored(link: AgentLink, monitor: Monitor, timer: StepTimer): Promise<AgentSession> {
+  try {
+    await restoreState(monitor);
+    timer.mark("restore");
+    return await link.boot(CLONE_DEADLINE_MS);
+  } catch (error) {
+    throw asTemplateFailure(error);
+  }
+}
+
+/** A clone that never greeted: it is the template's fault, not the machine's. */
+function asTemplateFailure(error: unknown): unknown {
+  if (!hasCode(error) || hasCode(error, "CANCELLED")) return error;
+  return new IsthmusError("TEMPLATE_FAILED", { reason: IsthmusError.from(error).message }, { cause: error });
+}
+
 async function setUp(request: BootRequest, parts: { session: AgentSession; vmm: VmmProcess; monitor: Monitor }): Promise<void> {
   const { plan, timer } = request;
   const { session, vmm, monitor } = parts;
@@ -101,7 +126,9 @@ async function setUp(request: BootRequest, parts: { session: AgentSession; vmm: 
  */
 export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
   const { plan, kernel, variant, ports, notes, timer, log } = request;
-  const args = commandLine({ ...plan, ...kernel, ports, tscKhz: request.tscKhz }, variant);
+  const { template } = request;
+  const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
+  const args = commandLine({ ...plan, ...source, ports, tscKhz: request.tscKhz }, variant);
   const state: EngineState = { phase: "spawning", bootId: request.bootId, accelerator: variant.accelerator, ports, notes, timings: {} };
   let vmm: VmmProcess | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
@@ -109,14 +136,10 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
   try {
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);
-    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder);
+    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, template === undefined ? undefined : statePath(template));
     const booting: EngineState = { ...state, phase: "booting", pid: vmm.pid, startTime: vmm.startTime };
     await saveState(plan.folder, booting);
-    const session = await unlessItEnds(
-      request,
-      vmm,
-      link.boot(START_DEADLINE_MS, () => timer.mark("spawn")),
-    );
+    const session = await unlessItEnds(request, vmm, template === undefined ? firstGreeting(link, timer) : restored(link, monitor, timer));
     timer.mark("greeting");
     await setUp(request, { session, vmm, monitor });
     const running: EngineState = { ...booting, phase: "running", timings: timer.steps };

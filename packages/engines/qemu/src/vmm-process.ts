@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
@@ -87,13 +87,17 @@ export class VmmProcess {
 }
 
 /**
- * Starts the VMM in a session of its own, so that nothing that happens to the daemon or its terminal reaches it. Its words go to a file of `folder`.
+ * Starts the VMM in a session of its own, so that nothing that happens to the daemon or its terminal reaches it. Its words go to a file of `folder`; the
+ * file at `statePath` is open for it as `STATE_FD`.
  * Throws ENGINE_MISSING, HOST_COMMAND_FAILED.
  */
-export async function spawnVmm(program: string, args: readonly string[], folder: string): Promise<VmmProcess> {
+export async function spawnVmm(program: string, args: readonly string[], folder: string, statePath?: string): Promise<VmmProcess> {
   const log = await open(join(folder, fileNames.vmmLog), "w", 0o600);
+  let state: FileHandle | undefined;
   try {
-    const child = spawn(program, args, { detached: true, cwd: folder, stdio: ["ignore", log.fd, log.fd] });
+    state = statePath === undefined ? undefined : await open(statePath, "r");
+    const stdio = ["ignore", log.fd, log.fd, ...(state === undefined ? [] : [state.fd])] as const;
+    const child = spawn(program, args, { detached: true, cwd: folder, stdio: [...stdio] });
     const spawned = new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);
@@ -108,6 +112,7 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
     return vmm;
   } finally {
     await log.close();
+    await state?.close();
   }
 }
 

@@ -1,0 +1,44 @@
+import { hasCode } from "@isthmus/contract";
+import type { Engine, LiveMachine, Log, StartPlan } from "../machine/ports.ts";
+import type { GuestShape } from "./ports.ts";
+import type { Templates } from "./templates.ts";
+
+export type StartedFrom = "boot" | "template" | "pool";
+
+export interface Begun {
+  readonly live: LiveMachine;
+  readonly startedFrom: StartedFrom;
+  /** why the machine was not cloned, for its user */
+  readonly notes: readonly string[];
+}
+
+export interface StartParts {
+  readonly engine: Engine;
+  readonly templates?: Templates;
+  readonly imageDigest: string;
+  readonly log: Log;
+}
+
+/** The part of a plan that decides which machines can be cloned from the same template. */
+export function shapeOf(plan: StartPlan): GuestShape {
+  const { rootfsPath, cpus, memoryBytes, diskPath, diskBytes, network } = plan;
+  return { rootfsPath, cpus, memoryBytes, network, ...(diskPath === undefined ? {} : { diskBytes: diskBytes ?? 0 }) };
+}
+
+/** Clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */
+export async function begin(parts: StartParts, plan: StartPlan, signal: AbortSignal): Promise<Begun> {
+  const { engine, templates, imageDigest } = parts;
+  const { cloning } = engine;
+  const boot = async (notes: readonly string[]): Promise<Begun> => ({ live: await engine.start(plan, signal), startedFrom: "boot", notes });
+  if (cloning === undefined || templates === undefined) return await boot([]);
+  const answer = await templates.acquire({ cloning, shape: shapeOf(plan), imageDigest }, signal);
+  if (answer === undefined) return await boot([]);
+  if ("without" in answer) return await boot([`booted, not cloned: ${answer.without}`]);
+  try {
+    return { live: await engine.start(plan, signal, answer.folder), startedFrom: "template", notes: [] };
+  } catch (error) {
+    if (!hasCode(error, "TEMPLATE_FAILED") || signal.aborted) throw error;
+    await templates.quarantine(answer.key, error);
+    return await boot([`booted, not cloned: ${error.message}`]);
+  }
+}

@@ -1,0 +1,127 @@
+import { execFile } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, open, rm, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { IsthmusError } from "@isthmus/contract";
+import type { BootKernel, GuestShape, TemplateFacts } from "@isthmus/core";
+import { AgentLink } from "../agent-link.ts";
+import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
+import { HOLES_DEADLINE_MS, QEMU_PROGRAM, SAVE_DEADLINE_MS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
+import { Monitor } from "../monitor.ts";
+import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
+import { memoryPath, statePath } from "./files.ts";
+
+export interface MakeRequest {
+  readonly shape: GuestShape;
+  readonly kernel: BootKernel;
+  readonly variant: BootVariant;
+  readonly tscKhz?: number;
+  /** exists and is empty */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
+/** Boots a guest of this shape until its agent greets, and saves it. Throws TEMPLATE_FAILED, CANCELLED, DISK_FULL, ENGINE_MISSING. */
+export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts> {
+  const { shape, kernel, variant, tscKhz, folder } = request;
+  const socketFolder = await mkdtemp(join(tmpdir(), "isthmus-"));
+  const diskPath = join(folder, "blank-disk");
+  const link = new AgentLink(agentSocketPath(socketFolder), "the template");
+  let vmm: VmmProcess | undefined;
+  const monitor = new Monitor(qmpSocketPath(socketFolder), () => vmm?.expectEnd());
+  try {
+    if (shape.diskBytes !== undefined) await blankFile(diskPath, shape.diskBytes);
+    const layout = { ...shape, name: "template", folder, socketFolder, outputPath: "/dev/null", ports: [], tscKhz };
+    const memoryFile = { path: memoryPath(folder), shared: true };
+    const disk = shape.diskBytes === undefined ? undefined : diskPath;
+    vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...layout, boot: kernel, memoryFile, diskPath: disk }, variant), folder);
+    await unlessItEnds(request, vmm, link.boot(START_DEADLINE_MS));
+    link.close();
+    await sleep(TEMPLATE_SETTLE_MS);
+    await unlessItEnds(request, vmm, save(monitor, socketFolder, statePath(folder)));
+  } finally {
+    link.close();
+    monitor.close();
+    await vmm?.kill();
+    await Promise.all([socketFolder, diskPath].map((path) => rm(path, { recursive: true, force: true })));
+  }
+  await digHoles(memoryPath(folder));
+  await synced(memoryPath(folder));
+  return { sizeBytes: (await allocated(memoryPath(folder))) + (await allocated(statePath(folder))) };
+}
+
+async function blankFile(path: string, sizeBytes: number): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.truncate(sizeBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+/** `work`, unless the VMM ends first or the making is cancelled. */
+async function unlessItEnds<T>(request: MakeRequest, vmm: VmmProcess, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new IsthmusError("CANCELLED", { what: "making a template" }));
+  request.signal.addEventListener("abort", onAbort);
+  if (request.signal.aborted) onAbort();
+  const ended = async (status: string | undefined) => (await vmmWords(request.folder)) || `QEMU ended (${status ?? "status unknown"})`;
+  void vmm.ended.then(async ({ status }) => reject(new IsthmusError("TEMPLATE_FAILED", { reason: await ended(status) })));
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    request.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Stops the guest and writes the state of its devices; its memory is in its file already. QEMU's sandbox lets it run no program, and Node cannot pass it a
+ * file: so the state comes by a socket.
+ */
+export async function save(monitor: Monitor, socketFolder: string, path: string): Promise<void> {
+  const socketPath = join(socketFolder, "state.sock");
+  const { promise: written, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    pipeline(socket, createWriteStream(path, { mode: 0o600, flush: true })).then(resolve, reject);
+  });
+  written.catch(() => {});
+  await new Promise<void>((done, failed) => {
+    server.once("error", failed);
+    server.listen(socketPath, done);
+  });
+  try {
+    await monitor.execute("stop");
+    await monitor.migrate("migrate", `unix:${socketPath}`, SAVE_DEADLINE_MS);
+    await written;
+  } finally {
+    server.close();
+    await rm(socketPath, { force: true });
+  }
+}
+
+/** A booting guest writes zeroes to most of its memory: as holes they cost neither disk nor page cache. */
+async function digHoles(path: string): Promise<void> {
+  await promisify(execFile)("fallocate", ["--dig-holes", path], { timeout: HOLES_DEADLINE_MS }).catch((cause: unknown) => {
+    throw new IsthmusError("HOST_COMMAND_FAILED", { program: "fallocate", reason: String(cause) }, { cause });
+  });
+}
+
+/** After a crash of the host a template is whole or not there. */
+async function synced(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function allocated(path: string): Promise<number> {
+  return (await stat(path)).blocks * 512;
+}
