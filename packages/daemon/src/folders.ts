@@ -6,24 +6,27 @@ import type { MachineFolders } from "@isthmus/core";
 import { SOCKET_FOLDER_CHARS_MAX } from "./config.ts";
 import { makeDisk } from "./disks.ts";
 
+export const DISK_FILE = "disk.ext4";
+export const OUTPUT_FILE = "output.log";
+
 const idPattern = /^[0-9a-f]{16}$/;
 
 /** Machine folders under `<home>/machines`, socket folders under `<run>/m`; all 0700. */
 export function createFolders(home: string, runFolder: string): MachineFolders {
-  const root = join(home, "machines");
-  const sockets = shortFolder(runFolder);
+  const root = machinesFolder(home);
+  const sockets = shortFolder(runFolder, "m");
   const checked = (id: string) => {
     if (!idPattern.test(id)) throw new IsthmusError("INTERNAL", { reason: `${id} is no machine id` });
     return id;
   };
   const folder = (id: string) => join(root, checked(id));
   const socketFolder = (id: string) => join(sockets, checked(id));
-  const diskPath = (id: string) => join(folder(id), "disk.ext4");
+  const diskPath = (id: string) => join(folder(id), DISK_FILE);
   return {
     root,
     folder,
     socketFolder,
-    outputPath: (id) => join(folder(id), "output.log"),
+    outputPath: (id) => join(folder(id), OUTPUT_FILE),
     diskPath,
     async create(id) {
       await guarded(`machine ${id}`, async () => {
@@ -35,7 +38,7 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
       await guarded(`machine ${id}`, () => mkdir(socketFolder(id), { recursive: true, mode: 0o700 }));
     },
     async createDisk(id, sizeBytes) {
-      await guarded(`the disk of machine ${id}`, () => makeDisk(join(home, "disks"), diskPath(id), sizeBytes));
+      await guarded(`the disk of machine ${id}`, () => makeDisk(disksFolder(home), diskPath(id), sizeBytes));
       return diskPath(id);
     },
     has: (id) => exists(folder(id)),
@@ -52,9 +55,18 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
   };
 }
 
+/** empty disks, to be copied */
+export function disksFolder(home: string): string {
+  return join(home, "disks");
+}
+
+export function machinesFolder(home: string): string {
+  return join(home, "machines");
+}
+
 /** The socket folder, or one in /tmp named by the hash of a path that is too long for a Unix socket. */
-function shortFolder(runFolder: string): string {
-  const wished = join(runFolder, "m");
+export function shortFolder(runFolder: string, name: string): string {
+  const wished = join(runFolder, name);
   if (wished.length <= SOCKET_FOLDER_CHARS_MAX - 17) return wished;
   return join("/tmp", `isthmus-${createHash("sha256").update(wished).digest("hex").slice(0, 12)}`);
 }

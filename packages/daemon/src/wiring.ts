@@ -21,6 +21,7 @@ import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
 import { createFolders } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
+import { createPlaces } from "./prepared-places.ts";
 import { createTemplateFolders } from "./template-folders.ts";
 
 /** The parts of a daemon, joined. */
@@ -48,6 +49,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   const machines = createMachines({
     store,
     templates,
+    places: config.templates ? createPlaces(home, config.runFolder) : undefined,
     engines: [engine],
     images,
     folders: createFolders(home, config.runFolder),

@@ -27,6 +27,7 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
     }),
   );
   const count = (verdict: Verdict) => verdicts.filter((one) => one === verdict).length;
+  await context.pools?.clear(context.engines);
   const orphans = await removeOrphans(context);
   return { adopted: count("adopted"), ended: count("ended"), restarted: count("restarted"), unreachable: count("unreachable"), ...orphans };
 }

@@ -1,5 +1,6 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
 import type { Crashpoint } from "./crash-points.ts";
+import type { Pools } from "../template/pools.ts";
 import type { Templates } from "../template/templates.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, MachineRecord, OutputFiles, StartPlan, Store } from "./ports.ts";
@@ -29,6 +30,8 @@ export interface Context {
   readonly gate: StartGate;
   /** absent: every machine boots */
   readonly templates?: Templates;
+  /** absent: no clone is prepared ahead */
+  readonly pools?: Pools;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
   /** Begins the start of a machine that is written down as `queued`; here because a start that fails may lead to another start. */

@@ -1,4 +1,6 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { Pools } from "../template/pools.ts";
+import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
 import type { Machines } from "./actions.ts";
 import { adoptAll } from "./adopt.ts";
@@ -32,21 +34,30 @@ export interface MachinesParts {
   readonly log: Log;
   /** absent: every machine boots */
   readonly templates?: Templates;
+  /** absent: no clone is prepared ahead */
+  readonly places?: PreparedPlaces;
   /** for fault tests; does nothing when absent */
   readonly crashpoint?: Crashpoint;
 }
 
 export function createMachines(parts: MachinesParts): Machines {
+  const gate = new StartGate(parts.capacity.cpus() * STARTS_PER_CPU);
   const context: Context = {
     ...parts,
     crashpoint: parts.crashpoint ?? (() => {}),
-    gate: new StartGate(parts.capacity.cpus() * STARTS_PER_CPU),
+    gate,
+    pools: poolsOf(parts, gate),
     handles: new Map(),
     removedExits: createRemovedExits(),
     launch: (handle, by) => launch(context, handle, by),
     closing: new AbortController(),
   };
   return { ...lifecycle(context), ...reading(context), ...guest(context), ...daemon(context) };
+}
+
+function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, gate: StartGate): Pools | undefined {
+  if (places === undefined || templates === undefined) return undefined;
+  return new Pools({ places, templates, clock, capacity, log, busy: () => gate.inFlight > 0 });
 }
 
 /** The handle of what a user names, once the machine has its verdict after a start of the daemon. */
@@ -155,6 +166,7 @@ function daemon(context: Context): Pick<Machines, "adoptAll" | "close"> {
       context.gate.close();
       context.closing.abort();
       await Promise.race([startsOver(context), sleep(context, CLOSE_GRACE_MS)]);
+      await Promise.all([context.pools?.close(), context.templates?.close()]);
       for (const handle of context.handles.values()) handle.release();
     },
   };

@@ -1,5 +1,6 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import { type Begun, begin } from "../template/starting.ts";
+import type { PreparedClone } from "../template/ports.ts";
 import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
 import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
@@ -54,6 +55,8 @@ interface Progress {
   readonly timings: Record<string, number>;
   readonly beganMs: number;
   madeDisk: boolean;
+  /** from a pool, in the machine's folders, until its start began */
+  prepared?: PreparedClone;
   live?: LiveMachine;
   /** absent for a start that an earlier daemon began */
   begun?: Begun;
@@ -69,7 +72,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
       release = await context.gate.acquire(signal);
       note(progress, "queue", queued);
       await prepare(context, handle, signal, progress);
-      progress.begun = await spawn(context, handle, signal);
+      progress.begun = await spawn(context, handle, signal, progress.prepared);
       progress.live = progress.begun.live;
     }
     Object.assign(progress.timings, progress.live.timings);
@@ -81,6 +84,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
     });
   } catch (error) {
     if (progress.live) await endLive(context, handle, progress.live);
+    else await progress.prepared?.end();
     throw await fail(context, handle, signal, by, progress, error);
   } finally {
     release?.();
@@ -93,7 +97,11 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
  */
 async function resume(context: Context, handle: Handle, signal: AbortSignal): Promise<LiveMachine | undefined> {
   const record = context.store.machine(handle.id);
-  if (record.machine.state !== "starting") return undefined;
+  if (record.machine.state !== "starting") {
+    // A clone from a pool may be in its folder.
+    await sweepProcesses(context, handle);
+    return undefined;
+  }
   const live = await engineOf(context, record).adopt(planOf(context, record), signal);
   if (live) return live;
   await sweepProcesses(context, handle);
@@ -133,7 +141,11 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   const began = performance.now();
   await images.resolve(machine.imageDigest);
   crashpoint("start.before-folder");
-  if (!(await folders.has(handle.id))) await folders.create(handle.id);
+  if (!(await folders.has(handle.id))) {
+    progress.prepared = await claim(context, handle);
+    if (progress.prepared === undefined) await folders.create(handle.id);
+    else progress.madeDisk = true;
+  }
   await folders.createSocketFolder(handle.id);
   crashpoint("start.after-folder");
   signal.throwIfAborted();
@@ -156,6 +168,12 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   });
 }
 
+/** A clone from a pool; its folders, disk and all, are the machine's from here on. */
+async function claim(context: Context, handle: Handle): Promise<PreparedClone | undefined> {
+  const record = context.store.machine(handle.id);
+  return await context.pools?.claim(engineOf(context, record), planOf(context, record));
+}
+
 const LOST_DISK = "the file of its disk was missing when it started again: what it had written is gone, and it has an empty disk";
 
 function writeStarting(context: Context, handle: Handle, bootOffset: number, news: readonly string[]): void {
@@ -167,11 +185,11 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
   context.crashpoint("start.after-starting");
 }
 
-async function spawn(context: Context, handle: Handle, signal: AbortSignal): Promise<Begun> {
+async function spawn(context: Context, handle: Handle, signal: AbortSignal, prepared?: PreparedClone): Promise<Begun> {
   const record = context.store.machine(handle.id);
   const { templates, log } = context;
   context.crashpoint("start.before-engine");
-  const parts = { engine: engineOf(context, record), templates, imageDigest: record.machine.imageDigest, log };
+  const parts = { engine: engineOf(context, record), templates, imageDigest: record.machine.imageDigest, prepared, log };
   const begun = await begin(parts, planOf(context, record), signal);
   context.crashpoint("start.after-engine");
   return begun;

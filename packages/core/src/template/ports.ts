@@ -52,6 +52,18 @@ export interface Cloning {
   prepare(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<PreparedClone>;
 }
 
+/** Where clones are prepared. */
+export interface PreparedPlaces {
+  readonly root: string;
+  folder(id: string): string;
+  /** A new place, with a disk of this size if one is wanted. Throws DISK_FULL. */
+  create(diskBytes: number | undefined): Promise<PreparedPlace & { readonly id: string }>;
+  /** The folders become those of a machine that has none yet. */
+  give(id: string, machineId: string): Promise<void>;
+  remove(id: string): Promise<void>;
+  list(): Promise<readonly string[]>;
+}
+
 /** The folders of templates. A template appears in them whole or not at all. */
 export interface TemplateFolders {
   folder(key: string): string;

@@ -1,6 +1,6 @@
 import { hasCode } from "@isthmus/contract";
 import type { Engine, LiveMachine, Log, StartPlan } from "../machine/ports.ts";
-import type { GuestShape } from "./ports.ts";
+import type { GuestShape, PreparedClone } from "./ports.ts";
 import type { Templates } from "./templates.ts";
 
 export type StartedFrom = "boot" | "template" | "pool";
@@ -16,6 +16,8 @@ export interface StartParts {
   readonly engine: Engine;
   readonly templates?: Templates;
   readonly imageDigest: string;
+  /** stands ready in the machine's folders */
+  readonly prepared?: PreparedClone;
   readonly log: Log;
 }
 
@@ -25,9 +27,17 @@ export function shapeOf(plan: StartPlan): GuestShape {
   return { rootfsPath, cpus, memoryBytes, network, ...(diskPath === undefined ? {} : { diskBytes: diskBytes ?? 0 }) };
 }
 
-/** Clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */
+/** Takes the clone that was prepared, or clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */
 export async function begin(parts: StartParts, plan: StartPlan, signal: AbortSignal): Promise<Begun> {
-  const { engine, templates, imageDigest } = parts;
+  const { engine, templates, imageDigest, prepared } = parts;
+  if (prepared !== undefined) {
+    try {
+      return { live: await prepared.start(plan, signal), startedFrom: "pool", notes: [] };
+    } catch (error) {
+      if (!hasCode(error, "TEMPLATE_FAILED") || signal.aborted) throw error;
+      parts.log.warn({ machine: plan.id, err: error }, "a prepared clone failed; another way is taken");
+    }
+  }
   const { cloning } = engine;
   const boot = async (notes: readonly string[]): Promise<Begun> => ({ live: await engine.start(plan, signal), startedFrom: "boot", notes });
   if (cloning === undefined || templates === undefined) return await boot([]);

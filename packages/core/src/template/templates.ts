@@ -54,7 +54,11 @@ export class Templates {
     const template = this.#known.get(key);
     if (template?.state !== "ready") return { key, without: template?.reason ?? "it was removed meanwhile" };
     this.#used(template);
-    return { key, folder: this.#parts.folders.folder(key) };
+    return { key, folder: this.folder(key) };
+  }
+
+  folder(key: string): string {
+    return this.#parts.folders.folder(key);
   }
 
   /** A ready template of this shape, without making one. */

@@ -32,6 +32,8 @@ async function finishStart(parts: {
 }): Promise<void> {
   const { plan, state, link, monitor, vmm } = parts;
   try {
+    // A prepared clone is stopped until its start.
+    if (await monitor.paused()) await monitor.execute("cont");
     const session = await link.session(START_DEADLINE_MS);
     if (session.greeting.state === "idle") {
       await Promise.all([configureGuest(session, plan), monitor.dropConsole()]);
@@ -75,7 +77,7 @@ async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boole
   const finished = running ? undefined : finishStart(adopted).catch(late);
   const paused = await within(ADOPT_BUDGET_MS, Promise.race([vmm.ended, monitor.paused(ADOPT_BUDGET_MS).catch(late)]));
   if (paused === "late") return { paused: false, notes: ["its engine process did not answer when the daemon started"] };
-  if (paused === true) {
+  if (paused === true && running) {
     link.keep();
     return { paused: true, notes: [] };
   }

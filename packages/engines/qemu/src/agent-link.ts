@@ -16,8 +16,8 @@ import { connectSocket } from "./connecting.ts";
  * nobody attends drops what exceeds its limit.
  */
 export class AgentLink {
-  readonly #path: string;
-  readonly #name: string;
+  #path: string;
+  #name: string;
   readonly #stop = new AbortController();
   #session: AgentSession | undefined;
   #connecting: Promise<AgentSession> | undefined;
@@ -46,6 +46,12 @@ export class AgentLink {
   /** The first session of a guest that has just been spawned. `onSocket` is called when QEMU has taken the connection. */
   async boot(deadlineMs: number, onSocket?: () => void): Promise<AgentSession> {
     return await this.#joined(performance.now() + deadlineMs, BOOT_GREETING_MS, onSocket);
+  }
+
+  /** The guest became another machine, and its socket was moved; an open session goes on. */
+  moved(path: string, name: string): void {
+    this.#path = path;
+    this.#name = name;
   }
 
   /** Keeps trying in the background; called by itself when a session is lost. */

@@ -69,7 +69,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     name: "qemu",
     isolation: "microvm",
     start,
-    cloning: createCloning({ kernels, probe, tscKhz }),
+    cloning: createCloning({ kernels, probe, tscKhz, bootId }),
     adopt: (plan, signal) => adoptMachine(plan, bootId, signal, log),
     processes: async (machinesFolder) =>
       (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { AgentSession, ConfigureRequest, StartRequest } from "@isthmus/agent-client";
+import { open, stat } from "node:fs/promises";
+import { type AgentSession, type ConfigureRequest, decodeRecords, type StartRequest } from "@isthmus/agent-client";
 import { hasCode, MIB } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
 import {
@@ -11,6 +12,7 @@ import {
   GUEST_PREFIX,
   UNATTENDED_OUTPUT_BYTES,
 } from "./config.ts";
+import { unlessItEnds, type Watch } from "./watched.ts";
 
 /** 32 hex digits that stay the same over the machine's restarts. */
 export function machineIdOf(id: string): string {
@@ -45,5 +47,30 @@ export async function startWorkload(session: AgentSession, plan: StartPlan): Pro
     await session.request("start", workloadRequest(plan), { deadlineMs: CONFIGURE_DEADLINE_MS });
   } catch (error) {
     if (!(hasCode(error, "AGENT_REFUSED") && error.details.code === "already_started")) throw error;
+  }
+}
+
+/** True when the output file holds a `start` record behind `offset`: a short workload may end before its reply came through. */
+async function hasStarted(outputPath: string, offset: number): Promise<boolean> {
+  const file = await open(outputPath, "r");
+  try {
+    const { buffer, bytesRead } = await file.read({ position: offset });
+    return decodeRecords(buffer.subarray(0, bytesRead)).records.some(({ kind }) => kind === "start" || kind === "exit");
+  } finally {
+    await file.close();
+  }
+}
+
+/** `start`, which has succeeded also when the workload and its guest are over before they could say so. Throws what the guest refused or `watch` brings. */
+export async function ensureWorkload(session: AgentSession, plan: StartPlan, watch: Watch): Promise<void> {
+  const offset = await stat(plan.outputPath).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  try {
+    await unlessItEnds(watch, startWorkload(session, plan));
+  } catch (error) {
+    const lost = hasCode(error, "AGENT_UNREACHABLE", "START_FAILED");
+    if (!lost || !(await hasStarted(plan.outputPath, offset))) throw error;
   }
 }

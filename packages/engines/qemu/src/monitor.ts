@@ -4,7 +4,7 @@ import { Qmp } from "./qmp.ts";
 
 /** QEMU's monitor of one machine, connected when it is needed and again after it was lost. */
 export class Monitor {
-  readonly #path: string;
+  #path: string;
   readonly #onClosed: () => void;
   #connecting: Promise<Qmp> | undefined;
   #qmp: Qmp | undefined;
@@ -55,6 +55,16 @@ export class Monitor {
   /** The guest can write to its console without end: from here on nothing of it reaches the host's disk. */
   async dropConsole(): Promise<void> {
     await this.execute("chardev-change", { id: "console", backend: { type: "null", data: {} } });
+  }
+
+  /** Its socket was moved; an open connection goes on. */
+  moved(path: string): void {
+    this.#path = path;
+  }
+
+  /** A command of QEMU's human monitor; what it says, which is nothing when it is content. Throws as `execute`. */
+  async humanCommand(line: string): Promise<string> {
+    return String(await this.execute("human-monitor-command", { "command-line": line })).trim();
   }
 
   close(): void {

@@ -1,17 +1,19 @@
-import { IsthmusError } from "@isthmus/contract";
 import type { Cloning, Kernels } from "@isthmus/core";
 import type { AcceleratorProbe } from "../accelerator.ts";
 import { makeTemplate } from "./make.ts";
+import { prepareClone } from "./prepared.ts";
 import { templateShape } from "./shape.ts";
 
 export interface CloningParts {
   readonly kernels: Kernels;
   readonly probe: AcceleratorProbe;
   readonly tscKhz: () => Promise<number | undefined>;
+  /** of the host */
+  readonly bootId: string;
 }
 
 /** Cloning by QEMU: memory in a file that clones map privately, device state by migration to and from a file. */
-export function createCloning({ kernels, probe, tscKhz }: CloningParts): Cloning {
+export function createCloning({ kernels, probe, tscKhz, bootId }: CloningParts): Cloning {
   const boot = async () => {
     const kernel = await kernels.resolve();
     const { variant } = await probe.choose(kernel);
@@ -24,8 +26,9 @@ export function createCloning({ kernels, probe, tscKhz }: CloningParts): Cloning
     async make(shape, folder, signal) {
       return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), folder, signal });
     },
-    prepare() {
-      return Promise.reject(new IsthmusError("INTERNAL", { reason: "pools are not there yet" }));
+    async prepare(shape, template, place, signal) {
+      const { variant } = await boot();
+      return await prepareClone({ shape, template, place, variant, bootId, signal });
     },
   };
 }

@@ -14,6 +14,7 @@ import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from ".
 import { HOLES_DEADLINE_MS, QEMU_PROGRAM, SAVE_DEADLINE_MS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { Monitor } from "../monitor.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
+import { unlessItEnds, type Watch } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
 
 export interface MakeRequest {
@@ -40,10 +41,11 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
     const memoryFile = { path: memoryPath(folder), shared: true };
     const disk = shape.diskBytes === undefined ? undefined : diskPath;
     vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...layout, boot: kernel, memoryFile, diskPath: disk }, variant), folder);
-    await unlessItEnds(request, vmm, link.boot(START_DEADLINE_MS));
+    const watch = watchOf(request, vmm);
+    await unlessItEnds(watch, link.boot(START_DEADLINE_MS));
     link.close();
     await sleep(TEMPLATE_SETTLE_MS);
-    await unlessItEnds(request, vmm, save(monitor, socketFolder, statePath(folder)));
+    await unlessItEnds(watch, save(monitor, socketFolder, statePath(folder)));
   } finally {
     link.close();
     monitor.close();
@@ -64,20 +66,12 @@ async function blankFile(path: string, sizeBytes: number): Promise<void> {
   }
 }
 
-/** `work`, unless the VMM ends first or the making is cancelled. */
-async function unlessItEnds<T>(request: MakeRequest, vmm: VmmProcess, work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new IsthmusError("CANCELLED", { what: "making a template" }));
-  request.signal.addEventListener("abort", onAbort);
-  if (request.signal.aborted) onAbort();
-  const ended = async (status: string | undefined) => (await vmmWords(request.folder)) || `QEMU ended (${status ?? "status unknown"})`;
-  void vmm.ended.then(async ({ status }) => reject(new IsthmusError("TEMPLATE_FAILED", { reason: await ended(status) })));
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    request.signal.removeEventListener("abort", onAbort);
-  }
+function watchOf({ folder, signal }: MakeRequest, vmm: VmmProcess): Watch {
+  const early = async (status: string | undefined) => {
+    const reason = (await vmmWords(folder)) || `QEMU ended (${status ?? "status unknown"})`;
+    return new IsthmusError("TEMPLATE_FAILED", { reason });
+  };
+  return { vmm, signal, what: "making a template", early };
 }
 
 /**

@@ -1,0 +1,168 @@
+import { IsthmusError } from "@isthmus/contract";
+import type { Clock, Engine, HostCapacity, Log, StartPlan } from "../machine/ports.ts";
+import { POOL_FREE_PART, POOL_LOOK_MS, POOL_MAX, POOL_MAX_PER_TEMPLATE, POOL_QUIET_MS } from "./config.ts";
+import { Demand } from "./demand.ts";
+import type { Cloning, GuestShape, PreparedClone, PreparedPlaces } from "./ports.ts";
+import { shapeOf } from "./starting.ts";
+import type { Templates } from "./templates.ts";
+
+export interface PoolsParts {
+  readonly places: PreparedPlaces;
+  readonly templates: Templates;
+  readonly clock: Clock;
+  readonly capacity: HostCapacity;
+  readonly log: Log;
+  /** true while machines start */
+  readonly busy: () => boolean;
+}
+
+interface Entry {
+  readonly placeId: string;
+  readonly clone: PreparedClone;
+}
+
+interface Pool {
+  readonly cloning: Cloning;
+  readonly shape: GuestShape;
+  readonly demand: Demand;
+  readonly ready: Entry[];
+}
+
+/** Engine processes prepared ahead, as many of each template as its recent demand asks for. They are no machines: a daemon that goes ends them. */
+export class Pools {
+  readonly #parts: PoolsParts;
+  readonly #pools = new Map<string, Pool>();
+  readonly #stop = new AbortController();
+  #working: Promise<void> | undefined;
+  #cancelLook: (() => void) | undefined;
+
+  constructor(parts: PoolsParts) {
+    this.#parts = parts;
+  }
+
+  /** How many stand ready, by template. */
+  counts(): ReadonlyMap<string, number> {
+    return new Map([...this.#pools].map(([key, { ready }]) => [key, ready.length]));
+  }
+
+  /** What an earlier daemon left: called once, before anything is prepared. */
+  async clear(engines: readonly Engine[]): Promise<void> {
+    const { places } = this.#parts;
+    for (const engine of engines) {
+      for (const { pid, machineId } of await engine.processes(places.root)) await engine.reap(pid, places.folder(machineId));
+    }
+    for (const id of await places.list()) await places.remove(id);
+  }
+
+  /** A prepared clone in the folders of the machine that `plan` is for, which must not exist yet; undefined when none stands ready. */
+  async claim(engine: Engine, plan: StartPlan): Promise<PreparedClone | undefined> {
+    const { cloning } = engine;
+    // A guest whose root is made already mounts no tmpfs.
+    if (cloning === undefined || plan.tmpfs.length > 0 || this.#stop.signal.aborted) return undefined;
+    const shape = shapeOf(plan);
+    const { key } = await cloning.shape(shape);
+    this.#wanted(key, cloning, shape);
+    const entry = this.#pools.get(key)?.ready.shift();
+    if (entry === undefined) return undefined;
+    try {
+      await this.#parts.places.give(entry.placeId, plan.id);
+      return entry.clone;
+    } catch (error) {
+      this.#parts.log.warn({ machine: plan.id, err: error }, "a prepared clone could not be used");
+      await this.#end(entry);
+      return undefined;
+    }
+  }
+
+  /** Ends all. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#cancelLook?.();
+    await this.#working?.catch(() => undefined);
+    await this.#shrink(() => 0);
+  }
+
+  #wanted(key: string, cloning: Cloning, shape: GuestShape): void {
+    const known = this.#pools.get(key);
+    const pool: Pool = known ?? { cloning, shape, demand: new Demand(), ready: [] };
+    if (known === undefined) this.#pools.set(key, pool);
+    pool.demand.add(this.#parts.clock.now());
+    this.#look(POOL_QUIET_MS);
+  }
+
+  #look(afterMs: number): void {
+    if (this.#stop.signal.aborted) return;
+    this.#cancelLook?.();
+    this.#cancelLook = this.#parts.clock.after(afterMs, () => {
+      this.#working ??= this.#balance()
+        .catch((error: unknown) => this.#parts.log.warn({ err: error }, "a clone could not be prepared"))
+        .finally(() => {
+          this.#working = undefined;
+          if (this.#pools.size > 0) this.#look(POOL_LOOK_MS);
+        });
+    });
+  }
+
+  /** Gives back what is too much, then prepares what is missing, one after the other, while no machine starts. */
+  async #balance(): Promise<void> {
+    const low = this.#memoryIsLow();
+    await this.#shrink((pool) => (low ? 0 : this.#target(pool)));
+    for (const [key, pool] of this.#pools) {
+      if (pool.ready.length === 0 && this.#target(pool) === 0) this.#pools.delete(key);
+    }
+    while (!this.#stop.signal.aborted && !this.#memoryIsLow()) {
+      const short = [...this.#pools].find(([key, pool]) => this.#parts.templates.ready(key) && pool.ready.length < this.#target(pool));
+      const total = [...this.#pools.values()].reduce((sum, { ready }) => sum + ready.length, 0);
+      if (short === undefined || total >= POOL_MAX) return;
+      if (this.#parts.busy()) {
+        await new Promise<void>((resolve) => this.#parts.clock.after(POOL_QUIET_MS, resolve));
+        continue;
+      }
+      await this.#prepare(...short);
+    }
+  }
+
+  async #prepare(key: string, pool: Pool): Promise<void> {
+    const { places, templates } = this.#parts;
+    const place = await places.create(pool.shape.diskBytes);
+    try {
+      const clone = await pool.cloning.prepare(pool.shape, templates.folder(key), place, this.#stop.signal);
+      const entry = { placeId: place.id, clone };
+      pool.ready.push(entry);
+      void clone.ended.then(() => this.#lost(pool, entry));
+    } catch (error) {
+      await places.remove(place.id);
+      if (this.#stop.signal.aborted) return;
+      pool.demand.forget();
+      throw IsthmusError.from(error);
+    }
+  }
+
+  /** Its process ended while it waited. */
+  #lost(pool: Pool, entry: Entry): void {
+    const at = pool.ready.indexOf(entry);
+    if (at < 0) return;
+    pool.ready.splice(at, 1);
+    this.#end(entry).catch((error: unknown) => this.#parts.log.warn({ err: error }, "a prepared clone's folder was left behind"));
+  }
+
+  async #shrink(target: (pool: Pool) => number): Promise<void> {
+    for (const pool of this.#pools.values()) {
+      for (const entry of pool.ready.splice(target(pool))) await this.#end(entry);
+    }
+  }
+
+  async #end(entry: Entry): Promise<void> {
+    await entry.clone.end();
+    await this.#parts.places.remove(entry.placeId);
+  }
+
+  #target(pool: Pool): number {
+    return Math.min(POOL_MAX_PER_TEMPLATE, pool.demand.machines(this.#parts.clock.now()));
+  }
+
+  #memoryIsLow(): boolean {
+    const { capacity } = this.#parts;
+    return capacity.memoryFreeBytes() < capacity.memoryTotalBytes() * POOL_FREE_PART;
+  }
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { PreparedPlaces } from "@isthmus/core";
+import { makeDisk } from "./disks.ts";
+import { createFolders, disksFolder, DISK_FILE, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
+
+/** Folders under `<home>/pool` and, for sockets, `<run>/p`, laid out as a machine's: they become one's by being renamed. */
+export function createPlaces(home: string, runFolder: string): PreparedPlaces {
+  const root = join(home, "pool");
+  const sockets = shortFolder(runFolder, "p");
+  const machines = createFolders(home, runFolder);
+  const folder = (id: string) => join(root, id);
+  const socketFolder = (id: string) => join(sockets, id);
+  return {
+    root,
+    folder,
+    async create(diskBytes) {
+      const id = randomBytes(8).toString("hex");
+      const place = { id, folder: folder(id), socketFolder: socketFolder(id), outputPath: join(folder(id), OUTPUT_FILE) };
+      await guarded("a prepared clone", async () => {
+        await mkdir(place.folder, { recursive: true, mode: 0o700 });
+        await mkdir(place.socketFolder, { recursive: true, mode: 0o700 });
+        if (diskBytes !== undefined) await makeDisk(disksFolder(home), join(place.folder, DISK_FILE), diskBytes);
+      });
+      return diskBytes === undefined ? place : { ...place, diskPath: join(place.folder, DISK_FILE) };
+    },
+    async give(id, machineId) {
+      await guarded(`machine ${machineId}`, async () => {
+        await mkdir(machinesFolder(home), { recursive: true, mode: 0o700 });
+        await rename(socketFolder(id), machines.socketFolder(machineId));
+        await rename(folder(id), machines.folder(machineId));
+      });
+    },
+    async remove(id) {
+      await rm(socketFolder(id), { recursive: true, force: true });
+      await rm(folder(id), { recursive: true, force: true });
+    },
+    list: () => readdir(root).catch(() => []),
+  };
+}

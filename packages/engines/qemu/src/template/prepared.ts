@@ -1,0 +1,124 @@
+import { IsthmusError, type PublishedPort } from "@isthmus/contract";
+import type { GuestShape, LiveMachine, PreparedClone, PreparedPlace, StartPlan } from "@isthmus/core";
+import { AgentLink } from "../agent-link.ts";
+import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
+import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, GUEST_ADDRESS, QEMU_PROGRAM } from "../config.ts";
+import { type EngineState, saveState } from "../engine-state.ts";
+import { configureGuest, ensureWorkload } from "../guest-setup.ts";
+import { choosePorts } from "../host-ports.ts";
+import { Monitor } from "../monitor.ts";
+import { QemuMachine } from "../qemu-machine.ts";
+import { asTemplateFailure, watchOf } from "../start.ts";
+import { StepTimer } from "../step-timer.ts";
+import { spawnVmm, type VmmProcess } from "../vmm-process.ts";
+import { unlessItEnds } from "../watched.ts";
+import { memoryPath, statePath } from "./files.ts";
+import { rehearse } from "./rehearsal.ts";
+import { restoreState } from "./restore.ts";
+
+export interface PrepareRequest {
+  readonly shape: GuestShape;
+  /** folder */
+  readonly template: string;
+  readonly place: PreparedPlace;
+  readonly variant: BootVariant;
+  /** of the host */
+  readonly bootId: string;
+  readonly signal: AbortSignal;
+}
+
+interface Parts {
+  readonly vmm: VmmProcess;
+  readonly link: AgentLink;
+  readonly monitor: Monitor;
+}
+
+/** A clone that greeted, did its first work, and is stopped: it costs no processor time. Throws TEMPLATE_FAILED, CANCELLED, ENGINE_MISSING. */
+export async function prepareClone(request: PrepareRequest): Promise<PreparedClone> {
+  const { shape, template, place, variant, signal } = request;
+  const memoryFile = { path: memoryPath(template), shared: false };
+  const args = commandLine({ ...shape, ...place, name: "prepared", memoryFile, ports: [] }, variant);
+  const vmm = await spawnVmm(QEMU_PROGRAM, args, place.folder, statePath(template));
+  const link = new AgentLink(agentSocketPath(place.socketFolder), "a prepared clone");
+  const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
+  const early = async () => new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
+  try {
+    await unlessItEnds({ vmm, signal, what: "preparing a clone", early }, wakeOnce(link, monitor));
+    return new Prepared(request, { vmm, link, monitor });
+  } catch (error) {
+    link.close();
+    monitor.close();
+    await vmm.kill();
+    throw asTemplateFailure(error);
+  }
+}
+
+/** What a clone does first is slow, because the emulator translates code as it meets it: it is done once, ahead. */
+async function wakeOnce(link: AgentLink, monitor: Monitor): Promise<void> {
+  await restoreState(monitor);
+  await rehearse(await link.boot(CLONE_DEADLINE_MS));
+  await monitor.execute("stop");
+}
+
+class Prepared implements PreparedClone {
+  readonly ended: Promise<unknown>;
+  readonly #request: PrepareRequest;
+  readonly #parts: Parts;
+
+  constructor(request: PrepareRequest, parts: Parts) {
+    this.#request = request;
+    this.#parts = parts;
+    this.ended = parts.vmm.ended;
+  }
+
+  async start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> {
+    const { vmm, link, monitor } = this.#parts;
+    const { bootId, variant } = this.#request;
+    const timer = new StepTimer();
+    const watch = watchOf(plan, vmm, signal);
+    link.moved(agentSocketPath(plan.socketFolder), plan.name);
+    monitor.moved(qmpSocketPath(plan.socketFolder));
+    try {
+      const ports = await publish(monitor, plan.ports);
+      const process = { pid: vmm.pid, startTime: vmm.startTime };
+      const state: EngineState = { phase: "booting", bootId, ...process, accelerator: variant.accelerator, ports, notes: [], timings: {} };
+      await saveState(plan.folder, state);
+      timer.mark("claim");
+      const session = await unlessItEnds(watch, awake(link, monitor)).catch((error: unknown) => {
+        throw asTemplateFailure(error);
+      });
+      await unlessItEnds(watch, configureGuest(session, plan));
+      timer.mark("configure");
+      await ensureWorkload(session, plan, watch);
+      timer.mark("workload");
+      const running: EngineState = { ...state, phase: "running", timings: timer.steps };
+      await saveState(plan.folder, running);
+      return new QemuMachine({ plan, vmm, link, monitor, state: running, paused: false });
+    } catch (error) {
+      await this.end();
+      throw error;
+    }
+  }
+
+  async end(): Promise<void> {
+    const { vmm, link, monitor } = this.#parts;
+    link.close();
+    monitor.close();
+    await vmm.kill();
+  }
+}
+
+async function awake(link: AgentLink, monitor: Monitor) {
+  await monitor.execute("cont");
+  return await link.session(CONFIGURE_DEADLINE_MS);
+}
+
+/** Publishes ports of a guest that runs already. Throws PORT_TAKEN. */
+async function publish(monitor: Monitor, wanted: readonly PublishedPort[]): Promise<readonly PublishedPort[]> {
+  const ports = await choosePorts(wanted);
+  for (const { protocol, address, host, guest } of ports) {
+    const words = await monitor.humanCommand(`hostfwd_add net ${protocol}:${address}:${host}-${GUEST_ADDRESS}:${guest}`);
+    if (words !== "") throw new IsthmusError("PORT_TAKEN", { port: host, address, reason: words });
+  }
+  return ports;
+}
