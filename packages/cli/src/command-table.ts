@@ -2,7 +2,7 @@ import type { CommandEntry } from "./command-entry.ts";
 
 const machines = "Machines:";
 const inside = "Inside a machine:";
-const parts = "Images and kernels:";
+const parts = "Images, templates and kernels:";
 const host = "This host:";
 
 const imageCommands: readonly CommandEntry[] = [
@@ -31,7 +31,24 @@ const imageCommands: readonly CommandEntry[] = [
     summary: "Give an image another name",
     load: async () => (await import("./commands/image-tag.ts")).imageTag,
   },
+  {
+    name: "warm",
+    group: "Commands:",
+    summary: "Make the template of an image ahead",
+    load: async () => (await import("./commands/image-warm.ts")).imageWarm,
+  },
   { name: "rm", group: "Commands:", summary: "Remove images", load: async () => (await import("./commands/image-rm.ts")).imageRm },
+];
+
+const templateCommands: readonly CommandEntry[] = [
+  { name: "ls", group: "Commands:", summary: "List templates", load: async () => (await import("./commands/template-ls.ts")).templateLs },
+  { name: "rm", group: "Commands:", summary: "Remove templates", load: async () => (await import("./commands/template-rm.ts")).templateRm },
+  {
+    name: "prune",
+    group: "Commands:",
+    summary: "Remove templates that are not used",
+    load: async () => (await import("./commands/template-prune.ts")).templatePrune,
+  },
 ];
 
 const kernelCommands: readonly CommandEntry[] = [
@@ -136,7 +153,8 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: "cp", group: inside, summary: "Copy files into or out of a machine", load: async () => (await import("./commands/cp.ts")).cp },
   { name: "stats", group: inside, summary: "Show what machines use", load: async () => (await import("./commands/stats.ts")).stats },
-  { name: "image", group: parts, summary: "Images: ls, inspect, import, load, tag, rm", children: imageCommands },
+  { name: "image", group: parts, summary: "Images: ls, inspect, import, load, tag, warm, rm", children: imageCommands },
+  { name: "template", group: parts, summary: "Templates that machines are cloned from: ls, rm, prune", children: templateCommands },
   { name: "kernel", group: parts, summary: "Guest kernels: ls, fetch, build", children: kernelCommands },
   { name: "images", group: parts, summary: "Same as image ls", load: async () => (await import("./commands/image-ls.ts")).imageLs },
   {

@@ -18,6 +18,7 @@ export const TemplateSchema = Type.Object(
     createdAt: Type.String({ format: "date-time" }),
     usedAt: Type.String({ format: "date-time" }),
     clones: Type.Integer({ description: "machines cloned from it since the daemon started" }),
+    prepared: Type.Optional(Type.Integer({ description: "clones that wait in its pool" })),
   },
   { additionalProperties: false, $id: "Template" },
 );

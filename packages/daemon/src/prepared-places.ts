@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparedPlaces } from "@isthmus/core";
 import { makeDisk } from "./disks.ts";
-import { createFolders, disksFolder, DISK_FILE, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
+import { createFolders, DISK_FILE, disksFolder, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
 
 /** Folders under `<home>/pool` and, for sockets, `<run>/p`, laid out as a machine's: they become one's by being renamed. */
 export function createPlaces(home: string, runFolder: string): PreparedPlaces {

@@ -45,7 +45,12 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log: (message, details) => log.info(details, message),
   });
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
-  const templates = new Templates({ folders: createTemplateFolders(join(home, "templates")), clock: systemClock, log, enabled: config.templates });
+  const templates = new Templates({
+    folders: createTemplateFolders(join(home, "templates")),
+    clock: systemClock,
+    log,
+    enabled: config.templates,
+  });
   const machines = createMachines({
     store,
     templates,

@@ -5,6 +5,7 @@ import { Kernels } from "./kernels.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
+import { Templates } from "./templates.ts";
 import { Transport } from "./transport.ts";
 
 /**
@@ -21,6 +22,8 @@ export class Isthmus implements Disposable {
   readonly machines: Machines;
   /** images */
   readonly images: Images;
+  /** what machines are cloned from */
+  readonly templates: Templates;
   /** guest kernels */
   readonly kernels: Kernels;
   /** socket path or URL in use, for messages */
@@ -33,6 +36,7 @@ export class Isthmus implements Disposable {
     this.address = this.#transport.address.label;
     this.machines = new Machines(this.#transport);
     this.images = new Images(this.#transport);
+    this.templates = new Templates(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }
 

@@ -18,6 +18,7 @@ export type {
   MachineStats,
   Progress,
   PublishedPort,
+  Template,
   Version,
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
@@ -49,3 +50,4 @@ export type {
   StopOptions,
 } from "./options.ts";
 export type { RawChunk } from "./raw-logs.ts";
+export { Templates } from "./templates.ts";

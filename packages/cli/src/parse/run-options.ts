@@ -36,9 +36,19 @@ export interface RunOptions {
   readonly json?: boolean;
 }
 
+/** Declares the flags that decide what a guest boots with: machines that agree in them share a template. */
+export function addShapeOptions(command: Command): Command {
+  return command
+    .option("--cpus <number>", "virtual CPUs", wholeNumber("--cpus", 1, limits.cpus))
+    .option("-m, --memory <size>", "memory, such as 256m", size("--memory", limits.memoryMinBytes, limits.memoryMaxBytes))
+    .option("--disk <size>", "writable layer, such as 2g", size("--disk", limits.diskMinBytes, limits.diskMaxBytes))
+    .option("--read-only", "no writable layer")
+    .addOption(new Option("--network <kind>", "none, or outbound through this host's own").choices(["none", "user"]));
+}
+
 /** Declares the flags, in docker's names. */
 export function addRunOptions(command: Command): Command {
-  return command
+  return addShapeOptions(command)
     .option("-i, --interactive", "keep stdin open and send ours")
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
@@ -47,11 +57,7 @@ export function addRunOptions(command: Command): Command {
     .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
     .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
-    .option("--cpus <number>", "virtual CPUs", wholeNumber("--cpus", 1, limits.cpus))
-    .option("-m, --memory <size>", "memory, such as 256m", size("--memory", limits.memoryMinBytes, limits.memoryMaxBytes))
-    .option("--disk <size>", "writable layer, such as 2g", size("--disk", limits.diskMinBytes, limits.diskMaxBytes))
     .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], always", restartPolicy)
-    .option("--read-only", "no writable layer")
     .option("--tmpfs <path[:size]>", "folder in memory (repeatable)", collect)
     .option("-w, --workdir <path>", "where the command starts")
     .option("-u, --user <user[:group]>", "who it runs as, names or numbers")
@@ -60,7 +66,6 @@ export function addRunOptions(command: Command): Command {
     .option("-l, --label <key[=value]>", "label (repeatable)", collect)
     .option("--stop-signal <signal>", "signal that asks it to stop", signal("--stop-signal"))
     .option("--stop-timeout <duration>", "time it has before it is killed", stopTimeout("--stop-timeout"))
-    .addOption(new Option("--network <kind>", "none, or outbound through this host's own").choices(["none", "user"]))
     .option("--ttl <duration>", "stop it this long after its start", duration("--ttl", 1, limits.ttlMaxMs))
     .addOption(new Option("--isolation <class>", "isolation class").choices(["auto", "microvm", "container", "vm"]))
     .option("--log-max <size>", "output kept on disk", size("--log-max", limits.logMinBytes, limits.logMaxBytes));

@@ -10,6 +10,7 @@ import type {
   MachineState,
   MachineStats,
 } from "@isthmus/contract";
+import type { TemplateActions } from "../template/actions.ts";
 import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
 
 export interface CreateOptions {
@@ -73,6 +74,7 @@ export interface EventOptions {
  * An action that a machine's state does not allow throws STATE_CONFLICT; one too many at a time MACHINE_BUSY; after `close` SHUTTING_DOWN.
  */
 export interface Machines {
+  readonly templates: TemplateActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
    * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.

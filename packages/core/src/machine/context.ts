@@ -1,7 +1,7 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
-import type { Crashpoint } from "./crash-points.ts";
 import type { Pools } from "../template/pools.ts";
 import type { Templates } from "../template/templates.ts";
+import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, MachineRecord, OutputFiles, StartPlan, Store } from "./ports.ts";
 import type { StartGate } from "./start-gate.ts";

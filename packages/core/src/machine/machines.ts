@@ -1,4 +1,5 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { createTemplateActions } from "../template/actions.ts";
 import { Pools } from "../template/pools.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
@@ -52,7 +53,8 @@ export function createMachines(parts: MachinesParts): Machines {
     launch: (handle, by) => launch(context, handle, by),
     closing: new AbortController(),
   };
-  return { ...lifecycle(context), ...reading(context), ...guest(context), ...daemon(context) };
+  const templates = createTemplateActions({ ...context, checkOpen: () => checkOpen(context) });
+  return { templates, ...lifecycle(context), ...reading(context), ...guest(context), ...daemon(context) };
 }
 
 function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, gate: StartGate): Pools | undefined {

@@ -1,5 +1,4 @@
 import type { Readable } from "node:stream";
-import type { Cloning } from "../template/ports.ts";
 import type {
   Accelerator,
   ExecSpec,
@@ -11,6 +10,7 @@ import type {
   MachineStats,
   PublishedPort,
 } from "@isthmus/contract";
+import type { Cloning } from "../template/ports.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
 export interface StartPlan {

@@ -1,6 +1,6 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
-import { type Begun, begin } from "../template/starting.ts";
 import type { PreparedClone } from "../template/ports.ts";
+import { type Begun, begin } from "../template/starting.ts";
 import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
 import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";

@@ -40,9 +40,16 @@ export class Pools {
     this.#parts = parts;
   }
 
-  /** How many stand ready, by template. */
-  counts(): ReadonlyMap<string, number> {
-    return new Map([...this.#pools].map(([key, { ready }]) => [key, ready.length]));
+  /** How many stand ready. */
+  count(key: string): number {
+    return this.#pools.get(key)?.ready.length ?? 0;
+  }
+
+  /** Ends those of one template. */
+  async drop(key: string): Promise<void> {
+    const pool = this.#pools.get(key);
+    this.#pools.delete(key);
+    for (const entry of pool?.ready.splice(0) ?? []) await this.#end(entry);
   }
 
   /** What an earlier daemon left: called once, before anything is prepared. */

@@ -57,6 +57,13 @@ export class Templates {
     return { key, folder: this.folder(key) };
   }
 
+  /** Throws TEMPLATE_NOT_FOUND. */
+  get(key: string): Template {
+    const template = this.#known.get(key);
+    if (template === undefined) throw new IsthmusError("TEMPLATE_NOT_FOUND", { ref: key });
+    return template;
+  }
+
   folder(key: string): string {
     return this.#parts.folders.folder(key);
   }
@@ -109,7 +116,7 @@ export class Templates {
 
   #made(request: TemplateRequest, shape: TemplateShape): Promise<void> {
     const inProgress = this.#making.get(shape.key);
-    if (inProgress) return inProgress;
+    if (inProgress !== undefined) return inProgress;
     const making = this.#make(request, shape).finally(() => this.#making.delete(shape.key));
     this.#making.set(shape.key, making);
     making.catch(() => {});
@@ -130,7 +137,8 @@ export class Templates {
       log.info({ template: shape.key, sizeBytes, ms: this.#parts.clock.now() - began }, "a template was made");
       await this.#evict(shape.key);
     } catch (error) {
-      if (making !== undefined) await folders.discard(making).catch((cause) => log.warn({ err: cause }, "a half-made template was left behind"));
+      if (making !== undefined)
+        await folders.discard(making).catch((cause) => log.warn({ err: cause }, "a half-made template was left behind"));
       if (hasCode(error, "CANCELLED")) throw error;
       log.warn({ template: shape.key, err: error }, "a template could not be made; machines of its shape boot");
       const reason = IsthmusError.from(error).message;

@@ -26,6 +26,7 @@ import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { templateRoutes } from "./routes/templates.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
 // An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs.
@@ -54,6 +55,7 @@ const jsonRoutes: readonly Routes[] = [
   sessionRoutes,
   eventRoutes,
   imageRoutes,
+  templateRoutes,
   kernelRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];

@@ -122,7 +122,12 @@ function portArguments(layout: VmmLayout, suffix: string): string[] {
       ["append", "on"],
     ]),
     "-chardev",
-    layout.boot === undefined ? optionArgument("null", [["id", "console"]]) : optionArgument("file", [["id", "console"], ["path", join(layout.folder, fileNames.console)]]),
+    layout.boot === undefined
+      ? optionArgument("null", [["id", "console"]])
+      : optionArgument("file", [
+          ["id", "console"],
+          ["path", join(layout.folder, fileNames.console)],
+        ]),
     "-chardev",
     optionArgument("socket", [["id", "qmp"], ["path", qmpSocketPath(layout.socketFolder)], ...serve]),
     "-mon",

@@ -7,8 +7,8 @@ import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./host-ports.ts";
 import { processStatus, vmmsIn, worksIn } from "./proc.ts";
 import { bootMachine } from "./start.ts";
-import { createCloning } from "./template/cloning.ts";
 import { StepTimer } from "./step-timer.ts";
+import { createCloning } from "./template/cloning.ts";
 import { tscReader } from "./tsc.ts";
 import { VmmProcess } from "./vmm-process.ts";
 
@@ -71,8 +71,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     start,
     cloning: createCloning({ kernels, probe, tscKhz, bootId }),
     adopt: (plan, signal) => adoptMachine(plan, bootId, signal, log),
-    processes: async (machinesFolder) =>
-      (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
+    processes: async (machinesFolder) => (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
       const startTime = processStatus(pid)?.startTime;
       if ((await worksIn(pid, folder)) && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();

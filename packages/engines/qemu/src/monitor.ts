@@ -33,7 +33,8 @@ export class Monitor {
     qmp.onEvent("MIGRATION", (data) => {
       const status = typeof data === "object" && data !== null ? Reflect.get(data, "status") : undefined;
       if (status === "completed") resolve();
-      if (status === "failed") reject(new IsthmusError("HOST_COMMAND_FAILED", { program: `QEMU's ${name}`, reason: "the state was refused" }));
+      if (status === "failed")
+        reject(new IsthmusError("HOST_COMMAND_FAILED", { program: `QEMU's ${name}`, reason: "the state was refused" }));
     });
     promise.catch(() => {});
     try {

@@ -25,6 +25,7 @@ import type {
   WorkloadInput,
 } from "@isthmus/core";
 import { FakeProcess } from "./fake-process.ts";
+import { FakeTemplates } from "./fake-templates.ts";
 
 interface Entry {
   machine: Machine;
@@ -44,6 +45,7 @@ export class FakeMachines implements Machines {
   refusal: IsthmusError | undefined;
   /** signals given to `create`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
+  readonly templates = new FakeTemplates();
   readonly #keys = new Map<string, string>();
 
   async create(spec: MachineSpec, options: CreateOptions = {}): Promise<Machine> {

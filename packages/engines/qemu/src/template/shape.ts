@@ -19,7 +19,14 @@ export async function templateShape(
   const { kernel, variant, qemuVersion } = host;
   const { size, mtimeMs } = await stat(shape.rootfsPath);
   const boot = { kernelPath: "/any", initramfsPath: "/any" };
-  const layout = { ...ANY, ...shape, rootfsPath: ANY.rootfsPath, boot, ports: [], diskPath: shape.diskBytes === undefined ? undefined : "/any" };
+  const layout = {
+    ...ANY,
+    ...shape,
+    rootfsPath: ANY.rootfsPath,
+    boot,
+    ports: [],
+    diskPath: shape.diskBytes === undefined ? undefined : "/any",
+  };
   const parts = {
     engine: `qemu ${qemuVersion}`,
     kernel: kernel.digest,
