@@ -1,0 +1,197 @@
+import { IsthmusError } from "@isthmus/contract";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Engine, StartPlan } from "../machine/ports.ts";
+import { POOL_LOOK_MS, POOL_MAX_PER_TEMPLATE } from "./config.ts";
+import { Pools } from "./pools.ts";
+import type { Cloning, PreparedClone, PreparedPlaces } from "./ports.ts";
+import { Templates } from "./templates.ts";
+
+const GIB = 1024 ** 3;
+
+/** What stands ready, and what became of it. */
+class Clone implements PreparedClone {
+  readonly #over = Promise.withResolvers<void>();
+  readonly ended = this.#over.promise;
+  over = false;
+  start = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
+  async end(): Promise<void> {
+    this.over = true;
+    this.#over.resolve();
+  }
+}
+
+class Places implements PreparedPlaces {
+  readonly root = "/pool";
+  readonly there = new Set<string>();
+  readonly given: string[] = [];
+  #next = 0;
+  refusal: Error | undefined;
+  folder = (id: string) => `/pool/${id}`;
+  async create() {
+    const id = `p${this.#next}`;
+    this.#next += 1;
+    this.there.add(id);
+    return { id, folder: this.folder(id), socketFolder: this.folder(id), outputPath: `${this.folder(id)}/output` };
+  }
+  async give(id: string, machineId: string): Promise<void> {
+    if (this.refusal) throw this.refusal;
+    this.there.delete(id);
+    this.given.push(machineId);
+  }
+  async remove(id: string): Promise<void> {
+    this.there.delete(id);
+  }
+  list = async () => [...this.there];
+}
+
+let nowMs: number;
+let timers: { atMs: number; action: () => void }[];
+let freeBytes: number;
+let busy: boolean;
+let clones: Clone[];
+let places: Places;
+let pools: Pools;
+let engine: Engine;
+
+const clock = {
+  now: () => nowMs,
+  after(ms: number, action: () => void) {
+    const timer = { atMs: nowMs + ms, action };
+    timers.push(timer);
+    return () => {
+      timers = timers.filter((one) => one !== timer);
+    };
+  },
+};
+
+/** Lets time pass, and what it sets off come to rest. */
+async function pass(ms: number): Promise<void> {
+  const until = nowMs + ms;
+  for (;;) {
+    for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+    const next = timers.filter(({ atMs }) => atMs <= until).sort((a, b) => a.atMs - b.atMs)[0];
+    if (next === undefined) break;
+    timers = timers.filter((one) => one !== next);
+    nowMs = next.atMs;
+    next.action();
+  }
+  nowMs = until;
+}
+
+beforeEach(() => {
+  nowMs = 1_000_000;
+  timers = [];
+  freeBytes = 8 * GIB;
+  busy = false;
+  clones = [];
+  places = new Places();
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const cloning = {
+    shape: async () => ({ key: "aa", accelerator: "tcg", parts: {} }),
+    make: async () => ({ sizeBytes: 1 }),
+    async prepare() {
+      const clone = new Clone();
+      clones.push(clone);
+      return clone;
+    },
+  } satisfies Cloning;
+  const folders = {
+    folder: (key: string) => key,
+    load: async () => [],
+    begin: async () => "making",
+    commit: async () => {},
+    discard: async () => {},
+    update: async () => {},
+    remove: async () => {},
+  };
+  const templates = new Templates({ folders, clock, log });
+  const capacity = { memoryTotalBytes: () => 16 * GIB, memoryFreeBytes: () => freeBytes, cpus: () => 2, bootId: () => "b" };
+  pools = new Pools({ places, templates, clock, capacity, log, busy: () => busy });
+  const none = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
+  engine = { name: "test", isolation: "microvm", start: none, adopt: none, processes: async () => [], reap: none, cloning };
+  const request = { cloning, shape: { rootfsPath: "/r", cpus: 1, memoryBytes: 1, network: "none" as const }, imageDigest: "sha256:1" };
+  return templates.acquire(request, new AbortController().signal).then(() => undefined);
+});
+
+const plan = (id: string, tmpfs: StartPlan["tmpfs"] = []): StartPlan => ({
+  id,
+  name: id,
+  folder: `/m/${id}`,
+  socketFolder: `/s/${id}`,
+  rootfsPath: "/r",
+  outputPath: `/m/${id}/output`,
+  cpus: 1,
+  memoryBytes: 1,
+  network: "none",
+  ports: [],
+  hostname: id,
+  tmpfs,
+  workload: { argv: ["true"], env: [], cwd: "/", user: "", tty: false, stdin: false },
+});
+
+describe("a pool", () => {
+  it("follows the demand: up with starts, to its maximum, and down to nothing", async () => {
+    expect(await pools.claim(engine, plan("m1"))).toBeUndefined();
+    await pass(1000);
+    expect(pools.count("aa")).toBe(1);
+    expect(await pools.claim(engine, plan("m2"))).toBe(clones[0]);
+    expect(places.given).toEqual(["m2"]);
+    for (let index = 0; index < 10; index += 1) await pools.claim(engine, plan(`n${index}`));
+    await pass(1000);
+    expect(pools.count("aa")).toBe(POOL_MAX_PER_TEMPLATE);
+    await pass(20 * 60_000);
+    expect(pools.count("aa")).toBe(0);
+    expect(places.there.size).toBe(0);
+    expect(clones.filter(({ over }) => !over)).toHaveLength(places.given.length);
+  });
+
+  it("is not filled while machines start", async () => {
+    busy = true;
+    await pools.claim(engine, plan("m1"));
+    await pass(3000);
+    expect(clones).toHaveLength(0);
+    busy = false;
+    await pass(1000);
+    expect(pools.count("aa")).toBe(1);
+  });
+
+  it("is given back when the host's memory runs low, and filled again after", async () => {
+    await pools.claim(engine, plan("m1"));
+    await pass(1000);
+    freeBytes = GIB / 2;
+    await pass(POOL_LOOK_MS);
+    expect(pools.count("aa")).toBe(0);
+    expect(clones[0]?.over).toBe(true);
+    freeBytes = 8 * GIB;
+    await pass(POOL_LOOK_MS);
+    expect(pools.count("aa")).toBe(1);
+  });
+
+  it("forgets a clone whose process ended", async () => {
+    await pools.claim(engine, plan("m1"));
+    await pass(1000);
+    await clones[0]?.end();
+    await pass(1);
+    expect(pools.count("aa")).toBe(0);
+    expect(places.there.size).toBe(0);
+  });
+
+  it("gives nothing to a machine that mounts memory as folders, and ends what cannot be given", async () => {
+    await pools.claim(engine, plan("m1"));
+    await pass(1000);
+    expect(await pools.claim(engine, plan("m2", [{ path: "/tmp" }]))).toBeUndefined();
+    places.refusal = new Error("disk full");
+    expect(await pools.claim(engine, plan("m3"))).toBeUndefined();
+    expect(clones[0]?.over).toBe(true);
+  });
+
+  it("ends with the daemon", async () => {
+    await pools.claim(engine, plan("m1"));
+    await pass(1000);
+    await pools.close();
+    expect(clones.every(({ over }) => over)).toBe(true);
+    await pass(60_000);
+    expect(pools.count("aa")).toBe(0);
+    expect(timers).toHaveLength(0);
+  });
+});
