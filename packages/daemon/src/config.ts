@@ -32,6 +32,8 @@ export interface DaemonConfig {
   readonly tcp?: TcpConfig;
   /** false: every machine boots */
   readonly templates: boolean;
+  /** false: no clone is prepared ahead */
+  readonly pools: boolean;
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
@@ -55,6 +57,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     logLevel,
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
+    pools: onOrOff(env, "ISTHMUS_POOLS"),
     crashAt: env.CRASH_AT || undefined,
   };
 }

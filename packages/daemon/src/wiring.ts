@@ -54,7 +54,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   const machines = createMachines({
     store,
     templates,
-    places: config.templates ? createPlaces(home, config.runFolder) : undefined,
+    places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     engines: [engine],
     images,
     folders: createFolders(home, config.runFolder),

@@ -106,6 +106,13 @@ export class GuestBench {
     };
   }
 
+  /** An empty disk as the daemon makes them. */
+  async disk(path: string, sizeBytes: number): Promise<void> {
+    const tree = join(this.folder, "disk-tree");
+    for (const name of ["upper", "work"]) await mkdir(join(tree, name), { recursive: true });
+    await run("mkfs.ext4", ["-q", "-F", "-d", tree, path, `${sizeBytes / 1024}k`]);
+  }
+
   async start(plan: StartPlan): Promise<LiveMachine> {
     return await this.engine.start(plan, new AbortController().signal);
   }

@@ -1,0 +1,178 @@
+import { once } from "node:events";
+import { copyFile, mkdir, readdir, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { IsthmusError, type PublishedPort } from "@isthmus/contract";
+import type { Cloning, GuestShape, PreparedClone, StartPlan } from "@isthmus/core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GuestBench } from "../guest.fixture.ts";
+import { processStatus } from "../proc.ts";
+import { memoryPath, statePath } from "./files.ts";
+
+const DISK_BYTES = 64 * 1024 * 1024;
+const never = new AbortController().signal;
+const identity =
+  "hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id; cat /sys/class/net/eth0/address; head -c 32 /dev/urandom | sha256sum; date +%s";
+
+let bench: GuestBench;
+let cloning: Cloning;
+let shape: GuestShape;
+let template: string;
+
+beforeAll(async () => {
+  bench = await GuestBench.create();
+  if (bench.engine.cloning === undefined) throw new IsthmusError("INTERNAL", { reason: "the engine cannot clone" });
+  cloning = bench.engine.cloning;
+  shape = { rootfsPath: bench.rootfsPath, cpus: 1, memoryBytes: 96 * 1024 * 1024, network: "user", diskBytes: DISK_BYTES };
+  template = join(bench.folder, "template");
+  await mkdir(template);
+  await cloning.make(shape, template, never);
+});
+afterAll(() => bench.close());
+
+async function plan(script: string, more: Partial<StartPlan> = {}): Promise<StartPlan> {
+  const made = await bench.plan(script, { network: "user", diskBytes: DISK_BYTES, ...more });
+  const diskPath = join(made.folder, "disk.ext4");
+  await bench.disk(diskPath, DISK_BYTES);
+  return { ...made, hostname: made.id, diskPath };
+}
+
+const clone = (of: StartPlan) => bench.engine.start(of, never, template);
+
+async function output(of: StartPlan): Promise<string> {
+  return (await bench.records(of)).flatMap((record) => (record.startsWith("stdout ") ? [record.slice("stdout ".length)] : [])).join("");
+}
+
+async function prepare(): Promise<{ clone: PreparedClone; place: { folder: string } }> {
+  const made = await plan("");
+  const place = { folder: made.folder, socketFolder: made.socketFolder, outputPath: made.outputPath, diskPath: made.diskPath };
+  return { clone: await cloning.prepare(shape, template, place, never), place };
+}
+
+describe("a template", () => {
+  it("holds the guest's memory without its zeroes, and no process", async () => {
+    const { size, blocks } = await stat(memoryPath(template));
+    expect(size).toBe(shape.memoryBytes);
+    expect(blocks * 512).toBeLessThan(size);
+    expect((await stat(statePath(template))).size).toBeGreaterThan(10_000);
+    expect((await readdir(template)).sort()).toEqual(["console.log", "memory", "state", "vmm.log"]);
+  });
+
+  it("has the same key for the same shape, and another for whatever must match", async () => {
+    const key = async (of: GuestShape) => (await cloning.shape(of)).key;
+    const keys = [await key(shape)];
+    expect(await key({ ...shape })).toBe(keys[0]);
+    keys.push(
+      await key({ ...shape, cpus: 2 }),
+      await key({ ...shape, memoryBytes: 128 * 1024 * 1024 }),
+      await key({ ...shape, network: "none" }),
+    );
+    const { diskBytes: _, ...readOnly } = shape;
+    keys.push(await key(readOnly), await key({ ...shape, diskBytes: DISK_BYTES * 2 }));
+    const again = join(bench.folder, "again.squashfs");
+    await copyFile(bench.rootfsPath, again);
+    keys.push(await key({ ...shape, rootfsPath: again }));
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe("clones", () => {
+  it("are different machines: names, addresses, random numbers, and the right time", async () => {
+    const plans = [await plan(identity), await plan(identity)];
+    const machines = await Promise.all(plans.map(clone));
+    await Promise.all(machines.map(({ ended }) => ended));
+    const [one, other] = await Promise.all(plans.map(async (of) => (await output(of)).trim().split("\n")));
+    expect(one).toHaveLength(6);
+    expect(other).toHaveLength(6);
+    for (const [index, line] of one?.slice(0, 5).entries() ?? []) expect(line).not.toBe(other?.[index]);
+    expect(Math.abs(Number(one?.[5]) - Date.now() / 1000)).toBeLessThan(60);
+    expect(Object.keys(machines[0]?.timings ?? {})).toEqual(["kernel", "accelerator", "restore", "greeting", "configure", "workload"]);
+  });
+
+  it("have disks of their own, which they keep when they are cloned again", async () => {
+    const first = await plan("cat /srv/mine; echo first > /srv/mine");
+    const second = await plan("cat /srv/mine; echo second > /srv/mine");
+    for (const of of [first, second, first, second]) await (await clone(of)).ended;
+    expect(await output(first)).toBe("first\n");
+    expect(await output(second)).toBe("second\n");
+  });
+
+  it("publish their ports", async () => {
+    const port: PublishedPort = { guest: 8080, host: 0, address: "127.0.0.1", protocol: "tcp" };
+    const machine = await clone(await plan("while true; do echo hello | nc -l -p 8080; done", { ports: [port] }));
+    expect(await answerOf(machine.ports[0])).toBe("hello\n");
+    await machine.kill();
+  });
+
+  it("that cannot be restored are a fault of the template, and leave nothing", async () => {
+    const broken = join(bench.folder, "broken");
+    await mkdir(broken);
+    await copyFile(memoryPath(template), memoryPath(broken));
+    await copyFile(statePath(template), statePath(broken));
+    await truncate(statePath(broken), 20_000);
+    const of = await plan("true");
+    await expect(bench.engine.start(of, never, broken)).rejects.toMatchObject({ code: "TEMPLATE_FAILED" });
+    await writeFile(statePath(broken), Buffer.alloc(60_000, 7));
+    await expect(bench.engine.start(of, never, broken)).rejects.toMatchObject({ code: "TEMPLATE_FAILED" });
+    await truncate(memoryPath(broken), 0);
+    await expect(bench.engine.start(of, never, broken)).rejects.toMatchObject({ code: "TEMPLATE_FAILED" });
+    expect(await bench.engine.processes(bench.machinesFolder)).toEqual([]);
+    await (await bench.engine.start(of, never)).ended;
+  });
+});
+
+async function answerOf(port: PublishedPort | undefined): Promise<string> {
+  for (let attempt = 0; ; attempt += 1) {
+    const socket = connect(port?.host ?? 0, port?.address);
+    const closed = text(socket).catch(() => "");
+    await once(socket, "close");
+    const answer = await closed;
+    if (answer !== "" || attempt === 100) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe("a prepared clone", () => {
+  it("waits without using the processor, and becomes the machine whose folder it is moved to", async () => {
+    const { clone: prepared, place } = await prepare();
+    const found = (await bench.engine.processes(bench.machinesFolder))[0];
+    const before = processStatus(found?.pid ?? 0)?.cpuMs ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect((processStatus(found?.pid ?? 0)?.cpuMs ?? Number.NaN) - before).toBeLessThanOrEqual(20);
+    const port: PublishedPort = { guest: 8080, host: 0, address: "127.0.0.1", protocol: "tcp" };
+    const of = await bench.plan("hostname; nc -l -p 8080 < /etc/hostname", { network: "user", diskBytes: DISK_BYTES, ports: [port] });
+    await rename(place.folder, of.folder);
+    const machine = await prepared.start({ ...of, hostname: "claimed", diskPath: join(of.folder, "disk.ext4") }, never);
+    expect(Object.keys(machine.timings)).toEqual(["claim", "configure", "workload"]);
+    expect((await bench.engine.processes(bench.machinesFolder)).map(({ machineId }) => machineId)).toEqual([of.id]);
+    expect(await answerOf(machine.ports[0])).toBe("claimed\n");
+    await machine.ended;
+    expect(await output(of)).toBe("claimed\n");
+  });
+
+  it("is taken up by a later daemon in the midst of its start", async () => {
+    const { clone: prepared, place } = await prepare();
+    const of = await bench.plan("hostname; sleep 60", { network: "user", diskBytes: DISK_BYTES, hostname: "adopted" });
+    await rename(place.folder, of.folder);
+    const starting = prepared.start({ ...of, diskPath: join(of.folder, "disk.ext4") }, never);
+    const machine = await starting;
+    machine.release();
+    const adopted = await bench.adopt({ ...of, diskPath: join(of.folder, "disk.ext4") });
+    expect(adopted?.pid).toBe(machine.pid);
+    const stream = await adopted?.exec({ command: ["hostname"] }, of.workload);
+    expect(stream && (await text(stream.stdout))).toBe("adopted\n");
+    await adopted?.kill();
+  });
+
+  it("whose process is gone is no machine", async () => {
+    const { clone: prepared, place } = await prepare();
+    const found = (await bench.engine.processes(bench.machinesFolder))[0];
+    process.kill(found?.pid ?? 0, "SIGKILL");
+    await prepared.ended;
+    const of = await bench.plan("true", { network: "user" });
+    await rename(place.folder, of.folder);
+    await expect(prepared.start(of, never)).rejects.toMatchObject({ code: "TEMPLATE_FAILED" });
+    expect(await bench.engine.processes(bench.machinesFolder)).toEqual([]);
+  });
+});
