@@ -43,6 +43,7 @@ describe("a guest's configuration", () => {
 
   it("has an address when there is a network", () => {
     expect(configuration({ ...plan, network: "user" }, 0).network).toEqual({
+      mac: expect.stringMatching(/^02(:[0-9a-f]{2}){5}$/),
       address: "10.0.2.15/24",
       gateway: "10.0.2.2",
       dns: ["10.0.2.3"],

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { type AgentSession, type ConfigureRequest, decodeRecords, type StartRequest } from "@isthmus/agent-client";
 import { hasCode, MIB } from "@isthmus/contract";
@@ -19,12 +19,19 @@ export function machineIdOf(id: string): string {
   return createHash("sha256").update(`isthmus machine ${id}`).digest("hex").slice(0, 32);
 }
 
+/** A locally administered unicast MAC address (IEEE 802-2014, 8.4) that stays the same over the machine's restarts; 40 bits tell machines apart. */
+export function macAddressOf(id: string): string {
+  const bytes = createHash("sha256").update(`isthmus mac ${id}`).digest("hex").slice(0, 10);
+  return ["02", ...(bytes.match(/../g) ?? [])].join(":");
+}
+
 /** Identity, clock, fresh entropy and network of a guest that has just booted. */
 export function configuration(plan: StartPlan, nowMs: number): ConfigureRequest {
-  const network = { address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
+  const network = { mac: macAddressOf(plan.id), address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
   return {
     hostname: plan.hostname,
     machineId: machineIdOf(plan.id),
+    bootId: randomUUID(),
     clock: { sec: Math.floor(nowMs / 1000), nsec: Math.floor((nowMs % 1000) * 1e6) },
     entropy: randomBytes(ENTROPY_BYTES).toString("base64"),
     network: plan.network === "user" ? network : null,
