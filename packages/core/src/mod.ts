@@ -6,4 +6,5 @@ export { createMachines, type MachinesParts } from "./machine/machines.ts";
 export type * from "./machine/ports.ts";
 export type { TemplateActions } from "./template/actions.ts";
 export type * from "./template/ports.ts";
+export type * from "./template/shape.ts";
 export { type TemplateAnswer, Templates, type TemplatesParts } from "./template/templates.ts";

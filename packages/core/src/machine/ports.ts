@@ -10,7 +10,7 @@ import type {
   MachineStats,
   PublishedPort,
 } from "@isthmus/contract";
-import type { Cloning } from "../template/ports.ts";
+import type { GuestShape, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
 export interface StartPlan {
@@ -65,6 +65,26 @@ export interface Engine {
   processes(machinesFolder: string): Promise<readonly { readonly pid: number; readonly machineId: string }[]>;
   /** Ends the process of a machine that no record knows; a no-op when it is gone. Never touches a pid whose command line does not name the folder. */
   reap(pid: number, folder: string): Promise<void>;
+}
+
+/** What an engine that can clone offers. */
+export interface Cloning {
+  /** Throws what `start` throws when it does not know what to boot with. */
+  shape(shape: GuestShape): Promise<TemplateShape>;
+  /** Boots a guest of this shape and saves it in `folder`, which exists and is empty. Throws TEMPLATE_FAILED, DISK_FULL, CANCELLED. */
+  make(shape: GuestShape, folder: string, signal: AbortSignal): Promise<TemplateFacts>;
+  /** A process with the state of the template in `template`, waiting. Throws TEMPLATE_FAILED, CANCELLED. */
+  prepare(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<PreparedClone>;
+}
+
+/** A clone that has its template's state and waits for an identity. */
+export interface PreparedClone {
+  /** Settles when its process is gone; never rejects. */
+  readonly ended: Promise<unknown>;
+  /** Gives it the identity and workload of `plan`, whose folders are the ones it was prepared in, moved. Throws like `Engine.start`; nothing is left then. */
+  start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine>;
+  /** Ends it. */
+  end(): Promise<void>;
 }
 
 export interface LiveMachine {

@@ -1,12 +1,11 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
-import type { PreparedClone } from "../template/ports.ts";
 import { type Begun, begin } from "../template/starting.ts";
 import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
 import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
 import { endLive, settleStart, sweepProcesses } from "./end.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
-import type { LiveMachine, MachineRecord } from "./ports.ts";
+import type { LiveMachine, MachineRecord, PreparedClone } from "./ports.ts";
 import { takeOver } from "./run.ts";
 import { allow, amend, become, insist } from "./transition.ts";
 

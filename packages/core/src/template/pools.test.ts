@@ -1,9 +1,9 @@
 import { IsthmusError } from "@isthmus/contract";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Engine, StartPlan } from "../machine/ports.ts";
+import type { Cloning, Engine, PreparedClone, StartPlan } from "../machine/ports.ts";
 import { POOL_LOOK_MS, POOL_MAX_PER_TEMPLATE } from "./config.ts";
 import { Pools } from "./pools.ts";
-import type { Cloning, PreparedClone, PreparedPlaces } from "./ports.ts";
+import type { PreparedPlaces } from "./ports.ts";
 import { Templates } from "./templates.ts";
 
 const GIB = 1024 ** 3;

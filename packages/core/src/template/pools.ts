@@ -1,8 +1,9 @@
 import { IsthmusError } from "@isthmus/contract";
-import type { Clock, Engine, HostCapacity, Log, StartPlan } from "../machine/ports.ts";
+import type { Clock, Cloning, Engine, HostCapacity, Log, PreparedClone, StartPlan } from "../machine/ports.ts";
 import { POOL_FREE_PART, POOL_LOOK_MS, POOL_MAX, POOL_MAX_PER_TEMPLATE, POOL_QUIET_MS } from "./config.ts";
 import { Demand } from "./demand.ts";
-import type { Cloning, GuestShape, PreparedClone, PreparedPlaces } from "./ports.ts";
+import type { PreparedPlaces } from "./ports.ts";
+import type { GuestShape } from "./shape.ts";
 import { shapeOf } from "./starting.ts";
 import type { Templates } from "./templates.ts";
 

@@ -1,6 +1,6 @@
 import { hasCode } from "@isthmus/contract";
-import type { Engine, LiveMachine, Log, StartPlan } from "../machine/ports.ts";
-import type { GuestShape, PreparedClone } from "./ports.ts";
+import type { Engine, LiveMachine, Log, PreparedClone, StartPlan } from "../machine/ports.ts";
+import type { GuestShape } from "./shape.ts";
 import type { Templates } from "./templates.ts";
 
 export type StartedFrom = "boot" | "template" | "pool";

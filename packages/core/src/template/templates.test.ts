@@ -1,7 +1,9 @@
 import { IsthmusError, type Template } from "@isthmus/contract";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Cloning } from "../machine/ports.ts";
 import { QUARANTINE_MS, TEMPLATES_MAX } from "./config.ts";
-import type { Cloning, GuestShape, TemplateFolders } from "./ports.ts";
+import type { TemplateFolders } from "./ports.ts";
+import type { GuestShape } from "./shape.ts";
 import { Templates } from "./templates.ts";
 
 const shape: GuestShape = { rootfsPath: "/r", cpus: 1, memoryBytes: 1, network: "none" };

@@ -1,7 +1,8 @@
 import { hasCode, IsthmusError, type Template } from "@isthmus/contract";
-import type { Clock, Log } from "../machine/ports.ts";
+import type { Clock, Cloning, Log } from "../machine/ports.ts";
 import { QUARANTINE_MS, TEMPLATES_MAX, TEMPLATES_MAX_BYTES, USE_NOTED_MS } from "./config.ts";
-import type { Cloning, GuestShape, TemplateFolders, TemplateShape } from "./ports.ts";
+import type { TemplateFolders } from "./ports.ts";
+import type { GuestShape, TemplateShape } from "./shape.ts";
 
 export interface TemplatesParts {
   readonly folders: TemplateFolders;

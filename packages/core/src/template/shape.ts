@@ -1,0 +1,32 @@
+import type { Accelerator } from "@isthmus/contract";
+
+/** What a guest is booted with, and nothing of who it will be: machines of one shape can be cloned from one template. */
+export interface GuestShape {
+  readonly rootfsPath: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** of the writable disk; absent for a read-only root */
+  readonly diskBytes?: number;
+  readonly network: "none" | "user";
+}
+
+/** A shape on this host, with all that must match between a template and its clones. */
+export interface TemplateShape {
+  /** SHA-256 of `parts`, hex */
+  readonly key: string;
+  readonly accelerator: Accelerator;
+  readonly parts: Readonly<Record<string, string | number>>;
+}
+
+export interface TemplateFacts {
+  /** on disk */
+  readonly sizeBytes: number;
+}
+
+/** Where a clone is prepared: the folders become a machine's by being moved. */
+export interface PreparedPlace {
+  readonly folder: string;
+  readonly socketFolder: string;
+  readonly diskPath?: string;
+  readonly outputPath: string;
+}
