@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -19,6 +19,9 @@ export interface CliResult {
   readonly text: string;
 }
 
+/** Clones that wait are processes and open sockets, which come and go by themselves: worlds that count those do without. */
+const noPools = { ISTHMUS_POOLS: "off" };
+
 /** A data folder of its own with a real daemon; disposing of it proves that nothing is left behind. */
 export class World implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), "isthmus-e2e-"));
@@ -31,7 +34,7 @@ export class World implements AsyncDisposable {
   constructor(env: Record<string, string> = {}) {
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
     const kept = ["PATH", "HOME", "LANG", "CI"].flatMap((name) => (process.env[name] ? [[name, process.env[name] ?? ""]] : []));
-    this.env = { ...Object.fromEntries(kept), ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: this.socket, NO_COLOR: "1", ...env };
+    this.env = { ...Object.fromEntries(kept), ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: this.socket, NO_COLOR: "1", ...noPools, ...env };
     this.isthmus = new Isthmus({ socketPath: this.socket });
   }
 
@@ -146,10 +149,10 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** Processes of machines, not those that QEMU's version is asked of. */
+  /** Processes of machines, which work in their folders; not clones that wait, nor what QEMU's version is asked of. */
   engines(): number[] {
     return this.processes()
-      .filter(({ command }) => command.includes("qemu-system") && command.includes(join(this.home, "machines")))
+      .filter(({ pid, command }) => command.includes("qemu-system") && folderOf(pid).startsWith(join(this.home, "machines")))
       .map(({ pid }) => pid);
   }
 
@@ -167,6 +170,14 @@ export class World implements AsyncDisposable {
       for (const { pid } of this.processes()) process.kill(pid, "SIGKILL");
       rmSync(this.home, { recursive: true, force: true });
     }
+  }
+}
+
+function folderOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
   }
 }
 
