@@ -19,6 +19,7 @@ export const LogLineSchema = Type.Object(
     time: Type.String({ format: "date-time" }),
     text: Type.Optional(Type.String()),
     base64: Type.Optional(Type.String()),
+    next: Type.Integer({ minimum: 0, description: "place in the output after this piece: give it as `from` to read on" }),
   },
   { $id: "LogLine" },
 );

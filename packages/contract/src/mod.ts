@@ -26,6 +26,6 @@ export {
   machineStates,
   transitions,
 } from "./states.ts";
-export { API_PREFIX, type Channel, channels, STREAM_MESSAGE_BYTES } from "./stream.ts";
+export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_BYTES } from "./stream.ts";
 export type { Template } from "./template.ts";
 export { formatBytes, formatDuration, GIB, KIB, MIB, parseBytes, parseDuration } from "./units.ts";

@@ -21,5 +21,11 @@ export type Channel = keyof typeof channels;
 /** Bytes of one message at most, the channel byte included. */
 export const STREAM_MESSAGE_BYTES = 1024 * 1024;
 
+/**
+ * A record of a raw log stream that tells of the next one: where reading goes on after it, as u64 big-endian. It comes before, so that a reader which was cut
+ * off within a record knows which one it was.
+ */
+export const LOG_PLACE_CHANNEL = 9;
+
 /** The version prefix of every path of the API. */
 export const API_PREFIX = "/v1";

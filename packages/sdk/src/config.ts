@@ -28,5 +28,9 @@ export const HANDSHAKE_ANSWER_BYTES = 64 * KIB;
 export const CLOSE_TIMEOUT_MS = 2_000;
 /** Output that `execText` collects at most, per stream. */
 export const EXEC_TEXT_BYTES = 64 * MIB;
+/** Wait before the first try to reach a daemon that was lost. */
+export const RECONNECT_FIRST_MS = 50;
+/** Longest wait between two such tries. */
+export const RECONNECT_LONGEST_MS = 2_000;
 /** Machines asked for at once while listing. */
 export const LIST_PAGE = 200;

@@ -3,20 +3,23 @@ import type { LogLine, Machine, MachineExit, MachineStats } from "@isthmus/contr
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import { EXEC_TEXT_BYTES } from "./config.ts";
 import { jsonLines } from "./lines.ts";
+import { LogQuery } from "./log-query.ts";
 import type {
   AttachOptions,
   CallOptions,
   ExecOptions,
   ExecResult,
   KillOptions,
+  LastingOptions,
   LogOptions,
   PathStat,
   RemoveOptions,
   Session,
   StopOptions,
 } from "./options.ts";
-import { type RawChunk, rawRecords } from "./raw-logs.ts";
-import { type Call, readAll, type Transport } from "./transport.ts";
+import { type RawChunk, type RawPlace, rawRecords } from "./raw-logs.ts";
+import { persist, persistAll } from "./reconnect.ts";
+import { type Call, type Query, readAll, type Transport } from "./transport.ts";
 
 /** One machine, named by id, name, or a prefix of its id. Making a handle asks the daemon nothing. Methods throw MACHINE_NOT_FOUND and what they name. */
 export class MachineHandle {
@@ -65,28 +68,38 @@ export class MachineHandle {
     return this.#transport.done({ method: "DELETE", path: this.#path(), query: { force: options.force }, signal: options.signal });
   }
 
-  /** How it ended; held open until no restart will follow. Throws the recorded failure when its start failed. */
-  async wait(options: CallOptions = {}): Promise<MachineExit> {
+  /** How it ended; held open until no restart will follow, over the loss of daemons with `reconnect`. Throws the recorded failure when its start failed. */
+  async wait(options: LastingOptions = {}): Promise<MachineExit> {
     const exit = await this.waitFor("exited", options);
     if (exit) return exit;
     throw new IsthmusError("PROTOCOL", { reason: "an ended machine without an exit" });
   }
 
   /** Held open until the machine is `running`, `exited` or `removed`; its exit where there is one. Throws STATE_CONFLICT when `running` cannot come. */
-  async waitFor(condition: "running" | "exited" | "removed", options: CallOptions = {}): Promise<MachineExit | undefined> {
+  async waitFor(condition: "running" | "exited" | "removed", options: LastingOptions = {}): Promise<MachineExit | undefined> {
     const call: Call = { method: "GET", path: this.#path("/wait"), query: { condition }, signal: options.signal };
-    const { exit } = await this.#transport.json<{ exit?: MachineExit }>(call);
+    const { exit } = await persist(() => this.#transport.json<{ exit?: MachineExit }>(call), options);
     return exit;
   }
 
   /** Its output with times, oldest first. */
-  logs(options: LogOptions = {}): AsyncGenerator<LogLine, void, undefined> {
-    return jsonLines(this.#transport, this.#logCall(options, {}));
+  async *logs(options: LogOptions = {}): AsyncGenerator<LogLine, void, undefined> {
+    const asked = new LogQuery(options);
+    let next: number | undefined;
+    const open = () => jsonLines<LogLine>(this.#transport, this.#logCall(asked.at(next), options));
+    for await (const line of persistAll(open, options)) {
+      next = line.next;
+      yield line;
+    }
   }
 
   /** Its output byte for byte, oldest first. */
   rawLogs(options: LogOptions = {}): AsyncGenerator<RawChunk, void, undefined> {
-    return rawRecords(this.#transport, this.#logCall(options, { raw: true }));
+    const asked = new LogQuery(options);
+    const place: RawPlace = {};
+    const more = { raw: true, places: options.reconnect ? true : undefined };
+    const open = () => rawRecords(this.#transport, this.#logCall({ ...asked.at(place.next), ...more }, options), place);
+    return persistAll(open, options);
   }
 
   /** What it uses right now. Throws STATE_CONFLICT. */
@@ -152,9 +165,7 @@ export class MachineHandle {
     return this.#transport.json({ method: "POST", path: this.#path(`/${action}`), query, signal: options.signal });
   }
 
-  #logCall(options: LogOptions, more: Call["query"]): Call {
-    const { follow, tail, stdout, stderr, since, signal } = options;
-    const query = { follow, tail, stdout, stderr, since: since instanceof Date ? since.toISOString() : since, ...more };
+  #logCall(query: Query, { signal }: LogOptions): Call {
     return { method: "GET", path: this.#path("/logs"), query, headers: { accept: "*/*" }, signal };
   }
 }

@@ -1,7 +1,16 @@
 import type { Machine, MachineExit, MachinePage, MachineSpec } from "@isthmus/contract";
 import { LIST_PAGE } from "./config.ts";
 import { MachineHandle, RunningMachine } from "./machine.ts";
-import type { CallOptions, CreateOptions, KillOptions, ListOptions, PageOptions, RemoveOptions, StopOptions } from "./options.ts";
+import type {
+  CallOptions,
+  CreateOptions,
+  KillOptions,
+  LastingOptions,
+  ListOptions,
+  PageOptions,
+  RemoveOptions,
+  StopOptions,
+} from "./options.ts";
 import type { Transport } from "./transport.ts";
 
 /** The machines of a host. Methods that take `ref` want an id, a name, or a prefix of an id, and throw MACHINE_NOT_FOUND and MACHINE_AMBIGUOUS. */
@@ -93,7 +102,7 @@ export class Machines {
   }
 
   /** See `MachineHandle.wait`. */
-  wait(ref: string, options: CallOptions = {}): Promise<MachineExit> {
+  wait(ref: string, options: LastingOptions = {}): Promise<MachineExit> {
     return this.handle(ref).wait(options);
   }
 }

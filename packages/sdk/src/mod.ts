@@ -38,6 +38,7 @@ export type {
   ImageRemoval,
   ImportOptions,
   KillOptions,
+  LastingOptions,
   ListOptions,
   LoadOptions,
   LogOptions,
@@ -50,4 +51,5 @@ export type {
   StopOptions,
 } from "./options.ts";
 export type { RawChunk } from "./raw-logs.ts";
+export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
 export { Templates } from "./templates.ts";

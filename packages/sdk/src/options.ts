@@ -1,10 +1,17 @@
 import type { Readable, Writable } from "node:stream";
 import type { ExecSpec, MachineExit, MachineState, Progress } from "@isthmus/contract";
+import type { Reconnect } from "./reconnect.ts";
 
 /** What every call takes. */
 export interface CallOptions {
   /** aborts the call, which then throws CANCELLED */
   readonly signal?: AbortSignal;
+}
+
+/** A call that can go on with the next daemon when this one is lost. */
+export interface LastingOptions extends CallOptions {
+  /** asked when the daemon is lost, for instance `backOff()`; without it the loss is thrown */
+  readonly reconnect?: Reconnect;
 }
 
 /** How to make a machine. */
@@ -55,14 +62,18 @@ export interface PageOptions extends ListOptions {
   readonly cursor?: string;
 }
 
-/** Which output to read. */
-export interface LogOptions extends CallOptions {
+/** Which output to read. With `reconnect` it goes on where it stopped, with nothing lost or doubled. */
+export interface LogOptions extends LastingOptions {
   /** go on until the machine ends; default false */
   readonly follow?: boolean;
   /** RFC 3339 time, Unix seconds, or a duration back from now such as `10m` */
   readonly since?: string | number | Date;
   /** only the last lines, this many */
   readonly tail?: number;
+  /** only what was written since the machine's last start; default false */
+  readonly latest?: boolean;
+  /** begin at this place, `next` of an earlier line; goes before `latest` */
+  readonly from?: number;
   /** default true */
   readonly stdout?: boolean;
   /** default true */

@@ -141,11 +141,11 @@ describe("lines with times", () => {
       },
       exit: () => Promise.resolve(),
     });
-    await lines.add({ stream: "stdout", time: "T1", text: "one\ntwo " });
-    await lines.add({ stream: "stderr", time: "T2", text: "oops\n" });
-    await lines.add({ stream: "stdout", time: "T3", text: "words\n" });
-    await lines.add({ stream: "stdout", time: "T4", base64: Buffer.from("x\n").toString("base64") });
-    await lines.add({ stream: "system", time: "T5", text: "lost\u001b[1m" });
+    await lines.add({ stream: "stdout", time: "T1", text: "one\ntwo ", next: 0 });
+    await lines.add({ stream: "stderr", time: "T2", text: "oops\n", next: 0 });
+    await lines.add({ stream: "stdout", time: "T3", text: "words\n", next: 0 });
+    await lines.add({ stream: "stdout", time: "T4", base64: Buffer.from("x\n").toString("base64"), next: 0 });
+    await lines.add({ stream: "system", time: "T5", text: "lost\u001b[1m", next: 0 });
     expect(got).toEqual({ stdout: "T1 one\nT1 two words\nT4 x\n", stderr: "T2 oops\nT5 isthmus: lost\\x1b[1m\n" });
   });
 });

@@ -43,6 +43,10 @@ export interface LogOptions {
   readonly sinceMs?: number;
   /** only the last lines; 0 begins with what comes next */
   readonly tailLines?: number;
+  /** begin at this place, which an earlier chunk gave as its `next` */
+  readonly from?: number;
+  /** only what was written since the last start; `from` goes before it */
+  readonly latest?: boolean;
   /** default both */
   readonly streams?: readonly ("stdout" | "stderr")[];
   /** Ends the iteration. */
@@ -55,6 +59,8 @@ export interface LogChunk {
   /** ns since 1970 */
   readonly timeNs: bigint;
   readonly bytes: Buffer;
+  /** place in the output after this chunk */
+  readonly next: number;
 }
 
 export interface EventOptions {

@@ -22,6 +22,7 @@ export async function* readLogs(context: Context, ref: string, options: LogOptio
       until: over,
       sinceNs: options.sinceMs === undefined ? undefined : BigInt(Math.trunc(options.sinceMs)) * NS_PER_MS,
       tailLines: options.tailLines,
+      fromOffset: options.from ?? (options.latest ? context.store.machine(handle.id)?.boot.bootOffset : undefined),
       signal: waiting.signal,
     });
     yield* chunks(records, options.streams ?? ["stdout", "stderr"]);
@@ -64,11 +65,11 @@ function isEnded(context: Context, handle: Handle): boolean {
 }
 
 async function* chunks(records: AsyncIterable<OutputRecord>, streams: readonly string[]): AsyncGenerator<LogChunk, void, undefined> {
-  for await (const { kind, payload, timeNs } of records) {
+  for await (const { kind, payload, timeNs, nextOffset: next } of records) {
     if (kind === "stdout" || kind === "stderr") {
-      if (streams.includes(kind)) yield { stream: kind, timeNs, bytes: payload };
+      if (streams.includes(kind)) yield { stream: kind, timeNs, bytes: payload, next };
     } else if (kind === "dropped") {
-      yield { stream: "system", timeNs, bytes: Buffer.from(`output is missing here: ${payload.toString("utf8")}\n`) };
+      yield { stream: "system", timeNs, bytes: Buffer.from(`output is missing here: ${payload.toString("utf8")}\n`), next };
     }
   }
 }

@@ -133,3 +133,20 @@ describe("a guest that writes no records", () => {
     expect(found).toEqual([4001, 4001, 4001, 4001, 4001]);
   });
 });
+
+describe("a reader that comes back", () => {
+  it("goes on at its place, and is told what went meanwhile", async () => {
+    print(20, 4096);
+    const all = await Array.fromAsync(readRecords(path, {}, followers));
+    const place = all[2]?.nextOffset ?? 0;
+    const rest = await Array.fromAsync(readRecords(path, { fromOffset: place }, followers));
+    expect(rest.map(({ nextOffset }) => nextOffset)).toEqual(all.slice(3).map(({ nextOffset }) => nextOffset));
+    await trim(path, 5 * 4096, followers);
+    let at = place;
+    for await (const record of readRecords(path, { fromOffset: place }, followers)) {
+      if (at === place) expect(record.kind).toBe("dropped");
+      at = check(record, at);
+    }
+    expect(at).toBe(statSync(path).size);
+  });
+});

@@ -25,6 +25,11 @@ export async function* readRecords(
     using place = followers.enter(path);
     const head = await readHead(path, (await file.stat()).size);
     place.offset = Math.max(options.fromOffset ?? 0, head);
+    // Who comes back to a place that has gone meanwhile is told so as well.
+    if (options.fromOffset !== undefined && options.fromOffset < head && options.tailLines === undefined) {
+      place.offset = options.fromOffset;
+      place.cut = Math.max(place.cut, head);
+    }
     let skipLines = 0;
     if (options.tailLines !== undefined) {
       const tail = await findTail(new Scanner(file, place.offset), options.tailLines);

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
-import { channels, hasCode, type LogLine, type MachineStats } from "@isthmus/contract";
+import { channels, hasCode, IsthmusError, LOG_PLACE_CHANNEL, type LogLine, type MachineStats } from "@isthmus/contract";
 import { LogLineSchema, MachineStatsSchema } from "@isthmus/contract/schemas";
 import type { LogChunk, Machines } from "@isthmus/core";
 import { Type } from "typebox";
@@ -21,9 +21,14 @@ const LogQuery = closed({
   tail: Type.Optional(Type.Integer({ minimum: 0, maximum: TAIL_LINES, description: "only the last lines, this many" })),
   stdout: flag("default true"),
   stderr: flag("default true"),
+  from: Type.Optional(
+    Type.Integer({ minimum: 0, description: "begin at this place, the `next` of an earlier answer; goes before latest" }),
+  ),
+  latest: flag("only what was written since the last start; default false"),
   raw: flag(
     `${RAW_TYPE} instead of JSON lines: per record a channel byte (1 stdout, 2 stderr, 8 error), the length as u32 big-endian, the bytes`,
   ),
+  places: flag("with raw, before each record one on channel 9: the place after it, as u64 big-endian; default false"),
 });
 
 const StatsQuery = closed({ stream: flag("JSON lines, one a second, until the machine ends; default false") });
@@ -32,8 +37,14 @@ function toLine(chunk: LogChunk): LogLine {
   const nanos = chunk.timeNs % 1_000_000_000n;
   const seconds = new Date(Number(chunk.timeNs / 1_000_000n)).toISOString().slice(0, 19);
   const time = `${seconds}.${nanos.toString().padStart(9, "0")}Z`;
-  if (isUtf8(chunk.bytes)) return { stream: chunk.stream, time, text: chunk.bytes.toString("utf8") };
-  return { stream: chunk.stream, time, base64: chunk.bytes.toString("base64") };
+  const { stream, bytes, next } = chunk;
+  return isUtf8(bytes) ? { stream, time, text: bytes.toString("utf8"), next } : { stream, time, base64: bytes.toString("base64"), next };
+}
+
+/** A stream that ends because the daemon stops is not one that ends with the machine. */
+async function* untilClosing(chunks: AsyncIterable<LogChunk>, closing: AbortSignal): AsyncGenerator<LogChunk> {
+  yield* chunks;
+  if (closing.aborted) throw IsthmusError.from(closing.reason);
 }
 
 async function* lines(chunks: AsyncIterable<LogChunk>): AsyncGenerator<LogLine> {
@@ -51,6 +62,17 @@ function record(channel: number, bytes: Buffer): readonly Buffer[] {
 const rawRecords: StreamForm<LogChunk> = {
   encode: (chunk) => (chunk.stream === "system" ? [] : record(channels[chunk.stream], chunk.bytes)),
   encodeError: (error) => Buffer.concat(record(channels.error, Buffer.from(JSON.stringify(error)))),
+};
+
+function placeOf(next: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigUInt64BE(BigInt(next));
+  return bytes;
+}
+
+const placedRecords: StreamForm<LogChunk> = {
+  ...rawRecords,
+  encode: (chunk) => [...record(LOG_PLACE_CHANNEL, placeOf(chunk.next)), ...rawRecords.encode(chunk)],
 };
 
 async function* samples(machines: Machines, ref: string, signal: AbortSignal): AsyncGenerator<MachineStats> {
@@ -84,11 +106,14 @@ export const outputRoutes: Routes = (app, { machines }, { closing }) => {
         follow: query.follow ?? false,
         sinceMs: parseSince(query.since),
         tailLines: query.tail,
+        from: query.from,
+        latest: query.latest,
         streams,
         signal: callSignal(reply, closing),
       });
-      if (query.raw) return sendStream(reply, chunks, rawRecords, RAW_TYPE);
-      return sendLines(reply, lines(chunks));
+      const whole = untilClosing(chunks, closing);
+      if (query.raw) return sendStream(reply, whole, query.places ? placedRecords : rawRecords, RAW_TYPE);
+      return sendLines(reply, lines(whole));
     },
   );
 

@@ -14,7 +14,7 @@ import { describeFailure } from "../validation.ts";
 
 const AttachQuery = closed({
   stdin: flag("send input as well; default true"),
-  logs: flag("begin with the output so far; default false"),
+  logs: flag("begin with the output since its last start; default false"),
 });
 
 type Parties = { readonly machines: Machines; readonly link: SessionLink; readonly closing: AbortSignal };
@@ -84,7 +84,7 @@ async function runAttach({ machines, link, closing }: Parties, ref: string, quer
     const { id } = machines.get(ref);
     input = (query.stdin ?? true) ? await machines.attach(id, signal) : watcher(machines, id);
     // Listening begins before the client is told that it has joined, so that nothing in between is missed.
-    const chunks = machines.logs(id, { follow: true, signal, ...(query.logs ? {} : { tailLines: 0 }) });
+    const chunks = machines.logs(id, { follow: true, signal, ...(query.logs ? { latest: true } : { tailLines: 0 }) });
     link.join(input, {});
     await orAborted(sendLogs(link, chunks), signal);
     const exit = await orAborted(machines.wait(id, "exited", signal), signal);

@@ -30,6 +30,8 @@ import { FakeTemplates } from "./fake-templates.ts";
 interface Entry {
   machine: Machine;
   readonly output: LogChunk[];
+  /** where the output of the last start begins */
+  latest: number;
   readonly ended: PromiseWithResolvers<MachineExit>;
   readonly more: Set<() => void>;
 }
@@ -71,7 +73,7 @@ export class FakeMachines implements Machines {
       notes: [],
       timings: {},
     };
-    this.entries.set(id, { machine, output: [], ended: Promise.withResolvers(), more: new Set() });
+    this.entries.set(id, { machine, output: [], latest: 0, ended: Promise.withResolvers(), more: new Set() });
     if (options.idempotencyKey !== undefined) this.#keys.set(options.idempotencyKey, id);
     this.#event("machine.created", machine);
     return machine;
@@ -111,6 +113,8 @@ export class FakeMachines implements Machines {
   }
 
   async start(ref: string): Promise<Machine> {
+    const entry = this.entry(ref);
+    entry.latest = entry.output.length;
     return this.#become(ref, "start", "running");
   }
 
@@ -153,7 +157,7 @@ export class FakeMachines implements Machines {
   /** Lets the machine's workload write. */
   print(ref: string, stream: LogChunk["stream"], bytes: Buffer | string): void {
     const entry = this.entry(ref);
-    entry.output.push({ stream, timeNs: BigInt(Date.now()) * 1_000_000n, bytes: Buffer.from(bytes) });
+    entry.output.push({ stream, timeNs: BigInt(Date.now()) * 1_000_000n, bytes: Buffer.from(bytes), next: entry.output.length + 1 });
     for (const wake of entry.more) wake();
   }
 
@@ -185,7 +189,8 @@ export class FakeMachines implements Machines {
     entry.more.add(more);
     options.signal?.addEventListener("abort", more);
     try {
-      for (let at = options.tailLines === undefined ? 0 : Math.max(0, entry.output.length - options.tailLines); ; ) {
+      const first = options.from ?? (options.latest ? entry.latest : 0);
+      for (let at = options.tailLines === undefined ? first : Math.max(first, entry.output.length - options.tailLines); ; ) {
         const chunk = entry.output[at];
         if (options.signal?.aborted) return;
         if (chunk) {
