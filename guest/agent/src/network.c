@@ -36,7 +36,7 @@ const char *network_up(const char *name, const char *mac, const char *address, c
   struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dst.sa_family = AF_INET, .rt_genmask.sa_family = AF_INET};
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   strncpy(r.ifr_name, name, IFNAMSIZ - 1);
-  const char *failed = *address ? configure(fd, &r, mac, address) : NULL;
+  const char *failed = *address ? configure(fd, &r, mac, address) : *mac && !set_mac(fd, &r, mac) ? "set MAC address" : NULL;
   r.ifr_flags = IFF_UP | IFF_RUNNING;
   if (!failed && ioctl(fd, SIOCSIFFLAGS, &r) < 0) failed = "bring network up";
   if (!failed && *gateway && (!set_address(&route.rt_gateway, gateway) || ioctl(fd, SIOCADDRT, &route) < 0)) failed = "set gateway";

@@ -171,8 +171,7 @@ static void configure(struct request *r, int) {
   if (given(r, "clock", '{', &item)) set_clock(r, item);
   if (!entered && !r->answered) check(r, platform_enter());
   entered = entered || !r->answered;
-  if (!mounted && given(r, "tmpfs", '[', &item) && json_array(item, &item)) mount_tmpfs(r, item);
-  mounted = mounted || !r->answered;
+  if (!mounted && strcmp(life_state(), "idle") == 0 && given(r, "tmpfs", '[', &item) && (mounted = json_array(item, &item))) mount_tmpfs(r, item);
   if (given(r, "network", '{', &item)) set_network(r, item, address);
   if (*hostname && !r->answered) check(r, system_hostname(hostname, address));
   if (*machine_id && !r->answered) check(r, system_write("/etc/machine-id", "%s\n", machine_id));

@@ -21,13 +21,14 @@ export interface ConfigureRequest {
   readonly tmpfs: readonly { readonly path: string; readonly sizeMiB?: number }[];
 }
 
+/** Of a guest whose network is up already the address may be missing: `mac` alone is set without taking it down. */
 export interface NetworkRequest {
   /** "52:54:00:12:34:56"; the device's own when missing */
   readonly mac?: string;
   /** with the length of its prefix: 10.0.2.15/24 */
-  readonly address: string;
-  readonly gateway: string;
-  readonly dns: readonly string[];
+  readonly address?: string;
+  readonly gateway?: string;
+  readonly dns?: readonly string[];
 }
 
 /** A process in the guest. */

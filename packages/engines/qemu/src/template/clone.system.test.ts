@@ -141,14 +141,20 @@ describe("a prepared clone", () => {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect((processStatus(found?.pid ?? 0)?.cpuMs ?? Number.NaN) - before).toBeLessThanOrEqual(20);
     const port: PublishedPort = { guest: 8080, host: 0, address: "127.0.0.1", protocol: "tcp" };
-    const of = await bench.plan("hostname; nc -l -p 8080 < /etc/hostname", { network: "user", diskBytes: DISK_BYTES, ports: [port] });
+    const mounted = 'while read -r _ place type _; do test "$place" = /scratch && echo $type; done < /proc/mounts';
+    const of = await bench.plan(`hostname; ${mounted}; nc -l -p 8080 < /etc/hostname`, {
+      network: "user",
+      diskBytes: DISK_BYTES,
+      ports: [port],
+      tmpfs: [{ path: "/scratch" }],
+    });
     await rename(place.folder, of.folder);
     const machine = await prepared.start({ ...of, hostname: "claimed", diskPath: join(of.folder, "disk.ext4") }, never);
     expect(Object.keys(machine.timings)).toEqual(["claim", "configure", "workload"]);
     expect((await bench.engine.processes(bench.machinesFolder)).map(({ machineId }) => machineId)).toEqual([of.id]);
     expect(await answerOf(machine.ports[0])).toBe("claimed\n");
     await machine.ended;
-    expect(await output(of)).toBe("claimed\n");
+    expect(await output(of)).toBe("claimed\ntmpfs\n");
   });
 
   it("is taken up by a later daemon in the midst of its start", async () => {
