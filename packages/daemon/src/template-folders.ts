@@ -1,25 +1,28 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Template } from "@isthmus/contract";
 import { TemplateSchema } from "@isthmus/contract/schemas";
 import type { TemplateFolders } from "@isthmus/core";
 import { Value } from "typebox/value";
-import { guarded } from "./folders.ts";
+import { guarded, shortFolder } from "./folders.ts";
 
 const MAKING = "making-";
 const keyPattern = /^[0-9a-f]{64}$/;
 const ABOUT = "template.json";
 
 /** Templates under `root`, each in a folder named by its key, described by `template.json`, which is the last thing to be written. */
-export function createTemplateFolders(root: string): TemplateFolders {
+export function createTemplateFolders(root: string, runFolder: string): TemplateFolders {
+  const sockets = shortFolder(runFolder, "t");
   const folder = (key: string) => join(root, key);
   const describe = async (path: string, template: Template) => {
     await writeFile(join(path, `${ABOUT}.new`), JSON.stringify(template), { mode: 0o600, flush: true });
     await rename(join(path, `${ABOUT}.new`), join(path, ABOUT));
   };
   return {
+    root,
     folder,
     async load() {
+      await rm(sockets, { recursive: true, force: true });
       const names = await readdir(root).catch(() => []);
       const found = await Promise.all(names.map((name) => loadOne(root, name)));
       return found.flat();
@@ -27,17 +30,24 @@ export function createTemplateFolders(root: string): TemplateFolders {
     async begin() {
       return await guarded("a template", async () => {
         await mkdir(root, { recursive: true, mode: 0o700 });
-        return await mkdtemp(join(root, MAKING));
+        const made = await mkdtemp(join(root, MAKING));
+        const socketFolder = join(sockets, basename(made));
+        await mkdir(socketFolder, { recursive: true, mode: 0o700 });
+        return { folder: made, socketFolder };
       });
     },
     async commit(making, template) {
       await guarded("a template", async () => {
-        await describe(making, template);
+        await describe(making.folder, template);
         await rm(folder(template.key), { recursive: true, force: true });
-        await rename(making, folder(template.key));
+        await rename(making.folder, folder(template.key));
+        await rm(making.socketFolder, { recursive: true, force: true });
       });
     },
-    discard: (making) => rm(making, { recursive: true, force: true }),
+    async discard(making) {
+      await rm(making.socketFolder, { recursive: true, force: true });
+      await rm(making.folder, { recursive: true, force: true });
+    },
     update: (template) => guarded("a template", () => describe(folder(template.key), template)),
     remove: (key) => rm(folder(key), { recursive: true, force: true }),
   };

@@ -46,7 +46,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   });
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
   const templates = new Templates({
-    folders: createTemplateFolders(join(home, "templates")),
+    folders: createTemplateFolders(join(home, "templates"), config.runFolder),
     clock: systemClock,
     log,
     enabled: config.templates,

@@ -8,12 +8,5 @@ export function templateRm(context: Context): Command {
     .description("Remove templates; machines that were cloned from them go on.")
     .argument("<template...>", "key, or its first characters (4 at least)")
     .addHelpText("after", examples([["isthmus template rm 3f9a2b"]]))
-    .action((keys: string[]) =>
-      eachTarget(
-        context,
-        keys,
-        (isthmus, key) => isthmus.templates.remove(key),
-        ({ key }) => `${key}\n`,
-      ),
-    );
+    .action((keys: string[]) => eachTarget(context, keys, (isthmus, key) => isthmus.templates.remove(key)));
 }

@@ -14,6 +14,7 @@ type Verdict = "adopted" | "ended" | "restarted" | "unreachable" | "settled";
 
 /** Takes up what an earlier daemon left, all machines at once, each with its own deadline; then removes what no record knows. */
 export async function adoptAll(context: Context): Promise<AdoptionReport> {
+  const cleared = Promise.all([context.pools?.clear(context.engines), context.templates?.clear(context.engines)]);
   const records = context.store.allMachines();
   const verdicts = await Promise.all(
     records.map((record) => {
@@ -27,7 +28,7 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
     }),
   );
   const count = (verdict: Verdict) => verdicts.filter((one) => one === verdict).length;
-  await context.pools?.clear(context.engines);
+  await cleared;
   const orphans = await removeOrphans(context);
   return { adopted: count("adopted"), ended: count("ended"), restarted: count("restarted"), unreachable: count("unreachable"), ...orphans };
 }

@@ -10,7 +10,7 @@ import type {
   MachineStats,
   PublishedPort,
 } from "@isthmus/contract";
-import type { GuestShape, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
+import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
 export interface StartPlan {
@@ -71,8 +71,8 @@ export interface Engine {
 export interface Cloning {
   /** Throws what `start` throws when it does not know what to boot with. */
   shape(shape: GuestShape): Promise<TemplateShape>;
-  /** Boots a guest of this shape and saves it in `folder`, which exists and is empty. Throws TEMPLATE_FAILED, DISK_FULL, CANCELLED. */
-  make(shape: GuestShape, folder: string, signal: AbortSignal): Promise<TemplateFacts>;
+  /** Boots a guest of this shape and saves it in `place.folder`, which exists and is empty. Throws TEMPLATE_FAILED, DISK_FULL, CANCELLED. */
+  make(shape: GuestShape, place: Making, signal: AbortSignal): Promise<TemplateFacts>;
   /** A process with the state of the template in `template`, waiting. Throws TEMPLATE_FAILED, CANCELLED. */
   prepare(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<PreparedClone>;
 }

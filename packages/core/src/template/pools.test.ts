@@ -98,7 +98,8 @@ beforeEach(() => {
   const folders = {
     folder: (key: string) => key,
     load: async () => [],
-    begin: async () => "making",
+    root: "/t",
+    begin: async () => ({ folder: "/t/making", socketFolder: "/s" }),
     commit: async () => {},
     discard: async () => {},
     update: async () => {},
@@ -107,6 +108,8 @@ beforeEach(() => {
   const templates = new Templates({ folders, clock, log });
   const capacity = { memoryTotalBytes: () => 16 * GIB, memoryFreeBytes: () => freeBytes, cpus: () => 2, bootId: () => "b" };
   pools = new Pools({ places, templates, clock, capacity, log, busy: () => busy });
+  void templates.clear([]);
+  void pools.clear([]);
   const none = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
   engine = { name: "test", isolation: "microvm", start: none, adopt: none, processes: async () => [], reap: none, cloning };
   const request = { cloning, shape: { rootfsPath: "/r", cpus: 1, memoryBytes: 1, network: "none" as const }, imageDigest: "sha256:1" };

@@ -2,6 +2,7 @@ import { IsthmusError } from "@isthmus/contract";
 import type { Clock, Cloning, Engine, HostCapacity, Log, PreparedClone, StartPlan } from "../machine/ports.ts";
 import { POOL_FREE_PART, POOL_LOOK_MS, POOL_MAX, POOL_MAX_PER_TEMPLATE, POOL_QUIET_MS } from "./config.ts";
 import { Demand } from "./demand.ts";
+import { endLeftovers } from "./leftovers.ts";
 import type { PreparedPlaces } from "./ports.ts";
 import type { GuestShape } from "./shape.ts";
 import { shapeOf } from "./starting.ts";
@@ -34,6 +35,7 @@ export class Pools {
   readonly #parts: PoolsParts;
   readonly #pools = new Map<string, Pool>();
   readonly #stop = new AbortController();
+  #cleared = false;
   #working: Promise<void> | undefined;
   #cancelLook: (() => void) | undefined;
 
@@ -53,13 +55,16 @@ export class Pools {
     for (const entry of pool?.ready.splice(0) ?? []) await this.#end(entry);
   }
 
-  /** What an earlier daemon left: called once, before anything is prepared. */
+  /** Ends what an earlier daemon left: called once; nothing is prepared before. */
   async clear(engines: readonly Engine[]): Promise<void> {
-    const { places } = this.#parts;
-    for (const engine of engines) {
-      for (const { pid, machineId } of await engine.processes(places.root)) await engine.reap(pid, places.folder(machineId));
+    const { places, log } = this.#parts;
+    try {
+      await endLeftovers(engines, places.root, places.folder);
+      for (const id of await places.list()) await places.remove(id);
+    } catch (error) {
+      log.warn({ err: error }, "what an earlier daemon left of pools could not be ended");
     }
-    for (const id of await places.list()) await places.remove(id);
+    this.#cleared = true;
   }
 
   /** A prepared clone in the folders of the machine that `plan` is for, which must not exist yet; undefined when none stands ready. */
@@ -118,7 +123,7 @@ export class Pools {
     for (const [key, pool] of this.#pools) {
       if (pool.ready.length === 0 && this.#target(pool) === 0) this.#pools.delete(key);
     }
-    while (!this.#stop.signal.aborted && !this.#memoryIsLow()) {
+    while (this.#cleared && !this.#stop.signal.aborted && !this.#memoryIsLow()) {
       const short = [...this.#pools].find(([key, pool]) => this.#parts.templates.ready(key) && pool.ready.length < this.#target(pool));
       const total = [...this.#pools.values()].reduce((sum, { ready }) => sum + ready.length, 0);
       if (short === undefined || total >= POOL_MAX) return;
@@ -136,6 +141,8 @@ export class Pools {
     try {
       const clone = await pool.cloning.prepare(pool.shape, templates.folder(key), place, this.#stop.signal);
       const entry = { placeId: place.id, clone };
+      // It may have been dropped meanwhile.
+      if (this.#pools.get(key) !== pool) return await this.#end(entry);
       pool.ready.push(entry);
       void clone.ended.then(() => this.#lost(pool, entry));
     } catch (error) {

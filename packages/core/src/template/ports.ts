@@ -1,5 +1,5 @@
 import type { Template } from "@isthmus/contract";
-import type { PreparedPlace } from "./shape.ts";
+import type { Making, PreparedPlace } from "./shape.ts";
 
 /** Where clones are prepared. */
 export interface PreparedPlaces {
@@ -15,14 +15,15 @@ export interface PreparedPlaces {
 
 /** The folders of templates. A template appears in them whole or not at all. */
 export interface TemplateFolders {
+  readonly root: string;
   folder(key: string): string;
   /** What there is; what an earlier daemon left half-made is removed. */
   load(): Promise<readonly Template[]>;
-  /** A new, empty folder to make a template in. Throws DISK_FULL. */
-  begin(): Promise<string>;
+  /** New, empty folders to make a template in. Throws DISK_FULL. */
+  begin(): Promise<Making>;
   /** The folder that `begin` gave becomes the template's. */
-  commit(making: string, template: Template): Promise<void>;
-  discard(making: string): Promise<void>;
+  commit(making: Making, template: Template): Promise<void>;
+  discard(making: Making): Promise<void>;
   /** Writes down what has changed about it. */
   update(template: Template): Promise<void>;
   /** A no-op when it is gone. Clones that run keep what they have mapped. */

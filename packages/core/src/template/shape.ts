@@ -30,3 +30,10 @@ export interface PreparedPlace {
   readonly diskPath?: string;
   readonly outputPath: string;
 }
+
+/** Where a template is made. */
+export interface Making {
+  readonly folder: string;
+  /** short enough for Unix sockets */
+  readonly socketFolder: string;
+}

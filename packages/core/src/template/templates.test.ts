@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Cloning } from "../machine/ports.ts";
 import { QUARANTINE_MS, TEMPLATES_MAX } from "./config.ts";
 import type { TemplateFolders } from "./ports.ts";
-import type { GuestShape } from "./shape.ts";
+import type { GuestShape, Making } from "./shape.ts";
 import { Templates } from "./templates.ts";
 
 const shape: GuestShape = { rootfsPath: "/r", cpus: 1, memoryBytes: 1, network: "none" };
@@ -15,11 +15,12 @@ class Folders implements TemplateFolders {
   making = 0;
   folder = (key: string) => `/t/${key}`;
   load = async () => [...this.stored.values()];
-  async begin(): Promise<string> {
+  readonly root = "/t";
+  async begin(): Promise<Making> {
     this.making += 1;
-    return `/t/making-${this.making}`;
+    return { folder: `/t/making-${this.making}`, socketFolder: "/s" };
   }
-  async commit(_making: string, template: Template): Promise<void> {
+  async commit(_making: Making, template: Template): Promise<void> {
     this.making -= 1;
     this.stored.set(template.key, template);
   }
@@ -48,7 +49,9 @@ beforeEach(() => {
 
 function open(): Templates {
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  return new Templates({ folders, log, clock: { now: () => nowMs, after: () => () => undefined } });
+  const opened = new Templates({ folders, log, clock: { now: () => nowMs, after: () => () => undefined } });
+  void opened.clear([]);
+  return opened;
 }
 
 /** An engine whose shapes have the key given, and whose makings end when the test lets them. */

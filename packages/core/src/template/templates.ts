@@ -1,8 +1,9 @@
 import { hasCode, IsthmusError, type Template } from "@isthmus/contract";
-import type { Clock, Cloning, Log } from "../machine/ports.ts";
+import type { Clock, Cloning, Engine, Log } from "../machine/ports.ts";
 import { QUARANTINE_MS, TEMPLATES_MAX, TEMPLATES_MAX_BYTES, USE_NOTED_MS } from "./config.ts";
+import { endLeftovers } from "./leftovers.ts";
 import type { TemplateFolders } from "./ports.ts";
-import type { GuestShape, TemplateShape } from "./shape.ts";
+import type { GuestShape, Making, TemplateShape } from "./shape.ts";
 
 export interface TemplatesParts {
   readonly folders: TemplateFolders;
@@ -28,6 +29,7 @@ export class Templates {
   readonly #known = new Map<string, Template>();
   readonly #making = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
+  readonly #cleared = Promise.withResolvers<void>();
   #loaded: Promise<void> | undefined;
 
   constructor(parts: TemplatesParts) {
@@ -102,6 +104,17 @@ export class Templates {
     return removed;
   }
 
+  /** Ends what an earlier daemon left half-made: called once; nothing is made before. */
+  async clear(engines: readonly Engine[]): Promise<void> {
+    const { folders, log } = this.#parts;
+    try {
+      await endLeftovers(engines, folders.root, folders.folder);
+    } catch (error) {
+      log.warn({ err: error }, "what an earlier daemon left of templates could not be ended");
+    }
+    this.#cleared.resolve();
+  }
+
   /** Lets go of a making in progress. */
   async close(): Promise<void> {
     this.#stop.abort();
@@ -109,9 +122,11 @@ export class Templates {
   }
 
   #load(): Promise<void> {
-    this.#loaded ??= this.#parts.folders.load().then((found) => {
-      for (const template of found) this.#known.set(template.key, template);
-    });
+    this.#loaded ??= this.#cleared.promise
+      .then(() => this.#parts.folders.load())
+      .then((found) => {
+        for (const template of found) this.#known.set(template.key, template);
+      });
     return this.#loaded;
   }
 
@@ -128,7 +143,7 @@ export class Templates {
     const { folders, log } = this.#parts;
     const began = this.#parts.clock.now();
     const about = this.#about(request, shape);
-    let making: string | undefined;
+    let making: Making | undefined;
     try {
       making = await folders.begin();
       const { sizeBytes } = await request.cloning.make(request.shape, making, this.#stop.signal);

@@ -27,7 +27,7 @@ beforeAll(async () => {
   shape = { rootfsPath: bench.rootfsPath, cpus: 1, memoryBytes: 96 * 1024 * 1024, network: "user", diskBytes: DISK_BYTES };
   template = join(bench.folder, "template");
   await mkdir(template);
-  await cloning.make(shape, template, never);
+  await cloning.make(shape, { folder: template, socketFolder: bench.folder }, never);
 });
 afterAll(() => bench.close());
 

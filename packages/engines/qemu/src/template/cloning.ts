@@ -23,8 +23,8 @@ export function createCloning({ kernels, probe, tscKhz, bootId }: CloningParts):
     async shape(shape) {
       return await templateShape(shape, { ...(await boot()), qemuVersion: await probe.version() });
     },
-    async make(shape, folder, signal) {
-      return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), folder, signal });
+    async make(shape, place, signal) {
+      return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), ...place, signal });
     },
     async prepare(shape, template, place, signal) {
       const { variant } = await boot();

@@ -1,8 +1,7 @@
 import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, open, rm, stat } from "node:fs/promises";
+import { open, rm, stat } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,13 +23,13 @@ export interface MakeRequest {
   readonly tscKhz?: number;
   /** exists and is empty */
   readonly folder: string;
+  readonly socketFolder: string;
   readonly signal: AbortSignal;
 }
 
 /** Boots a guest of this shape until its agent greets, and saves it. Throws TEMPLATE_FAILED, CANCELLED, DISK_FULL, ENGINE_MISSING. */
 export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts> {
-  const { shape, kernel, variant, tscKhz, folder } = request;
-  const socketFolder = await mkdtemp(join(tmpdir(), "isthmus-"));
+  const { shape, kernel, variant, tscKhz, folder, socketFolder } = request;
   const diskPath = join(folder, "blank-disk");
   const link = new AgentLink(agentSocketPath(socketFolder), "the template");
   let vmm: VmmProcess | undefined;
@@ -50,7 +49,7 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
     link.close();
     monitor.close();
     await vmm?.kill();
-    await Promise.all([socketFolder, diskPath].map((path) => rm(path, { recursive: true, force: true })));
+    await rm(diskPath, { force: true });
   }
   await digHoles(memoryPath(folder));
   await synced(memoryPath(folder));
