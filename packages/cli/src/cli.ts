@@ -1,8 +1,9 @@
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { exitCodes } from "./config.ts";
 import { Context, type World } from "./context.ts";
 import { reportFailure } from "./failure.ts";
 import { ownVersion } from "./own-version.ts";
+import { jsonAsked } from "./parse/json-asked.ts";
 import { bareGroup, buildProgram, commandWords } from "./program.ts";
 
 /**
@@ -11,13 +12,14 @@ import { bareGroup, buildProgram, commandWords } from "./program.ts";
  */
 export async function runCli(argv: readonly string[], world: World): Promise<number> {
   const context = new Context(world);
+  let program: Command | undefined;
   try {
     if (argv[0] === "--version" || argv[0] === "-V") {
       await context.print(`${ownVersion()}\n`);
       return exitCodes.ok;
     }
     const line = withHelp(argv);
-    const program = await buildProgram(line, context);
+    program = await buildProgram(line, context);
     const group = bareGroup(program, line);
     if (group) {
       group.outputHelp();
@@ -27,7 +29,7 @@ export async function runCli(argv: readonly string[], world: World): Promise<num
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
-    context.json ||= jsonAsked(argv);
+    context.json ||= jsonAsked(argv, program);
     return reportFailure(context, error);
   }
 }
@@ -37,10 +39,4 @@ function withHelp(argv: readonly string[]): readonly string[] {
   if (argv[0] !== "help") return argv;
   const rest = argv.slice(1);
   return rest.length === commandWords(rest).length ? [...rest, "--help"] : rest;
-}
-
-/** Whether `--json` was asked for on a line that could not be parsed. */
-function jsonAsked(argv: readonly string[]): boolean {
-  const end = argv.indexOf("--");
-  return (end === -1 ? argv : argv.slice(0, end)).includes("--json");
 }

@@ -23,6 +23,10 @@ export const DAEMON_LOCK_STALE_MS = DAEMON_START_DEADLINE_MS + 5_000;
 /** bytes of the daemon's log that are looked at for the reason of a failed start */
 export const DAEMON_LOG_TAIL_BYTES = 64 * 1024;
 
+/** ms without a daemon after which a command that stays with a machine says so */
+export const LOST_DAEMON_NOTE_MS = 3_000;
+/** starts of a lost daemon that may fail one after another before such a command gives up */
+export const LOST_DAEMON_STARTS = 4;
 /** ms within which a second Ctrl-C kills the machine */
 export const SECOND_INTERRUPT_MS = 2_000;
 /** ms that a workload has to end after its reader went away */

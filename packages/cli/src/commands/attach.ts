@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type { Context } from "../context.ts";
 import { examples } from "../help.ts";
+import { runForeground } from "../stream/foreground.ts";
 import { requireTerminal } from "../stream/raw-terminal.ts";
-import { joinSession } from "../stream/session.ts";
 
 interface AttachOptions {
   readonly stdin: boolean;
@@ -22,7 +22,6 @@ export function attach(context: Context): Command {
       const interactive = options.stdin && spec.stdin === true;
       const tty = spec.tty === true;
       requireTerminal(context.world, { tty, interactive });
-      const session = await isthmus.machines.handle(id).attach({ stdin: interactive, logs: options.logs });
-      context.exitCode = await joinSession(context, session, { tty, interactive, detachable: true });
+      context.exitCode = await runForeground(context, isthmus, id, { tty, interactive, logs: options.logs });
     });
 }

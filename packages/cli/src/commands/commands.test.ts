@@ -70,6 +70,22 @@ describe("wrong usage", () => {
     expect([result.code, result.out]).toEqual([code, ""]);
   });
 
+  it.each([
+    [["run", "--nope", "busybox", "ls", "--json"], false],
+    [["run", "--name", "--json", "--nope", "busybox"], false],
+    [["exec", "--nope", "web", "ls", "--json"], false],
+    [["run", "--nope", "--json", "busybox", "ls"], true],
+    [["image", "ls", "--nope", "--json"], true],
+    [["rm", "--nope", "web", "--json"], true],
+    [["rm", "--nope", "--", "--json"], false],
+    [["--json", "nope"], true],
+    [["nope", "--json"], true],
+  ])("a wrong %j is told as JSON: %j", async (argv, json) => {
+    const { code, err } = await cli(argv);
+    expect(code).not.toBe(0);
+    expect(err.startsWith('{"error":')).toBe(json);
+  });
+
   it("is told as JSON when asked", async () => {
     const { code, out, err } = await cli(["ps", "--nope", "--json"]);
     expect([code, out]).toEqual([2, ""]);

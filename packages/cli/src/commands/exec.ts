@@ -44,6 +44,6 @@ export function exec(context: Context): Command {
       const isthmus = await context.client();
       const { workdir, user } = options;
       const session = await isthmus.machines.handle(ref).exec(command, { env, workdir, user, tty, stdin: interactive, ...size });
-      context.exitCode = await joinSession(context, session, { tty, interactive, detachable: false });
+      context.exitCode = await joinSession(context, session, { tty, interactive });
     });
 }

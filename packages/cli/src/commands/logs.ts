@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Context } from "../context.ts";
 import { examples } from "../help.ts";
 import { since, tail } from "../parse/amounts.ts";
+import { Lifeline } from "../stream/lifeline.ts";
 import { outputSink } from "../stream/sink.ts";
 import { TimedLines } from "../stream/timed-lines.ts";
 
@@ -32,7 +33,8 @@ export function logs(context: Context): Command {
     .action(async (ref: string, options: LogsOptions) => {
       const isthmus = await context.client();
       const handle = isthmus.machines.handle(ref);
-      const query = { follow: options.follow, since: options.since, tail: options.tail };
+      const reconnect = options.follow ? new Lifeline(context).reconnect : undefined;
+      const query = { follow: options.follow, since: options.since, tail: options.tail, reconnect };
       const sink = outputSink(context);
       if (options.json) {
         for await (const line of handle.logs(query)) await context.printJsonLine(line);

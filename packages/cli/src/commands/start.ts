@@ -29,6 +29,10 @@ export function start(context: Context): Command {
       const interactive = options.interactive === true;
       const tty = spec.tty === true;
       requireTerminal(context.world, { tty, interactive });
-      context.exitCode = await runForeground(context, isthmus, id, { tty, interactive, after: finishedAt, removeOnFailure: false });
+      context.exitCode = await runForeground(context, isthmus, id, {
+        tty,
+        interactive,
+        start: { first: finishedAt === undefined, removeOnFailure: false },
+      });
     });
 }

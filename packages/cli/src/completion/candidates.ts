@@ -3,6 +3,7 @@ import type { CommandEntry } from "../command-entry.ts";
 import { COMPLETION_DEADLINE_MS } from "../config.ts";
 import type { Context } from "../context.ts";
 import { gather } from "../each.ts";
+import { handsOn, walk } from "../parse/operands.ts";
 
 export interface Candidate {
   readonly text: string;
@@ -45,26 +46,10 @@ async function inside(context: Context, command: Command, before: readonly strin
   if (waiting) return valuesOf(waiting);
   const last = command.registeredArguments.at(-1);
   const argument = command.registeredArguments[operands] ?? (last?.variadic ? last : undefined);
-  // What follows a passed-on command's first words is the command's own.
-  const optionsOver = command.registeredArguments.length > 1 && operands > 0 && argument?.name() === "command";
-  if (current.startsWith("-")) return optionsOver ? [] : optionsStarting(command, current);
+  if (current.startsWith("-")) return operands > 0 && handsOn(command) ? [] : optionsStarting(command, current);
   if (!argument) return [];
   if (argument.argChoices) return argument.argChoices.map((text) => ({ text }));
   return (await names(context, argument.name(), current)).filter(({ text }) => text === files.text || text.startsWith(current));
-}
-
-/** How many operands stand before the word being typed, and the option whose value it is, if any. */
-function walk(command: Command, before: readonly string[]): { readonly waiting?: Option; readonly operands: number } {
-  let operands = 0;
-  let waiting: Option | undefined;
-  for (const word of before) {
-    if (waiting) waiting = undefined;
-    else if (word.startsWith("-") && word !== "-") {
-      const option = command.options.find(({ long, short }) => word === long || word === short);
-      if (option?.required) waiting = option;
-    } else operands += 1;
-  }
-  return { waiting, operands };
 }
 
 function optionsStarting(command: Command, current: string): readonly Candidate[] {

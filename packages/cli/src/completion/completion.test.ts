@@ -31,7 +31,7 @@ describe("candidates", () => {
   it("are commands, sub-commands and options", async () => {
     expect(await complete(["st"])).toEqual(["start", "stop", "stats"]);
     expect(await complete(["image", ""])).toEqual(["ls", "inspect", "import", "load", "tag", "warm", "rm"]);
-    expect(await complete(["run", "--re"])).toEqual(["--restart", "--read-only"]);
+    expect(await complete(["run", "--re"])).toEqual(["--read-only", "--restart"]);
     expect(await complete(["ps", "--j"])).toEqual(["--json"]);
     expect(await complete(["completion", ""])).toEqual(["bash", "zsh", "fish"]);
     expect(await complete(["run", "--network", ""])).toEqual(["none", "user"]);

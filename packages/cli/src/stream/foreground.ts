@@ -1,43 +1,44 @@
-import { hasCode, IsthmusError } from "@isthmus/contract";
-import type { Isthmus, MachineHandle, Session } from "@isthmus/sdk";
+import type { Isthmus } from "@isthmus/sdk";
 import { BROKEN_PIPE_GRACE_MS, exitCodes } from "../config.ts";
 import type { Context } from "../context.ts";
 import { ReaderGone } from "../terminal/write.ts";
-import { pumpInput } from "./input.ts";
-import { rawTerminal } from "./raw-terminal.ts";
-import { forwardSignals } from "./signals.ts";
+import { InputSession } from "./input-session.ts";
+import { Lifeline } from "./lifeline.ts";
+import { MachineSignals } from "./machine-signals.ts";
 import { outputSink } from "./sink.ts";
+import { startMachine } from "./start-machine.ts";
 
 export interface ForegroundOptions {
   readonly tty: boolean;
   readonly interactive: boolean;
-  /** end of its last run, when it had one: only what comes after is this run's output */
-  readonly after?: string;
-  /** remove the machine when it does not even start */
-  readonly removeOnFailure: boolean;
+  /** Start it first; absent for a machine that runs already. */
+  readonly start?: {
+    /** it never ran before: all of its output is this run's */
+    readonly first: boolean;
+    /** remove the machine when it does not even start */
+    readonly removeOnFailure: boolean;
+  };
+  /** of a machine that runs already: begin with the output since its start */
+  readonly logs?: boolean;
 }
 
-/** What ended the session: the output did (and with it the machine), the detach keys, or the start was called off by Ctrl-C. */
-type Ending = "ended" | "detached" | "interrupted";
+/** What ended it: the output did (and with it the machine), the detach keys, the start was called off by Ctrl-C, or it was left while no daemon ran. */
+type Ending = "ended" | "detached" | "interrupted" | "left";
 
 /**
- * Starts a machine and is its terminal until it ends; gives its exit code. The output is read from the output file; of a first run it is opened before the
- * start, so that nothing is lost of a short one that removes itself. Throws what `start` throws, and DAEMON_UNREACHABLE; the machine itself goes on then.
+ * Is a machine's terminal until it ends, over any number of daemons; gives its exit code. The output is read from the output file; of a first run it is
+ * opened before the start, so that nothing is lost of a short one that removes itself. Throws what `start` and `attach` throw, and DAEMON_START_FAILED when
+ * the daemon was lost and cannot be started again; the machine itself goes on then.
  */
 export async function runForeground(context: Context, isthmus: Isthmus, id: string, options: ForegroundOptions): Promise<number> {
-  const handle = isthmus.machines.handle(id);
-  const run = new ForegroundRun(context, handle, options);
+  const run = new ForegroundRun(context, isthmus, id, options);
   try {
     const ending = await run.follow();
-    if (ending === "detached") {
-      run.close();
-      context.note("\ndetached; the machine goes on");
-      return exitCodes.ok;
-    }
-    if (ending === "interrupted") return exitCodes.interrupted;
-    const exit = await handle.wait();
-    await run.sink.exit(exit);
-    return exit.code;
+    if (ending === "ended") return await run.exitCode();
+    run.close();
+    if (ending === "detached") context.note("\ndetached; the machine goes on");
+    if (ending === "left") context.note("left; the machine goes on");
+    return ending === "detached" ? exitCodes.ok : exitCodes.interrupted;
   } catch (error) {
     if (run.pipeBroken) return exitCodes.brokenPipe;
     throw error;
@@ -47,57 +48,84 @@ export async function runForeground(context: Context, isthmus: Isthmus, id: stri
 }
 
 class ForegroundRun {
-  readonly sink: ReturnType<typeof outputSink>;
   pipeBroken = false;
-  readonly #context: Context;
-  readonly #handle: MachineHandle;
+  readonly #sink: ReturnType<typeof outputSink>;
+  readonly #handle: ReturnType<Isthmus["machines"]["handle"]>;
   readonly #options: ForegroundOptions;
   readonly #over = new AbortController();
-  readonly #detached = Promise.withResolvers<void>();
-  readonly #cleanups: (() => void)[] = [];
-  #started = false;
-  #interrupted = false;
+  readonly #lasting: { readonly signal: AbortSignal; readonly reconnect: Lifeline["reconnect"] };
+  readonly #input: InputSession;
+  readonly #signals: MachineSignals;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(context: Context, handle: MachineHandle, options: ForegroundOptions) {
-    this.#context = context;
-    this.#handle = handle;
+  constructor(context: Context, isthmus: Isthmus, id: string, options: ForegroundOptions) {
     this.#options = options;
-    this.sink = outputSink(context);
+    this.#sink = outputSink(context);
+    this.#handle = isthmus.machines.handle(id);
+    const lifeline = new Lifeline(context);
+    const { signal } = this.#over;
+    this.#lasting = { signal, reconnect: lifeline.reconnect };
+    const { tty, interactive, start } = options;
+    this.#input = new InputSession(context, this.#handle, lifeline, { tty, interactive, signal, endedIsFine: start !== undefined });
+    this.#signals = new MachineSignals(context, this.#handle, lifeline, start === undefined);
   }
 
   async follow(): Promise<Ending> {
-    this.#cleanups.push(forwardSignals(this.#context.world, { send: (name) => this.#signal(name), kill: () => this.#kill() }));
+    const { start, logs } = this.#options;
     // Following a machine that has ended would end at once, and the file of one that ran before stays.
-    const early = this.#options.after === undefined ? this.#copyOutput() : undefined;
+    const early = start?.first ? this.#copyOutput({}) : undefined;
     early?.catch(() => undefined);
-    try {
-      await this.#handle.start({ signal: this.#over.signal });
-    } catch (error) {
-      this.#over.abort();
-      if (this.#options.removeOnFailure) await this.#handle.remove({ force: true }).catch(() => undefined);
-      if (this.#interrupted) return "interrupted";
-      throw error;
+    const left = this.#signals.left.then((): Ending => "left");
+    if (start) {
+      const starting = this.#start(start.removeOnFailure);
+      const ending = await Promise.race([starting, left]);
+      if (ending !== "started") return ending;
+      this.#signals.started();
+      if (this.pipeBroken) this.#signals.send("SIGPIPE");
     }
-    this.#started = true;
-    if (this.pipeBroken) this.#signal("SIGPIPE");
-    const output = early ?? this.#copyOutput();
-    const input = this.#join();
+    const output = early ?? this.#copyOutput(start || logs ? { latest: true } : { tail: 0 });
+    // What became of the input is told once; a loss of the daemon after that is the input session's own affair.
+    const input = this.#input.join();
+    output.catch(() => undefined);
     return await Promise.race([
       output.then((): Ending => "ended"),
-      input.then(() => this.#detached.promise).then((): Ending => "detached"),
+      input.then(() => this.#input.detached).then((): Ending => "detached"),
+      left,
     ]);
+  }
+
+  async exitCode(): Promise<number> {
+    const waiting = this.#handle.wait(this.#lasting).then(async (exit) => {
+      await this.#sink.exit(exit);
+      return exit.code;
+    });
+    return await Promise.race([waiting, this.#signals.left.then(() => exitCodes.interrupted)]);
   }
 
   close(): void {
     this.#over.abort();
-    for (const cleanup of this.#cleanups.splice(0).reverse()) cleanup();
+    clearTimeout(this.#timer);
+    this.#input.close();
+    this.#signals.close();
   }
 
-  async #copyOutput(): Promise<void> {
-    for await (const { stream, bytes } of this.#handle.rawLogs({ follow: true, since: this.#options.after, signal: this.#over.signal })) {
+  async #start(removeOnFailure: boolean): Promise<"started" | "interrupted"> {
+    try {
+      await startMachine(this.#handle, this.#lasting);
+      return "started";
+    } catch (error) {
+      this.#over.abort();
+      if (removeOnFailure) await this.#handle.remove({ force: true }).catch(() => undefined);
+      if (this.#signals.interrupted) return "interrupted";
+      throw error;
+    }
+  }
+
+  async #copyOutput(which: { readonly latest?: boolean; readonly tail?: number }): Promise<void> {
+    for await (const { stream, bytes } of this.#handle.rawLogs({ follow: true, ...which, ...this.#lasting })) {
       // A workload whose reader left is drained to its end, else it would stand still.
       if (this.pipeBroken) continue;
-      await this.sink.write(stream, bytes).catch((error: unknown) => this.#readerGone(error));
+      await this.#sink.write(stream, bytes).catch((error: unknown) => this.#readerGone(error));
     }
   }
 
@@ -105,50 +133,7 @@ class ForegroundRun {
   #readerGone(error: unknown): void {
     if (!(error instanceof ReaderGone)) throw error;
     this.pipeBroken = true;
-    if (this.#started) this.#signal("SIGPIPE");
-    const timer = setTimeout(() => this.#over.abort(), BROKEN_PIPE_GRACE_MS);
-    this.#cleanups.push(() => clearTimeout(timer));
-  }
-
-  /** Our input and the size of our terminal go through an attach session; its copy of the output is not needed. */
-  async #join(): Promise<void> {
-    const { tty, interactive } = this.#options;
-    if (!tty && !interactive) return;
-    let session: Session;
-    try {
-      session = await this.#handle.attach({ stdin: interactive, signal: this.#over.signal });
-    } catch (error) {
-      if (this.#over.signal.aborted || hasCode(error, "STATE_CONFLICT", "MACHINE_NOT_FOUND")) return;
-      throw error;
-    }
-    session.stdout.resume();
-    session.stderr.resume();
-    this.#cleanups.push(() => session.close());
-    const { world } = this.#context;
-    if (tty) this.#cleanups.push(rawTerminal(world, { raw: interactive, onSize: ({ columns, rows }) => session.resize(columns, rows) }));
-    if (!interactive) return;
-    const pump = pumpInput(world.stdin, session.stdin, { detachable: tty });
-    this.#cleanups.push(() => pump.stop());
-    pump.detached.then(this.#detached.resolve, () => undefined);
-  }
-
-  #signal(name: string): void {
-    if (this.#started) this.#quietly(this.#handle.kill({ killSignal: name }));
-    else {
-      this.#interrupted = true;
-      this.#quietly(this.#handle.stop({ timeoutMs: 0 }));
-    }
-  }
-
-  #kill(): void {
-    this.#quietly(this.#handle.kill({ killSignal: "SIGKILL" }));
-  }
-
-  /** A signal that comes too late is no news: how the machine ended is told anyway. */
-  #quietly(request: Promise<unknown>): void {
-    request.catch((error: unknown) => {
-      if (!hasCode(error, "STATE_CONFLICT", "MACHINE_NOT_FOUND", "CANCELLED"))
-        this.#context.note(`isthmus: ${IsthmusError.from(error).message}`);
-    });
+    if (this.#signals.running) this.#signals.send("SIGPIPE");
+    this.#timer = setTimeout(() => this.#over.abort(), BROKEN_PIPE_GRACE_MS);
   }
 }
