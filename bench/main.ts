@@ -1,5 +1,5 @@
 /** `npm run -s bench -- [SUITE …] [--json]`: runs suites (all by default); with --json one object a suite. */
-import { arch, cpus, release, totalmem } from "node:os";
+import { arch, cpus, loadavg, release, totalmem } from "node:os";
 import process from "node:process";
 import type { Result } from "./result.ts";
 import { BenchWorld } from "./world.ts";
@@ -37,11 +37,13 @@ if (unknown.length > 0) {
 }
 
 async function runSuite(name: string): Promise<void> {
+  const before = loadavg();
   await using world = await BenchWorld.start();
   const loaded = await suites[name]?.();
   const results = (await loaded?.suite(world, ROUNDS)) ?? [];
-  if (json) return console.log(JSON.stringify({ suite: name, host, results }));
-  console.log(`\n${name} (${ROUNDS} rounds)`);
+  const load = { before, after: loadavg() };
+  if (json) return console.log(JSON.stringify({ suite: name, rounds: ROUNDS, host: { ...host, load }, results }));
+  console.log(`\n${name} (${ROUNDS} rounds, load average of 1 min ${before[0]?.toFixed(1)} to ${load.after[0]?.toFixed(1)})`);
   for (const { name: figure, unit, p50, p99, floor, ratio, aim, met } of results) {
     const against = floor === undefined ? "" : `, floor ${floor.toFixed(1)}, ratio ${ratio?.toFixed(2)}`;
     console.log(`  ${met ? "met   " : "missed"} ${figure}: ${p50.toFixed(1)} ${unit} (p99 ${p99.toFixed(1)}${against}; aim ${aim})`);

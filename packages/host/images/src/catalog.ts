@@ -1,5 +1,5 @@
 import { access, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { type Image, IsthmusError } from "@isthmus/contract";
 import { syncFile, syncFolder, writeDurable } from "./durable.ts";
 import { blobPath, type ImageRecord, type IndexEntry, readIndex, recordPath, rootfsPath, withTags, writeIndex } from "./image-index.ts";
@@ -34,6 +34,13 @@ async function readRecord(folder: string, digest: string): Promise<ImageRecord |
   } catch {
     return undefined;
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -121,11 +128,10 @@ export class ImageCatalog {
       const { digest } = built.record;
       const made: string[] = [];
       try {
-        for (const blob of built.blobs) await this.#place(blob.path, blobPath(this.folder, blob.digest), made);
-        await rm(rootfsPath(this.folder, built.record), { force: true });
-        await this.#place(built.rootfsPath, rootfsPath(this.folder, built.record), made);
-        await syncFolder(join(this.folder, "blobs", "sha256"));
-        await syncFolder(join(this.folder, "rootfs"));
+        const rootfs = rootfsPath(this.folder, built.record);
+        await rm(rootfs, { force: true });
+        const moves = built.blobs.map(({ path, digest }) => ({ from: path, to: blobPath(this.folder, digest) }));
+        await this.#place([...moves, { from: built.rootfsPath, to: rootfs }], made);
         made.push(recordPath(this.folder, digest));
         await writeDurable(recordPath(this.folder, digest), JSON.stringify(built.record));
         this.#records.set(digest, built.record);
@@ -174,16 +180,17 @@ export class ImageCatalog {
     for (const digest of record.blobs) if (!needed.has(digest)) await rm(blobPath(this.folder, digest), { force: true });
   }
 
-  async #place(from: string, to: string, made: string[]): Promise<void> {
-    const present = await access(to).then(
-      () => true,
-      () => false,
-    );
-    if (present) return;
-    await syncFile(from);
-    made.push(to);
-    await rename(from, to);
-    await syncFolder(dirname(from));
+  /** Moves files that are not there yet. All are synced at once: the file system writes its journal for several as for one. */
+  async #place(moves: readonly { readonly from: string; readonly to: string }[], made: string[]): Promise<void> {
+    const needed: (typeof moves)[number][] = [];
+    for (const move of moves) if (!(await exists(move.to))) needed.push(move);
+    await Promise.all(needed.map(({ from }) => syncFile(from)));
+    for (const { from, to } of needed) {
+      made.push(to);
+      await rename(from, to);
+    }
+    // The folder that they leave needs no sync: a name that a power cut brings back there is swept.
+    await Promise.all([...new Set(needed.map(({ to }) => dirname(to)))].map(syncFolder));
   }
 
   async #write(next: Map<string, IndexEntry>): Promise<void> {

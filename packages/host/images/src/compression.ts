@@ -5,6 +5,8 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 export type Compression = "none" | "gzip" | "zstd";
 
 const ZSTD_MAGIC = 0xfd2fb528;
+/** how many of a file's first bytes tell its compression */
+export const MAGIC_BYTES = 4;
 
 /** Told by the first bytes: media types and file names are not believed. */
 export function compressionOf(head: Buffer): Compression {
@@ -20,7 +22,7 @@ export function compressionOf(head: Buffer): Compression {
 export async function compressionOfFile(path: string): Promise<Compression> {
   const handle = await open(path, "r");
   try {
-    const head = Buffer.alloc(4);
+    const head = Buffer.alloc(MAGIC_BYTES);
     const { bytesRead } = await handle.read(head, 0, head.length, 0);
     return compressionOf(head.subarray(0, bytesRead));
   } finally {

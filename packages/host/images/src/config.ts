@@ -16,6 +16,8 @@ export interface ImageLimits {
   readonly images: number;
   /** entries of the outer archive that `loadArchive` takes */
   readonly archiveEntries: number;
+  /** what must have come of a root file system before packing begins beside the receiving */
+  readonly earlyBytes: number;
 }
 
 export const imageLimits: ImageLimits = {
@@ -27,6 +29,7 @@ export const imageLimits: ImageLimits = {
   layers: 512,
   images: 256,
   archiveEntries: 20_000,
+  earlyBytes: 4 * MIB,
 };
 
 /** Limits of the tar format as read here. */
@@ -82,6 +85,10 @@ export const packing = {
 export const streaming = {
   /** pieces in which file content goes to the packer, and in which spools are read back */
   chunkBytes: 256 * KIB,
+  /** bytes that may wait for the disk, and for the packer */
+  waitingBytes: 1 * MIB,
+  /** pieces below this are joined before they go to the packer */
+  smallBytes: 16 * KIB,
   /** smallest step of bytes between two progress reports */
   progressBytes: 8 * MIB,
 } as const;

@@ -5,16 +5,22 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { leftovers, listTree, streamOf, type TestStore, testStore, unsquashNames } from "./fixtures.ts";
 import { hostileArchives } from "./hostile-archives.ts";
 import { hostileLayers } from "./hostile-layers.ts";
+import { createImageStore, type LocalImageStore } from "./image-store.ts";
 
 /** Small, so that bombs are small too. */
 const limits = { archiveBytes: 16 * MIB, contentBytes: 8 * MIB, entries: 2000, ratioFreeBytes: MIB, archiveEntries: 100 };
 
 let test: TestStore;
+/** one that packs what it receives from the first byte on */
+let eager: LocalImageStore;
+let eagerFolder: string;
 let outside: string;
 let untouched: readonly string[];
 
 beforeAll(async () => {
   test = await testStore({ limits });
+  eagerFolder = join(dirname(test.folder), "images-eager");
+  eager = await createImageStore({ folder: eagerFolder, limits: { ...limits, earlyBytes: 1 } });
   outside = join(dirname(test.folder), "outside");
   await mkdir(outside);
   await writeFile(join(outside, "victim"), "unharmed");
@@ -40,16 +46,21 @@ describe("hostile layers", () => {
     expect(hostileLayers.length + hostileArchives.length).toBeGreaterThanOrEqual(60);
   });
 
-  it.each(hostileLayers)("$name", async ({ bytes, code, names }) => {
-    const result = test.store.importTar(streamOf(bytes(), 10_000), { ref: "hostile" });
+  const cases = hostileLayers.flatMap((layer) => [
+    { ...layer, early: false },
+    { ...layer, name: `${layer.name}, packed as it comes`, early: true },
+  ]);
+  it.each(cases)("$name", async ({ bytes, code, names, early }) => {
+    const [store, path] = early ? [eager, eagerFolder] : [test.store, test.folder];
+    const result = store.importTar(streamOf(bytes(), 10_000), { ref: "hostile" });
     if (code !== undefined) await expect(result).rejects.toMatchObject({ code });
     else {
       await result;
-      const { rootfsPath } = await test.store.resolve("hostile");
+      const { rootfsPath } = await store.resolve("hostile");
       expect((await unsquashNames(rootfsPath)).join("|")).toBe([...(names ?? [])].sort().join("|"));
-      await test.store.remove("hostile", { inUse: () => undefined });
+      await store.remove("hostile", { inUse: () => undefined });
     }
-    expect(await leftovers(test.folder)).toEqual([]);
+    expect(await leftovers(path)).toEqual([]);
     await expectHostUntouched();
   });
 });

@@ -3,10 +3,12 @@ import { Readable } from "node:stream";
 import { IsthmusError } from "@isthmus/contract";
 import type { BuiltImage } from "./catalog.ts";
 import type { ImageLimits } from "./config.ts";
+import { syncFile } from "./durable.ts";
+import type { EarlyPack } from "./early-pack.ts";
 import type { ParsedConfig } from "./image-config.ts";
 import { checkDiffIds, dropPlain, type MergedLayers, mergeLayers } from "./layers.ts";
 import { digestOf } from "./manifest.ts";
-import type { Packer } from "./packer.ts";
+import type { PackedTree, Packer } from "./packer.ts";
 import { hostPlatform, type PlannedImage } from "./planned-image.ts";
 import { measure, rootfsTar } from "./rootfs-tar.ts";
 import type { Spooled, SpoolOptions } from "./spool.ts";
@@ -16,6 +18,8 @@ export interface BuilderOptions extends SpoolOptions {
   readonly packer: Packer;
   readonly limits: ImageLimits;
   readonly workspace: Workspace;
+  /** has packed what was merged, perhaps */
+  readonly early?: EarlyPack | undefined;
 }
 
 export interface ImageParts {
@@ -27,17 +31,14 @@ export interface ImageParts {
 
 /** Packs merged layers and gathers all files of the image in the workspace. */
 export async function buildImage(parts: ImageParts, merged: MergedLayers, options: BuilderOptions): Promise<BuiltImage> {
-  const { packer, workspace, report, signal } = options;
-  const { root } = merged.tree;
-  const measured = measure(merged.tree);
-  let packed = 0;
-  const onBytes = (bytes: number): void => {
-    packed += bytes;
-    report("pack", packed, measured.contentBytes);
-  };
-  const sources = merged.plain.map(({ path }) => path);
-  const tar = Readable.from(rootfsTar(merged.tree, sources, onBytes), { objectMode: false });
-  const path = await packer.pack({ folder: workspace.path("packed"), tar, root: root.inode, ...measured, signal });
+  const { packer, workspace, report, early } = options;
+  const tree = { ...measure(merged.tree), root: merged.tree.root.inode };
+  // A head start for the disk while the packer works; the commit makes sure.
+  const synced = Promise.all(parts.layers.map((layer) => syncFile(layer.path)));
+  synced.catch(() => undefined);
+  const path = (await early?.finish(tree)) ?? (await packMerged(merged, tree, options));
+  await synced;
+  report("pack", tree.contentBytes, tree.contentBytes);
   await dropPlain(merged.plain);
   const digest = digestOf(parts.manifest);
   const configDigest = digestOf(parts.configBytes);
@@ -46,7 +47,7 @@ export async function buildImage(parts: ImageParts, merged: MergedLayers, option
       digest,
       architecture: parts.config.architecture || hostPlatform().architecture,
       os: parts.config.os || "linux",
-      sizeBytes: measured.contentBytes,
+      sizeBytes: tree.contentBytes,
       rootfsBytes: (await stat(path)).size,
       rootfsFormat: packer.format,
       layers: parts.layers.map((layer) => layer.digest),
@@ -60,6 +61,23 @@ export async function buildImage(parts: ImageParts, merged: MergedLayers, option
     ],
     rootfsPath: path,
   };
+}
+
+async function packMerged(merged: MergedLayers, tree: PackedTree, options: BuilderOptions): Promise<string> {
+  let packed = 0;
+  const onBytes = (bytes: number): void => {
+    packed += bytes;
+    options.report("pack", packed, tree.contentBytes);
+  };
+  const sources = merged.plain.map(({ path }) => path);
+  const tar = Readable.from(rootfsTar(merged.tree, sources, onBytes), { objectMode: false });
+  return await options.packer.pack({
+    folder: options.workspace.path("packed"),
+    tar,
+    atMost: tree,
+    tree: () => tree,
+    signal: options.signal,
+  });
 }
 
 /** Takes a planned image's layers out of its archive, checks every byte of them and builds. Throws IMAGE_DIGEST_MISMATCH, BAD_IMAGE. */

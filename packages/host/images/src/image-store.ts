@@ -7,17 +7,18 @@ import { Builds } from "./builds.ts";
 import { ImageCatalog } from "./catalog.ts";
 import { type ImageLimits, imageLimits } from "./config.ts";
 import { planDockerArchive } from "./docker-archive.ts";
+import { EarlyPack } from "./early-pack.ts";
 import { badImage, imageFailure, throwIfCancelled } from "./failures.ts";
 import { buildImage, buildPlanned } from "./image-builder.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { composeImported } from "./imported.ts";
-import { mergeLayers } from "./layers.ts";
+import { receiveLayer } from "./layers.ts";
 import { planOciLayout } from "./oci-layout.ts";
 import { type Packer, squashfsPacker } from "./packer.ts";
 import type { PlannedImage } from "./planned-image.ts";
 import { reporter } from "./progress.ts";
 import { parseTag } from "./reference.ts";
-import { receive, type SpoolOptions, unpack } from "./spool.ts";
+import { receiveTar, type SpoolOptions } from "./spool.ts";
 import { TarReader } from "./tar-reader.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -44,6 +45,7 @@ class FolderImageStore implements LocalImageStore {
   readonly #builds: Builds;
   readonly #packer: Packer;
   readonly #limits: ImageLimits;
+  #packingEarly = false;
 
   constructor(catalog: ImageCatalog, packer: Packer, limits: ImageLimits) {
     this.#catalog = catalog;
@@ -66,9 +68,9 @@ class FolderImageStore implements LocalImageStore {
     const tag = parseTag(options.ref);
     return await this.#work("the import", archive, options.signal, async (workspace) => {
       const spool: SpoolOptions = { report: reporter(options.onProgress), signal: options.signal };
-      const layer = await receive(archive, workspace.path("layer-0"), this.#limits.archiveBytes, spool);
-      const build = { ...spool, packer: this.#packer, limits: this.#limits, workspace };
-      const merged = await mergeLayers([layer], { ...build, folder: workspace.folder });
+      await using early = this.#packEarly(workspace, options.signal);
+      const build = { ...spool, packer: this.#packer, limits: this.#limits, workspace, early };
+      const { layer, merged } = await receiveLayer(archive, early, { ...build, folder: workspace.folder });
       const parts = await composeImported(layer, merged.plain[0]?.digest ?? layer.digest, options);
       return await this.#builds.once({
         digest: parts.digest,
@@ -110,12 +112,24 @@ class FolderImageStore implements LocalImageStore {
     });
   }
 
+  /** One at a time: each is a process with caches of its own, and imports side by side would only wait for each other. */
+  #packEarly(workspace: Workspace, signal: AbortSignal | undefined): EarlyPack | undefined {
+    if (this.#packingEarly) return undefined;
+    this.#packingEarly = true;
+    const onEnd = (): void => {
+      this.#packingEarly = false;
+    };
+    return new EarlyPack({ packer: this.#packer, limits: this.#limits, folder: workspace.path("packed-early"), signal, onEnd });
+  }
+
   async #openArchive(archive: Readable, workspace: Workspace, spool: SpoolOptions): Promise<ArchiveFile> {
-    const received = await receive(archive, workspace.path("archive"), this.#limits.archiveBytes, spool);
     const file = new ArchiveFile(this.#limits.archiveEntries);
     const reader = new TarReader((entry) => file.add(entry));
-    const options = { ...spool, limits: this.#limits, budgetBytes: this.#limits.archiveBytes, look: (chunk: Buffer) => reader.push(chunk) };
-    file.path = (await unpack(received, workspace.path("archive-plain"), options)).path;
+    const look = (chunk: Buffer): undefined => {
+      reader.push(chunk);
+    };
+    const options = { ...spool, limits: this.#limits, budgetBytes: this.#limits.archiveBytes, look };
+    file.path = (await receiveTar(archive, workspace.path("archive"), workspace.path("archive-plain"), options)).plain.path;
     reader.end();
     return file;
   }

@@ -1,10 +1,12 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import type { ImageLimits } from "./config.ts";
+import type { EarlyPack } from "./early-pack.ts";
 import { badImage, throwIfCancelled } from "./failures.ts";
 import { LayerMerge } from "./layer-merge.ts";
 import type { RootTree } from "./root-tree.ts";
-import { type Plain, type Spooled, type SpoolOptions, unpack } from "./spool.ts";
+import { type Plain, receiveTar, type Spooled, type SpoolOptions, unpack } from "./spool.ts";
 import { TarReader } from "./tar-reader.ts";
 
 /** Layers read into one tree, with the files that its content lies in. */
@@ -28,17 +30,44 @@ export async function mergeLayers(layers: readonly Spooled[], options: MergeOpti
   for (const [index, layer] of layers.entries()) {
     throwIfCancelled(options.signal, "the import");
     merge.begin(index);
-    const reader = new TarReader((entry) => merge.apply(entry));
+    const reader = new TarReader((entry) => void merge.apply(entry));
     const result = await unpack(layer, join(options.folder, `plain-${index}`), {
       ...options,
       budgetBytes,
-      look: (chunk) => reader.push(chunk),
+      look: (chunk) => {
+        reader.push(chunk);
+        return undefined;
+      },
     });
     reader.end();
     budgetBytes -= result.sizeBytes;
     plain.push(result);
   }
   return { tree: merge.tree, plain };
+}
+
+/** Receives an image's only layer, merging it as it comes, and packing it too when there is an `early`. Throws TOO_LARGE, BAD_IMAGE. */
+export async function receiveLayer(
+  archive: Readable,
+  early: EarlyPack | undefined,
+  options: MergeOptions,
+): Promise<{ readonly layer: Spooled; readonly merged: MergedLayers }> {
+  const { limits, folder } = options;
+  const merge = new LayerMerge(limits.entries);
+  merge.begin(0);
+  const onContent = early === undefined ? undefined : (piece: Buffer) => early.content(piece);
+  const reader = new TarReader((entry) => {
+    const change = merge.apply(entry);
+    early?.entry(change);
+  }, onContent);
+  const look = (chunk: Buffer): Promise<void> | undefined => {
+    reader.push(chunk);
+    return early?.flush();
+  };
+  const received = { ...options, budgetBytes: limits.contentBytes, look };
+  const { given, plain } = await receiveTar(archive, join(folder, "layer-0"), join(folder, "plain-0"), received);
+  reader.end();
+  return { layer: given, merged: { tree: merge.tree, plain: [plain] } };
 }
 
 /** Throws BAD_IMAGE when a layer's content is not what the config says. */

@@ -10,17 +10,28 @@ import { badImage, throwIfCancelled } from "./failures.ts";
 import { findProgram } from "./programs.ts";
 import { type RootAttributes, setRoot } from "./squashfs-root.ts";
 
-/** What is packed, and how large it may become. */
+/** How much a rootfs holds. */
+export interface Extent {
+  readonly contentBytes: number;
+  readonly names: number;
+}
+
+/** What is known of a rootfs once all of its tar was written. */
+export interface PackedTree extends Extent {
+  readonly root: RootAttributes;
+  /** owners and groups of all files */
+  readonly ids: ReadonlySet<number>;
+}
+
 export interface PackRequest {
   /** empty folder of ours that the packer may write into */
   readonly folder: string;
   /** one clean tar of everything below the root */
   readonly tar: Readable;
-  readonly root: RootAttributes;
-  /** owners and groups of all files */
-  readonly ids: ReadonlySet<number>;
-  readonly contentBytes: number;
-  readonly names: number;
+  /** bounds the packer's output while it writes */
+  readonly atMost: Extent;
+  /** asked after the end of the tar; what it throws is thrown */
+  readonly tree: () => PackedTree;
   readonly signal?: AbortSignal;
 }
 
@@ -44,7 +55,7 @@ export function squashfsPacker(options: PackerOptions = {}): Packer {
     format: "squashfs",
     pack: async (request) => {
       throwIfCancelled(request.signal, "packing");
-      const argv = await confined(request, await mksquashfsArguments(request, options));
+      const argv = await confined(request, await mksquashfsArguments(options));
       await mkdir(request.folder, { recursive: true, mode: 0o700 });
       const root = process.getuid?.() === 0;
       if (root) await chown(request.folder, packing.uid, packing.gid);
@@ -54,7 +65,7 @@ export function squashfsPacker(options: PackerOptions = {}): Packer {
   };
 }
 
-async function mksquashfsArguments(request: PackRequest, options: PackerOptions): Promise<readonly string[]> {
+async function mksquashfsArguments(options: PackerOptions): Promise<readonly string[]> {
   const compressor = options.compressor ?? packing.compressor;
   const compression = compressor === "none" ? ["-noD", "-noF", "-noX"] : ["-comp", compressor];
   return [
@@ -67,17 +78,19 @@ async function mksquashfsArguments(request: PackRequest, options: PackerOptions)
     ...compression,
     ...["-b", `${packing.blockBytes}`, "-processors", `${availableParallelism()}`, "-mem", `${packerLimits.cacheBytes >> 20}M`],
     ...["-noappend", "-no-recovery", "-no-progress", "-quiet", "-exit-on-error", "-mkfs-time", "0"],
-    ...["-root-mode", request.root.mode.toString(8)],
   ];
 }
 
+function outputBytes({ contentBytes, names }: Extent): number {
+  return contentBytes + names * packerLimits.outputBytesPerEntry + packerLimits.outputExtraBytes;
+}
+
 async function confined(request: PackRequest, command: readonly string[]): Promise<readonly string[]> {
-  const output = request.contentBytes + request.names * packerLimits.outputBytesPerEntry + packerLimits.outputExtraBytes;
   const drop = ["--reuid", `${packing.uid}`, "--regid", `${packing.gid}`, "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"];
   return [
     await findProgram("prlimit", "util-linux"),
     `--as=${packerLimits.memoryBytes}`,
-    `--fsize=${output}`,
+    `--fsize=${outputBytes(request.atMost)}`,
     `--cpu=${packerLimits.cpuSeconds}`,
     `--nofile=${packerLimits.openFiles}`,
     "--core=0",
@@ -160,8 +173,10 @@ async function takeOver(request: PackRequest, root: boolean): Promise<string> {
     throw badImage("the packer left no image", error);
   });
   if (!found.isFile() || found.nlink !== 1) throw badImage("the packer left something that is no file");
+  const tree = request.tree();
+  if (found.size > outputBytes(tree)) throw badImage("the packer left more than its content can come to");
   if (root) await chown(path, 0, 0);
-  await setRoot(path, request.root, request.ids, { uid: found.uid, gid: found.gid });
+  await setRoot(path, tree.root, tree.ids, { uid: found.uid, gid: found.gid });
   await chmod(path, 0o444);
   return path;
 }

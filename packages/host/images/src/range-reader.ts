@@ -5,9 +5,8 @@ import { badImage } from "./failures.ts";
 /** Reads ranges of a file through a window, so that many small neighbours cost one read. */
 export class RangeReader {
   readonly #handle: FileHandle;
-  readonly #window: Buffer = Buffer.alloc(streaming.chunkBytes);
+  #window: Buffer = Buffer.alloc(0);
   #start = 0;
-  #length = 0;
 
   private constructor(handle: FileHandle) {
     this.#handle = handle;
@@ -17,16 +16,18 @@ export class RangeReader {
     return new RangeReader(await open(path, "r"));
   }
 
-  /** A copy of up to `size` bytes at `offset`, at least one. Throws BAD_IMAGE at the end of the file. */
+  /** Up to `size` bytes at `offset`, at least one. Throws BAD_IMAGE at the end of the file. */
   async read(offset: number, size: number): Promise<Buffer> {
-    if (offset < this.#start || offset >= this.#start + this.#length) {
-      const { bytesRead } = await this.#handle.read(this.#window, 0, this.#window.length, offset);
+    if (offset < this.#start || offset >= this.#start + this.#window.length) {
+      // A new window each time: what was given out of the last one is still on its way.
+      const window = Buffer.allocUnsafeSlow(streaming.chunkBytes);
+      const { bytesRead } = await this.#handle.read(window, 0, window.length, offset);
       if (bytesRead === 0) throw badImage("a layer is cut off");
       this.#start = offset;
-      this.#length = bytesRead;
+      this.#window = window.subarray(0, bytesRead);
     }
     const at = offset - this.#start;
-    return Buffer.from(this.#window.subarray(at, Math.min(at + size, this.#length)));
+    return this.#window.subarray(at, at + size);
   }
 
   async close(): Promise<void> {

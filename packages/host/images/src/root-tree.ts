@@ -18,11 +18,15 @@ export interface TreeNode {
   readonly children: Map<ByteString, TreeNode> | undefined;
 }
 
-/** A folder reached by a walk: the nodes on its real path, the root first. */
+/** A folder reached by a walk. */
 export interface Place {
   readonly folder: TreeNode;
   readonly depth: number;
   readonly pathBytes: number;
+  /** how many folders at the end of the way the walk made */
+  readonly made: number;
+  /** false when a symbolic link was followed: the folder's real path is another than the one walked */
+  readonly straight: boolean;
 }
 
 export function folderInode(mtime: number): Inode {
@@ -55,6 +59,7 @@ export class RootTree {
     const stack: { readonly node: TreeNode; readonly name: ByteString }[] = [];
     let current = this.root;
     let hops = 0;
+    let made = 0;
     const ahead = [...parts].reverse();
     for (let part = ahead.pop(); part !== undefined; part = ahead.pop()) {
       if (part === "" || part === ".") continue;
@@ -69,6 +74,7 @@ export class RootTree {
         next = { inode: folderInode(create.mtime), layer: create.layer, children: new Map() };
         checkPlace(stack.length + 1, pathBytes(stack) + part.length + 1, part);
         current.children?.set(part, next);
+        made += 1;
       }
       if (next.inode.type === "symlink") {
         hops += 1;
@@ -88,7 +94,7 @@ export class RootTree {
       stack.push({ node: next, name: part });
       current = next;
     }
-    return { folder: current, depth: stack.length, pathBytes: pathBytes(stack) };
+    return { folder: current, depth: stack.length, pathBytes: pathBytes(stack), made, straight: hops === 0 };
   }
 
   /** Takes away what layers below `layer` put into `folder`; names that `layer` itself gave stay. */

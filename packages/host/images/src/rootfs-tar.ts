@@ -60,7 +60,8 @@ class Batch {
   }
 
   take(): Buffer {
-    const whole = Buffer.concat(this.#pieces, this.#bytes);
+    const [first] = this.#pieces;
+    const whole = first !== undefined && this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces, this.#bytes);
     this.#pieces = [];
     this.#bytes = 0;
     return whole;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { Readable, type Writable } from "node:stream";
+import { Readable, Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { IsthmusError, MIB } from "@isthmus/contract";
-import { compressionOfFile, decompressor } from "./compression.ts";
+import { type Compression, compressionOf, compressionOfFile, decompressor, MAGIC_BYTES } from "./compression.ts";
 import { type ImageLimits, streaming } from "./config.ts";
 import { badImage } from "./failures.ts";
 import type { Reporter } from "./progress.ts";
@@ -23,32 +23,83 @@ export interface SpoolOptions {
   readonly signal?: AbortSignal;
 }
 
-type Pass = (chunk: Buffer, total: number) => void;
+type Pass = (chunk: Buffer, total: number) => Promise<void> | undefined;
 
-/** Counts, checks and looks at bytes on their way. */
-function tap(look: Pass): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
-  return async function* (source) {
-    let total = 0;
-    for await (const chunk of source) {
+/** Counts, checks and looks at bytes on their way: the next piece is taken when `look` is done with this one. */
+function tap(look: Pass): Transform {
+  let total = 0;
+  // No async iteration here: it joins what waits in a stream, and copies of every byte keep the garbage collector busy.
+  return new Transform({
+    highWaterMark: streaming.waitingBytes,
+    transform(chunk: Buffer, _encoding, done) {
       total += chunk.length;
-      look(chunk, total);
-      yield chunk;
-    }
-  };
+      try {
+        const looking = look(chunk, total);
+        if (looking === undefined) done(null, chunk);
+        else looking.then(() => done(null, chunk), done);
+      } catch (error) {
+        done(IsthmusError.from(error));
+      }
+    },
+  });
 }
 
-/** Writes a stream from outside to a new file and tells its digest. Throws TOO_LARGE over `maxBytes`. */
-export async function receive(archive: Readable, path: string, maxBytes: number, options: SpoolOptions): Promise<Spooled> {
+/** Sees every uncompressed byte once, in order. */
+export type Look = (chunk: Buffer) => Promise<void> | undefined;
+
+/** Writes a stream from outside to a new file and tells its digest; `look` sees it on the way. Throws TOO_LARGE over the limit. */
+async function receive(
+  archive: Readable,
+  path: string,
+  options: SpoolOptions & { readonly limits: ImageLimits },
+  look: Look,
+): Promise<Spooled> {
+  const limit = options.limits.archiveBytes;
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  const look: Pass = (chunk, total) => {
-    if (total > maxBytes) throw new IsthmusError("TOO_LARGE", { field: "archive", value: `more than ${maxBytes} bytes`, limit: maxBytes });
+  const pass: Pass = (chunk, total) => {
+    if (total > limit) throw new IsthmusError("TOO_LARGE", { field: "archive", value: `more than ${limit} bytes`, limit });
     hash.update(chunk);
     sizeBytes = total;
     options.report("receive", total);
+    return look(chunk);
   };
-  await pipeline(archive, tap(look), createWriteStream(path, { flags: "wx", mode: 0o600 }), { signal: options.signal });
+  const output = createWriteStream(path, { flags: "wx", mode: 0o600, highWaterMark: streaming.waitingBytes });
+  await pipeline(archive, tap(pass), output, { signal: options.signal });
   return { path, digest: `sha256:${hash.digest("hex")}`, sizeBytes };
+}
+
+/**
+ * Receives a tar, plain or compressed, into `path`. `look` sees a plain one while it comes in; a compressed one is unpacked to `plainPath` afterwards, since
+ * whether it is a bomb is told by its whole size. Throws TOO_LARGE, BAD_IMAGE.
+ */
+export async function receiveTar(
+  archive: Readable,
+  path: string,
+  plainPath: string,
+  options: UnpackOptions,
+): Promise<{ readonly given: Spooled; readonly plain: Plain }> {
+  let head: Buffer = Buffer.alloc(0);
+  let compression: Compression | undefined;
+  const lookAtPlain: Look = (chunk) => {
+    let known = chunk;
+    if (compression === undefined) {
+      known = head = Buffer.concat([head, chunk]);
+      if (head.length < MAGIC_BYTES) return undefined;
+      compression = compressionOf(head);
+    }
+    return compression === "none" ? options.look(known) : undefined;
+  };
+  const given = await receive(archive, path, options, lookAtPlain);
+  if (compression === "gzip" || compression === "zstd") return { given, plain: await unpack(given, plainPath, options) };
+  // What is shorter than a magic number is no tar, and is told so.
+  if (compression === undefined) await options.look(head);
+  if (given.sizeBytes > options.budgetBytes) throw unfoldsTooFar(options.limits);
+  return { given, plain: { ...given, compressed: false } };
+}
+
+function unfoldsTooFar(limits: ImageLimits): IsthmusError {
+  return badImage(`it unfolds to more than ${limits.contentBytes} bytes`);
 }
 
 /** Where the uncompressed bytes of a spooled file are: in itself, or in a new file at `plainPath`. */
@@ -60,8 +111,7 @@ export interface UnpackOptions extends SpoolOptions {
   readonly limits: ImageLimits;
   /** bytes that this image may still unfold to */
   readonly budgetBytes: number;
-  /** sees every uncompressed byte once, in order */
-  readonly look: (chunk: Buffer) => void;
+  readonly look: Look;
 }
 
 /** Decompresses what needs it, holding quota and ratio. Throws BAD_IMAGE. */
@@ -71,26 +121,26 @@ export async function unpack(source: Spooled, plainPath: string, options: Unpack
   const hash = createHash("sha256");
   let sizeBytes = 0;
   const pass: Pass = (chunk, total) => {
-    if (total > budgetBytes) throw badImage(`it unfolds to more than ${limits.contentBytes} bytes`);
+    if (total > budgetBytes) throw unfoldsTooFar(limits);
     if (compression !== "none" && total > limits.ratioFreeBytes && total > limits.ratio * source.sizeBytes)
       throw badImage(`it is a compression bomb: more than ${limits.ratio} times its size`);
     if (compression !== "none") hash.update(chunk);
-    look(chunk);
     sizeBytes = total;
     options.report("unpack", total);
+    return look(chunk);
   };
   const input = createReadStream(source.path, READ_CHUNK);
   if (compression === "none") {
-    await pipeline(input, tap(pass), discard, { signal });
+    await pipeline(input, tap(pass), discard(), { signal });
     return { ...source, compressed: false };
   }
-  const output: Writable = createWriteStream(plainPath, { flags: "wx", mode: 0o600, highWaterMark: streaming.chunkBytes });
+  const output = createWriteStream(plainPath, { flags: "wx", mode: 0o600, highWaterMark: streaming.waitingBytes });
   await pipeline(input, decompressor(compression), tap(pass), output, { signal });
   return { path: plainPath, digest: `sha256:${hash.digest("hex")}`, sizeBytes, compressed: true };
 }
 
-async function discard(source: AsyncIterable<Buffer>): Promise<void> {
-  for await (const _ of source);
+function discard(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
 }
 
 /** Copies one range of a file into a new file. Throws BAD_IMAGE when the file ends before. */
@@ -99,6 +149,7 @@ export async function copyRange(from: string, offset: number, sizeBytes: number,
   const output = createWriteStream(path, { flags: "wx", mode: 0o600 });
   const look: Pass = (chunk) => {
     hash.update(chunk);
+    return undefined;
   };
   // An empty range cannot be written as start and end, which are both inclusive.
   const input = sizeBytes === 0 ? Readable.from([]) : createReadStream(from, { ...READ_CHUNK, start: offset, end: offset + sizeBytes - 1 });

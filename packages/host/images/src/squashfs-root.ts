@@ -2,8 +2,8 @@ import { type FileHandle, open } from "node:fs/promises";
 import { badImage } from "./failures.ts";
 
 /**
- * mksquashfs 4.5.1 with `-tar` cannot be told who owns the root folder or when it was changed: it takes the packer's own ids and the current time. Both
- * are corrected here in its uncompressed inode and id tables (`-noI`). Format: Linux, fs/squashfs/squashfs_fs.h.
+ * mksquashfs 4.5.1 with `-tar` cannot be told who owns the root folder or when it was changed: it takes the packer's own ids and the current time. Both,
+ * and the mode that is not known when packing begins, are corrected here in its uncompressed inode and id tables (`-noI`). Format: Linux, fs/squashfs/squashfs_fs.h.
  */
 export interface RootAttributes {
   readonly mode: number;
@@ -50,7 +50,7 @@ async function idIndex(handle: FileHandle, superblock: Buffer, wanted: number, p
   return own.index;
 }
 
-/** Gives the root folder its owner, group and time. `ids` are the owners and groups of the files; an owner that squashfs cannot name stays the packer's. */
+/** Gives the root folder its mode, owner, group and time. `ids` are the owners and groups of the files; an owner that squashfs cannot name stays the packer's. */
 export async function setRoot(
   path: string,
   root: RootAttributes,
@@ -71,6 +71,7 @@ export async function setRoot(
     const uid = await idIndex(handle, superblock, root.uid, packer.uid, !ids.has(packer.uid));
     const gid = await idIndex(handle, superblock, root.gid, packer.gid, !ids.has(packer.gid) && root.uid === root.gid);
     const field = Buffer.alloc(4);
+    await handle.write(field, 0, field.writeUInt16LE(root.mode & 0o7777), at(2));
     if (uid !== undefined) await handle.write(field, 0, field.writeUInt16LE(uid), at(4));
     if (gid !== undefined) await handle.write(field, 0, field.writeUInt16LE(gid), at(6));
     for (const half of [0, 2]) await handle.write(field, 0, field.writeUInt16LE((root.mtime >>> (half * 8)) & 0xffff), at(8 + half));

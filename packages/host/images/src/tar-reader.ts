@@ -11,13 +11,14 @@ type Collecting = "pax" | "ignored" | "long-name" | "long-target";
 const collectingFlags: Readonly<Record<string, Collecting>> = { x: "pax", g: "ignored", L: "long-name", K: "long-target" };
 
 /**
- * Reads a tar pushed in pieces of any size and reports its entries with the place of their content; content itself is passed over. Memory use is one
- * extension header at most. Reads what Go's archive/tar reads, so that images mean here what they mean to containerd.
+ * Reads a tar pushed in pieces of any size and reports its entries with the place of their content. Content is passed over, or shown with its padding to
+ * `onContent`, after its entry. Memory use is one extension header at most. Reads what Go's archive/tar reads, so that images mean here what they mean to containerd.
  */
 export class TarReader {
   /** bytes of the tar that were pushed */
   position = 0;
   readonly #onEntry: (entry: TarEntry) => void;
+  readonly #onContent: ((piece: Buffer) => void) | undefined;
   #partial: Buffer[] = [];
   #partialBytes = 0;
   /** bytes to pass over before the next header */
@@ -29,8 +30,9 @@ export class TarReader {
   #zeroBlocks = 0;
   #headers = 0;
 
-  constructor(onEntry: (entry: TarEntry) => void) {
+  constructor(onEntry: (entry: TarEntry) => void, onContent?: (piece: Buffer) => void) {
     this.#onEntry = onEntry;
+    this.#onContent = onContent;
   }
 
   /** Throws BAD_IMAGE. */
@@ -39,6 +41,7 @@ export class TarReader {
     while (at < chunk.length && this.#zeroBlocks < 2) {
       if (this.#skip > 0) {
         const step = Math.min(this.#skip, chunk.length - at);
+        this.#onContent?.(chunk.subarray(at, at + step));
         this.#skip -= step;
         this.position += step;
         at += step;
