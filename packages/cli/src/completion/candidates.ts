@@ -46,6 +46,12 @@ async function inside(context: Context, command: Command, before: readonly strin
   if (waiting) return valuesOf(waiting);
   const last = command.registeredArguments.at(-1);
   const argument = command.registeredArguments[operands] ?? (last?.variadic ? last : undefined);
+  const [, name = "", value = ""] = /^(--[a-z-]+)=(.*)$/.exec(current) ?? [];
+  const option = command.options.find(({ long }) => long === name);
+  if (option) {
+    const values = valuesOf(option).filter(({ text }) => text !== files.text && text.startsWith(value));
+    return values.map(({ text }) => ({ text: `${name}=${text}` }));
+  }
   if (current.startsWith("-")) return operands > 0 && handsOn(command) ? [] : optionsStarting(command, current);
   if (!argument) return [];
   if (argument.argChoices) return argument.argChoices.map((text) => ({ text }));

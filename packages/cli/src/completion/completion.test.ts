@@ -20,7 +20,7 @@ describe("completion scripts", () => {
   });
 
   it("complete in bash by asking the command", () => {
-    const stub = `isthmus() { printf '%s\\n' "\${@:3}" >&2; printf 'stop\\tStop\\nstart\\tStart\\nps\\n'; }; COMP_WORDS=(isthmus --json st); COMP_CWORD=2; _isthmus; echo "\${COMPREPLY[@]}"`;
+    const stub = `isthmus() { printf '%s\\n' "\${@:3}" >&2; printf 'stop\\tStop\\nstart\\tStart\\nps\\n'; }; COMP_LINE="isthmus --json st"; COMP_WORDS=(isthmus --json st); COMP_CWORD=2; _isthmus; echo "\${COMPREPLY[@]}"`;
     const script = scripts.bash.replace("2>/dev/null)", ")");
     const { stdout, stderr } = spawnSync("bash", ["-c", `${script}\n${stub}`], { encoding: "utf8" });
     expect([stdout, stderr]).toEqual(["stop start\n", "--json\nst\n"]);
@@ -35,6 +35,7 @@ describe("candidates", () => {
     expect(await complete(["ps", "--j"])).toEqual(["--json"]);
     expect(await complete(["completion", ""])).toEqual(["bash", "zsh", "fish"]);
     expect(await complete(["run", "--network", ""])).toEqual(["none", "user"]);
+    expect(await complete(["run", "--network=u"])).toEqual(["--network=user"]);
     expect(await complete(["run", "--env-file", ""])).toEqual([":files"]);
     expect(await complete(["nope", ""])).toEqual([]);
     expect(await complete(["run", "busybox", "ls", "-"])).toEqual([]);

@@ -4,17 +4,32 @@ export type Shell = (typeof shells)[number];
 
 const bash = `# bash completion for isthmus: source this, or put it into /etc/bash_completion.d/isthmus
 _isthmus() {
-  local line candidate files= current="\${COMP_WORDS[COMP_CWORD]}"
+  local index word line=$COMP_LINE candidate files= current head=
+  local -a words=()
+  # bash cuts words at ":" and "=": those that touch are one.
+  for ((index = 0; index <= COMP_CWORD; index++)); do
+    word=\${COMP_WORDS[index]}
+    if ((index > 0)) && [[ $line != [[:space:]]* && ($word == [:=]* || \${words[-1]} == *[:=]) ]]; then
+      words[-1]+=$word
+    else
+      words+=("$word")
+    fi
+    line=\${line#*"$word"}
+  done
+  current=\${words[-1]}
+  [[ $current == *[:=]* && $COMP_WORDBREAKS == *[:=]* ]] && head=\${current%"\${current##*[:=]}"}
   COMPREPLY=()
   while IFS= read -r line; do
     candidate="\${line%%$'\\t'*}"
     if [[ $candidate == ":files" ]]; then files=1; continue; fi
-    [[ $candidate == "$current"* ]] && COMPREPLY+=("$candidate")
-  done < <("\${COMP_WORDS[0]}" __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" "$current" 2>/dev/null)
+    [[ $candidate == "$current"* ]] && COMPREPLY+=("\${candidate#"$head"}")
+  done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
   if [[ -n $files ]]; then
-    compopt -o filenames 2>/dev/null
-    while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$current")
+    # It would quote the colon of a machine's name.
+    ((\${#COMPREPLY[@]})) || compopt -o filenames 2>/dev/null
+    while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "\${current#"$head"}")
   fi
+  [[ \${#COMPREPLY[@]} == 1 && \${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _isthmus isthmus
 `;
@@ -23,17 +38,19 @@ const zsh = `#compdef isthmus
 # zsh completion for isthmus: put this into a folder of $fpath as _isthmus, or source it
 _isthmus() {
   local line candidate files=
-  local -a candidates
+  local -a candidates heads
   while IFS= read -r line; do
     candidate="\${line%%$'\\t'*}"
     if [[ $candidate == ":files" ]]; then files=1; continue; fi
     if [[ $line == *$'\\t'* ]]; then
-      candidates+=("\${candidate//:/\\\\:}:\${line#*$'\\t'}")
+      line="\${candidate//:/\\\\:}:\${line#*$'\\t'}"
     else
-      candidates+=("\${candidate//:/\\\\:}")
+      line="\${candidate//:/\\\\:}"
     fi
+    if [[ $candidate == *: ]]; then heads+=("$line"); else candidates+=("$line"); fi
   done < <("\${words[1]}" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
   (( \${#candidates} )) && _describe isthmus candidates
+  (( \${#heads} )) && _describe isthmus heads -S ''
   [[ -n $files ]] && _files
   return 0
 }
