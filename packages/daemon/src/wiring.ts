@@ -64,16 +64,19 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log,
     crashpoint: crashAt(config.crashAt),
   });
-  return { machines, images, kernels, doctor: lazyDoctor(config, kernels, () => engine.accelerator()) };
+  return { machines, images, kernels, doctor: lazyDoctor(config, kernels, (anew) => engine.accelerator(anew)) };
 }
 
 /** Loaded when it is asked for: a daemon that is never asked spares its memory. */
-function lazyDoctor({ home }: DaemonConfig, kernels: Kernels, accelerator: () => Promise<AcceleratorVerdict>): Doctor {
+function lazyDoctor(config: DaemonConfig, kernels: Kernels, accelerator: (anew: boolean) => Promise<AcceleratorVerdict>): Doctor {
+  const { home, socketPath, agentPath } = config;
   return {
-    async report() {
+    async report(options) {
       const { createDoctor } = await import("@isthmus/host-doctor");
       const sqliteVersion = () => process.versions.sqlite ?? "unknown";
-      return await createDoctor({ home, uid: process.getuid?.() ?? 0, kernels, accelerator, sqliteVersion }).report();
+      return await createDoctor({ home, socketPath, agentPath, uid: process.getuid?.() ?? 0, kernels, accelerator, sqliteVersion }).report(
+        options,
+      );
     },
   };
 }

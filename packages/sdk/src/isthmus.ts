@@ -50,9 +50,10 @@ export class Isthmus implements Disposable {
     await this.#transport.json({ method: "GET", path: "/health", signal: options.signal });
   }
 
-  /** What the host has and lacks, each finding with its remedy. */
-  doctor(options: CallOptions = {}): Promise<DoctorReport> {
-    return this.#transport.json({ method: "GET", path: "/doctor", signal: options.signal });
+  /** What the host has and lacks, each finding with its remedy. `probe` finds out anew what boots a guest here, which may take a minute. */
+  doctor(options: CallOptions & { readonly probe?: boolean } = {}): Promise<DoctorReport> {
+    const { probe, signal } = options;
+    return this.#transport.json({ method: "GET", path: "/doctor", query: { probe }, signal });
   }
 
   /** What happened, oldest first; with `follow`, what happens next as well. */

@@ -11,10 +11,18 @@ export function doctor(context: Context): Command {
     .description(
       "Check this host: accelerator, packages, kernel, permissions, cgroups, pressure, limits. Exit code 1 when something must be mended.",
     )
-    .addHelpText("after", examples([["isthmus doctor"], ["isthmus doctor --json | jq '.findings[] | select(.level == \"error\")'"]]))
-    .action(async () => {
+    .option("--probe", "find out anew what boots a guest here: after a change to the host, or when it was very busy the first time")
+    .addHelpText(
+      "after",
+      examples([
+        ["isthmus doctor"],
+        ["isthmus doctor --probe", "is there KVM by now?"],
+        ["isthmus doctor --json | jq '.findings[] | select(.level == \"error\")'"],
+      ]),
+    )
+    .action(async (options: { readonly probe?: boolean }) => {
       const isthmus = await context.client();
-      const report = await isthmus.doctor();
+      const report = await isthmus.doctor(options);
       if (!report.ok) context.exitCode = exitCodes.error;
       if (context.json) return context.printJson(report);
       await context.print(report.findings.map((finding) => findingText(finding, context.style)).join(""));

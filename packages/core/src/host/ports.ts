@@ -30,5 +30,6 @@ export interface AcceleratorVerdict {
 }
 
 export interface Doctor {
-  report(): Promise<DoctorReport>;
+  /** `probe` finds the accelerator anew, which boots guests and may take a minute. */
+  report(options?: { readonly probe?: boolean }): Promise<DoctorReport>;
 }

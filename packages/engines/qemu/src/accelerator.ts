@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, constants, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
@@ -97,6 +97,13 @@ export class AcceleratorProbe {
       });
     }
     return await this.#known.choice;
+  }
+
+  /** The next who asks has it found out anew; a probe in progress is waited for. */
+  async forget(): Promise<void> {
+    await this.#known?.choice.catch(() => undefined);
+    this.#known = undefined;
+    await rm(this.#path, { force: true });
   }
 
   /** QEMU's, asked once. Throws ENGINE_MISSING. */

@@ -94,6 +94,9 @@ describe("the accelerator", () => {
     if (verdict.accelerator === "tcg") expect(verdict.reason).not.toBe("");
     expect(await (await GuestBench.engine(bench.folder)).accelerator()).toEqual(verdict);
     expect(await readFile(`${bench.folder}/state/accelerator.json`, "utf8")).toContain(verdict.probedAt);
+    const anew = await bench.engine.accelerator(true);
+    expect([anew.accelerator, anew.probedAt > verdict.probedAt]).toEqual([verdict.accelerator, true]);
+    expect(await readFile(`${bench.folder}/state/accelerator.json`, "utf8")).toContain(anew.probedAt);
     expect((await readdir(`${bench.folder}/state`)).filter((name) => name.startsWith("probe-"))).toEqual([]);
   });
 });

@@ -27,7 +27,7 @@ export interface QemuEngineOptions {
 
 export interface QemuEngine extends Engine {
   /** What boots a guest here, by trying it if that was not done since the host's boot. Throws NO_ACCELERATOR, ENGINE_MISSING, KERNEL_NOT_FOUND. */
-  accelerator(): Promise<AcceleratorVerdict>;
+  accelerator(anew?: boolean): Promise<AcceleratorVerdict>;
   /** QEMU's version. Throws ENGINE_MISSING. */
   version(): Promise<string>;
 }
@@ -76,7 +76,10 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
       const startTime = processStatus(pid)?.startTime;
       if ((await worksIn(pid, folder)) && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
     },
-    accelerator: async () => (await probe.choose(await kernels.resolve())).verdict,
+    async accelerator(anew = false) {
+      if (anew) await probe.forget();
+      return (await probe.choose(await kernels.resolve())).verdict;
+    },
     version: () => probe.version(),
   };
 }

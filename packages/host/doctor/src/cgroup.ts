@@ -2,19 +2,35 @@ import type { Finding } from "@isthmus/contract";
 import { flaw, ok } from "./finding.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-export type CgroupForm = "v2" | "v1" | "hybrid" | "none";
+type CgroupForm = "v2" | "v1" | "hybrid" | "none";
 
-/** The form of cgroups by what is mounted (cgroups(7)): v2 alone, v1 alone, or v2 beside v1 with the controllers on v1. */
-export async function cgroupForm(host: Surroundings): Promise<{ form: CgroupForm; controllers: string[] }> {
-  const mounts = ((await host.text("/proc/self/mounts")) ?? "").split("\n").map((line) => line.split(" "));
-  const v1 = mounts.filter(([, , type]) => type === "cgroup").flatMap(([, , , options = ""]) => options.split(","));
-  const v2 = mounts.find(([, , type]) => type === "cgroup2")?.[1];
-  const known = ["cpu", "memory", "io", "blkio", "pids"];
-  if (v2 === undefined)
-    return v1.length > 0 ? { form: "v1", controllers: known.filter((name) => v1.includes(name)) } : { form: "none", controllers: [] };
+export interface CgroupMounts {
+  /** mount point of each controller in its older form */
+  readonly v1: ReadonlyMap<string, string>;
+  readonly v2?: string;
+}
+
+const known = ["cpu", "memory", "io", "blkio", "pids"];
+
+/** Where cgroups are mounted (cgroups(7)). */
+export async function cgroupMounts(host: Surroundings): Promise<CgroupMounts> {
+  const v1 = new Map<string, string>();
+  let v2: string | undefined;
+  for (const line of ((await host.text("/proc/self/mounts")) ?? "").split("\n")) {
+    const [, point = "", type, options = ""] = line.split(" ");
+    if (type === "cgroup2") v2 ??= point;
+    if (type === "cgroup") for (const name of options.split(",")) if (known.includes(name)) v1.set(name, point);
+  }
+  return v2 === undefined ? { v1 } : { v1, v2 };
+}
+
+/** The form of cgroups by what is mounted: v2 alone, v1 alone, or v2 beside v1 with the controllers on v1. */
+async function cgroupForm(host: Surroundings): Promise<{ form: CgroupForm; controllers: string[] }> {
+  const { v1, v2 } = await cgroupMounts(host);
+  if (v2 === undefined) return { form: v1.size > 0 ? "v1" : "none", controllers: known.filter((name) => v1.has(name)) };
   const unified = ((await host.text(`${v2}/cgroup.controllers`)) ?? "").trim().split(/\s+/);
-  if (v1.length > 0) return { form: "hybrid", controllers: known.filter((name) => v1.includes(name) || unified.includes(name)) };
-  return { form: "v2", controllers: known.filter((name) => unified.includes(name)) };
+  const controllers = known.filter((name) => v1.has(name) || unified.includes(name));
+  return { form: v1.size > 0 ? "hybrid" : "v2", controllers };
 }
 
 export async function cgroup(host: Surroundings): Promise<Finding> {

@@ -13,3 +13,5 @@ export const MEMORY_FREE_WARN_BYTES = 512 * MIB;
 export const OPEN_FILES_WARN = 4096;
 /** ms that asking a program for its version may take */
 export const PROGRAM_DEADLINE_MS = 10_000;
+/** ms that a check of the store waits for its writer */
+export const DATABASE_WAIT_MS = 2_000;

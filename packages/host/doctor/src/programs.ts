@@ -1,7 +1,7 @@
 import type { Finding } from "@isthmus/contract";
 import { NODE_MIN_VERSION, QEMU_MIN_VERSION } from "./config.ts";
 import { atLeast, flaw, ok } from "./finding.ts";
-import type { DoctorProbes, Surroundings } from "./surroundings.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 interface Program {
   readonly id: string;
@@ -40,15 +40,8 @@ async function check(host: Surroundings, { id, name, args, debian, use, least }:
   return ok(id, `${name} is there`, version);
 }
 
-export function runtime(probes: DoctorProbes, nodeVersion: string): Finding[] {
-  const node = atLeast(nodeVersion, NODE_MIN_VERSION)
-    ? ok("node", "Node.js is new enough", nodeVersion)
-    : flaw(
-        "error",
-        "node",
-        "Node.js is too old",
-        `${nodeVersion}; at least ${NODE_MIN_VERSION.join(".")} is needed`,
-        "Start Isthmus by its launcher: ./isthmus",
-      );
-  return [node, ok("sqlite", "SQLite is safe", `${probes.sqliteVersion()}; the store refuses older ones that can corrupt their log`)];
+export function runtime(nodeVersion: string): Finding {
+  if (atLeast(nodeVersion, NODE_MIN_VERSION)) return ok("node", "Node.js is new enough", nodeVersion);
+  const detail = `${nodeVersion}; at least ${NODE_MIN_VERSION.join(".")} is needed`;
+  return flaw("error", "node", "Node.js is too old", detail, "Start Isthmus by its launcher: ./isthmus");
 }

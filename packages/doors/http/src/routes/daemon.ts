@@ -1,9 +1,11 @@
 import { DoctorReportSchema, VersionSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
 import type { Routes } from "../deps.ts";
-import { API_PREFIX, closed, failures } from "../schemas.ts";
+import { API_PREFIX, closed, failures, flag } from "../schemas.ts";
 
 const HealthSchema = closed({ status: Type.Literal("ok") });
+
+const DoctorQuery = closed({ probe: flag("find out anew what boots a guest here, which may take a minute; default false") });
 
 export const daemonRoutes: Routes = (app, { version, doctor }) => {
   app.get(
@@ -20,7 +22,14 @@ export const daemonRoutes: Routes = (app, { version, doctor }) => {
 
   app.get(
     `${API_PREFIX}/doctor`,
-    { schema: { tags: ["daemon"], summary: "What the host has and lacks", response: { 200: DoctorReportSchema, ...failures } } },
-    async () => doctor.report(),
+    {
+      schema: {
+        tags: ["daemon"],
+        summary: "What the host has and lacks",
+        querystring: DoctorQuery,
+        response: { 200: DoctorReportSchema, ...failures },
+      },
+    },
+    async ({ query }) => doctor.report({ probe: query.probe ?? false }),
   );
 };
