@@ -247,3 +247,22 @@ describe("a session", () => {
     expect(events).toEqual(["exited"]);
   });
 });
+
+describe("an answer that cannot be read", () => {
+  it("ends the request that it answers at once, not at its deadline", async () => {
+    const { agent, session } = await connect();
+    const asked = session.request("stats");
+    const { stream } = await agent.seen(isRequest);
+    agent.send("reply", stream, Buffer.from("{{{"));
+    await expect(asked).rejects.toMatchObject({ code: "AGENT_PROTOCOL" });
+  });
+
+  it("ends the stream that it ends, so that nobody waits for ever", async () => {
+    const { agent, session } = await connect();
+    agent.onRequest((_, stream) => agent.send("reply", stream, { ok: true }));
+    const { stream } = await session.openStream("exec", {});
+    agent.send("exit", stream.id, { code: "0" });
+    await expect(stream.exit).rejects.toMatchObject({ code: "AGENT_PROTOCOL" });
+    expect(session.open).toBe(false);
+  });
+});

@@ -188,9 +188,9 @@ export class AgentSession {
     else if (frame.type === "data") this.#stream(frame).data(frame);
     else if (frame.type === "credit") this.#onCredit(frame);
     else if (frame.type === "exit") {
-      const stream = this.#stream(frame);
+      // What cannot be read ends the session, and whoever waits here must be among those who are told.
+      this.#stream(frame).ended(parseControl(frame.payload, "EXIT"));
       this.#streams.delete(frame.stream);
-      stream.ended(parseControl(frame.payload, "EXIT"));
     } else if (frame.type === "event") {
       const event = parseControl(frame.payload, "EVENT");
       if (event.event === "protocol_error") throw violation(`the agent says: ${String(event.message)}`);
@@ -201,8 +201,8 @@ export class AgentSession {
   #onReply(frame: Frame): void {
     const pending = this.#pending.get(frame.stream);
     if (pending === undefined) throw violation(`a reply to request ${frame.stream}, which is not pending`);
-    this.#pending.delete(frame.stream);
     const reply = parseControl(frame.payload, "REPLY");
+    this.#pending.delete(frame.stream);
     if (reply.ok !== true) {
       const error = refusal(reply.error, pending.context);
       pending.stream?.fail(error);

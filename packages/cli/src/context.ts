@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Isthmus } from "@isthmus/sdk";
 import { exitCodes } from "./config.ts";
+import { shownJson } from "./terminal/escape.ts";
 import { type Style, styleFor } from "./terminal/style.ts";
 import { write } from "./terminal/write.ts";
 
@@ -63,12 +64,12 @@ export class Context {
 
   /** A result as JSON: for people indented, for programs one line. */
   async printJson(value: unknown): Promise<void> {
-    await this.print(`${JSON.stringify(value, null, this.world.stdout.isTTY ? 2 : undefined)}\n`);
+    await this.print(`${shownJson(value, this.world.stdout.isTTY ? 2 : undefined)}\n`);
   }
 
   /** One line of a stream of results. */
   async printJsonLine(value: unknown): Promise<void> {
-    await this.print(`${JSON.stringify(value)}\n`);
+    await this.print(`${shownJson(value)}\n`);
   }
 
   /** A remark for the person in front; nothing with --json. */

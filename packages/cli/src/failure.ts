@@ -2,7 +2,7 @@ import { type ErrorBody, type ErrorCode, IsthmusError } from "@isthmus/contract"
 import { CommanderError } from "commander";
 import { exitCodes } from "./config.ts";
 import type { Context } from "./context.ts";
-import { escapeControls } from "./terminal/escape.ts";
+import { escapeControls, shownJson } from "./terminal/escape.ts";
 import { styleFor } from "./terminal/style.ts";
 import { isBrokenPipe } from "./terminal/write.ts";
 
@@ -39,7 +39,7 @@ export function reportFailure(context: Context, cause: unknown): number {
   const error = toIsthmusError(cause, context.commandName);
   const body = { ...error.toBody(), remedy: remedyOf(error.toBody()) };
   if (context.json) {
-    stderr.write(`${JSON.stringify({ error: body })}\n`);
+    stderr.write(`${shownJson({ error: body })}\n`);
   } else {
     const style = styleFor(stderr, env);
     stderr.write(`${style.red("isthmus:")} ${escapeControls(body.message)}\n`);

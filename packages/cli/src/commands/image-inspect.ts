@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { settleAll } from "../each.ts";
 import { reportFailure } from "../failure.ts";
 import { examples } from "../help.ts";
+import { shownJson } from "../terminal/escape.ts";
 
 export function imageInspect(context: Context): Command {
   return new Command("inspect")
@@ -13,7 +14,7 @@ export function imageInspect(context: Context): Command {
       const isthmus = await context.client();
       const results = await settleAll(refs, (ref) => isthmus.images.inspect(ref));
       const images = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-      await context.print(`${JSON.stringify(images, null, context.json && !context.world.stdout.isTTY ? undefined : 2)}\n`);
+      await context.print(`${shownJson(images, context.json && !context.world.stdout.isTTY ? undefined : 2)}\n`);
       for (const result of results) if (result.status === "rejected") context.exitCode ||= reportFailure(context, result.reason);
     });
 }

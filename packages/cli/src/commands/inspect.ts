@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { settleAll } from "../each.ts";
 import { reportFailure } from "../failure.ts";
 import { examples } from "../help.ts";
+import { shownJson } from "../terminal/escape.ts";
 
 export function inspect(context: Context): Command {
   return new Command("inspect")
@@ -15,7 +16,7 @@ export function inspect(context: Context): Command {
       const isthmus = await context.client();
       const results = await settleAll(refs, (ref) => isthmus.machines.get(ref));
       const machines = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-      await context.print(`${JSON.stringify(machines, null, context.json && !context.world.stdout.isTTY ? undefined : 2)}\n`);
+      await context.print(`${shownJson(machines, context.json && !context.world.stdout.isTTY ? undefined : 2)}\n`);
       for (const result of results) if (result.status === "rejected") context.exitCode ||= reportFailure(context, result.reason);
     });
 }

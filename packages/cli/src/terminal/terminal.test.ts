@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { escapeControls } from "./escape.ts";
+import { escapeControls, shownJson } from "./escape.ts";
 import { progressText, progressView } from "./progress.ts";
 import { styleFor } from "./style.ts";
 import { renderPairs, renderTable } from "./table.ts";
@@ -18,6 +18,8 @@ describe("foreign text", () => {
     ["\u0000\u007f", "\\x00\\x7f"],
   ])("%j cannot command a terminal", (text, expected) => {
     expect(escapeControls(text)).toBe(expected);
+    expect(escapeControls(shownJson([text]))).toBe(shownJson([text]));
+    expect(JSON.parse(shownJson([text]))).toEqual([text]);
   });
 });
 

@@ -10,9 +10,9 @@ export class Ballast {
     this.fill();
   }
 
-  /** Makes it when it is missing and there is room; otherwise does nothing. */
-  fill(): void {
-    if (existsSync(this.#path)) return;
+  /** Makes it when it is missing and there is room. True when it is there. */
+  fill(): boolean {
+    if (existsSync(this.#path)) return true;
     const half = `${this.#path}.half`;
     try {
       const file = openSync(half, "w", 0o600);
@@ -23,8 +23,10 @@ export class Ballast {
         closeSync(file);
       }
       renameSync(half, this.#path);
+      return true;
     } catch {
       rmSync(half, { force: true });
+      return false;
     }
   }
 

@@ -42,15 +42,21 @@ class SqliteStore implements Store {
     events: readonly NewEvent[],
     idempotency?: { readonly key: string; readonly requestHash: string },
   ): void {
-    this.#write(events, () => {
-      this.#machines.insert(record);
-      if (!idempotency) return;
-      const now = this.#now();
-      this.#db.prepare("DELETE FROM idempotency_keys WHERE created_ms < ?").run(now - IDEMPOTENCY_KEPT_MS);
-      this.#db
-        .prepare("INSERT INTO idempotency_keys (key, request_hash, machine_id, created_ms) VALUES (?, ?, ?, ?)")
-        .run(idempotency.key, idempotency.requestHash, record.machine.id, now);
-    });
+    // What makes more comes to nothing before what makes less does.
+    if (!this.#ballast.fill()) throw new IsthmusError("DISK_FULL", { what: "the database" });
+    this.#write(
+      events,
+      () => {
+        this.#machines.insert(record);
+        if (!idempotency) return;
+        const now = this.#now();
+        this.#db.prepare("DELETE FROM idempotency_keys WHERE created_ms < ?").run(now - IDEMPOTENCY_KEPT_MS);
+        this.#db
+          .prepare("INSERT INTO idempotency_keys (key, request_hash, machine_id, created_ms) VALUES (?, ?, ?, ?)")
+          .run(idempotency.key, idempotency.requestHash, record.machine.id, now);
+      },
+      "kept",
+    );
   }
 
   updateMachine(record: MachineRecord, events: readonly NewEvent[]): void {
@@ -124,13 +130,13 @@ class SqliteStore implements Store {
   }
 
   /** One durable transaction; on a full disk once more after the ballast was given up. Listeners hear of the events after the commit. */
-  #write(events: readonly NewEvent[], action: () => void): void {
+  #write(events: readonly NewEvent[], action: () => void, ballast: "spent" | "kept" = "spent"): void {
     let stored: StoredEvent[];
     try {
       stored = storing(() => this.#transaction(events, action));
       this.#ballast.fill();
     } catch (error) {
-      if (!hasCode(error, "DISK_FULL") || !this.#ballast.release()) throw error;
+      if (!hasCode(error, "DISK_FULL") || ballast === "kept" || !this.#ballast.release()) throw error;
       stored = storing(() => this.#transaction(events, action));
     }
     if (stored.length > 0) for (const listener of this.#listeners) listener(stored);
