@@ -2,6 +2,7 @@ import { access, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Image, IsthmusError } from "@isthmus/contract";
 import { syncFile, syncFolder, writeDurable } from "./durable.ts";
+import { isDiskFull } from "./failures.ts";
 import { blobPath, type ImageRecord, type IndexEntry, readIndex, recordPath, rootfsPath, withTags, writeIndex } from "./image-index.ts";
 import { isObject } from "./json.ts";
 import { hexOf, parseReference } from "./reference.ts";
@@ -62,15 +63,17 @@ export class ImageCatalog {
   /** Opens or makes the store and sweeps what a crash left. Throws STORE_FAILED when its index is damaged. */
   static async open(folder: string): Promise<ImageCatalog> {
     await makeFolders(folder);
-    const entries = (await readIndex(folder)) ?? new Map<string, IndexEntry>();
+    const found = await readIndex(folder);
+    const entries = new Map<string, IndexEntry>(found);
     const records = new Map<string, ImageRecord>();
     for (const digest of [...entries.keys()]) {
       const record = await readRecord(folder, digest);
       if (record === undefined) entries.delete(digest);
       else records.set(digest, record);
     }
-    await writeIndex(folder, entries);
     await sweep(folder, [...records.values()]);
+    // Not without need: a full disk is no reason not to start.
+    if (entries.size !== found?.size) await writeIndex(folder, entries);
     return new ImageCatalog(folder, entries, records);
   }
 
@@ -166,7 +169,14 @@ export class ImageCatalog {
       }
       mayDelete(match.digest);
       next.delete(match.digest);
-      await this.#write(next);
+      try {
+        await this.#write(next);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        // The image makes room for the index without it. After a crash between the two it stands there without its files, and can be removed or imported anew.
+        await this.#dropFiles(record);
+        await this.#write(next);
+      }
       this.#records.delete(match.digest);
       await this.#dropFiles(record);
       return { untagged, deleted: [match.digest] };
@@ -174,7 +184,8 @@ export class ImageCatalog {
   }
 
   async #dropFiles(record: ImageRecord): Promise<void> {
-    const needed = new Set([...this.#records.values()].flatMap(({ blobs }) => blobs));
+    const others = [...this.#records.values()].filter(({ digest }) => digest !== record.digest);
+    const needed = new Set(others.flatMap(({ blobs }) => blobs));
     await rm(recordPath(this.folder, record.digest), { force: true });
     await rm(rootfsPath(this.folder, record), { force: true });
     for (const digest of record.blobs) if (!needed.has(digest)) await rm(blobPath(this.folder, digest), { force: true });

@@ -13,6 +13,7 @@ import { createImageStore, type LocalImageStore } from "./image-store.ts";
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("./store-child.ts", import.meta.url));
 const KILLS = Number(process.env.KILLS ?? 12);
+const SQUEEZES = Number(process.env.SQUEEZES ?? 20);
 
 let base: string;
 beforeAll(async () => {
@@ -74,4 +75,21 @@ describe.skipIf(process.getuid?.() !== 0)("a store on a full disk", () => {
     ]);
     expect(lines.slice(5)).toHaveLength(6);
   });
+
+  it(`refuses what does not fit, lists, removes without any room and recovers, ${SQUEEZES} times (SEED=${seed})`, async () => {
+    const script = 'mount -t tmpfs -o size=24m none "$1" && "$2" "$3" squeeze "$1/images" "$4" "$5" && cd "$1/images" && find . -type f';
+    const args = [base, process.execPath, child, `${(seed % 1_000_000) + 1}`, `${SQUEEZES}`];
+    const { stdout } = await run("unshare", ["--mount", "sh", "-c", script, "sh", ...args]);
+    const lines = stdout.trim().split("\n");
+    const turns = lines.slice(0, SQUEEZES).map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+    for (const [turn, told] of turns.entries()) {
+      const tags = told.result === "ok" ? [`kept:${turn}`, `squeezed:${turn}`] : [`kept:${turn}`];
+      expect(told).toMatchObject({ kept: "ok", after: "ok", left: 1 });
+      expect(told.result).toMatch(/^(ok|DISK_FULL)$/);
+      expect([...(told.tags as string[])].sort()).toEqual(tags);
+      expect([...(told.removed as string[])].sort()).toEqual(tags);
+    }
+    expect(turns.some(({ result }) => result === "DISK_FULL")).toBe(true);
+    expect(lines.slice(SQUEEZES)).toEqual(["./index.json"]);
+  }, 300_000);
 });

@@ -1,10 +1,17 @@
 import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { MIB } from "@isthmus/contract";
 import { file, streamOf, tar } from "./fixtures.ts";
 import { createImageStore } from "./image-store.ts";
 
-/** Run as a process of its own by the crash tests: `node store-child.ts churn|fill FOLDER`. Prints one JSON line for each thing that was acknowledged. */
-const [mode = "", folder = ""] = process.argv.slice(2);
-const store = await createImageStore({ folder });
+/**
+ * Run as a process of its own by the crash tests: `node store-child.ts churn|fill|squeeze FOLDER [SEED TURNS]`. Prints one JSON line for each thing that was
+ * acknowledged.
+ */
+const [mode = "", folder = "", seed = "1", turns = "0"] = process.argv.slice(2);
+const options = { folder, limits: { earlyBytes: MIB } };
+let store = await createImageStore(options);
 const free = { inUse: (): undefined => undefined };
 
 function tell(line: Readonly<Record<string, unknown>>): void {
@@ -48,4 +55,54 @@ async function fill(): Promise<void> {
   tell({ images: (await store.list()).length });
 }
 
-await (mode === "churn" ? churn() : fill());
+/** Takes all room of the file system but `leaveBytes`; undone by removing the file that it names. */
+function occupy(leaveBytes: number): string {
+  const path = join(folder, "..", "filler");
+  const { bavail, bsize } = statfsSync(folder);
+  const page = Buffer.alloc(bsize);
+  const handle = openSync(path, "w");
+  for (let pages = Math.floor(bavail - leaveBytes / bsize); pages > 0; pages -= 1) writeSync(handle, page);
+  fsyncSync(handle);
+  closeSync(handle);
+  return path;
+}
+
+async function importOf(bytes: number, ref: string): Promise<string> {
+  return await store.importTar(random(bytes), { ref }).then(
+    () => "ok",
+    (error: unknown) => (error instanceof Error && "code" in error ? String(error.code) : String(error)),
+  );
+}
+
+/** On a file system of 24 MiB: imports that find anything from no room to enough, each followed by a removal without any room at all. */
+async function squeeze(): Promise<void> {
+  let state = Number(seed);
+  const next = (below: number): number => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+  for (let turn = 0; turn < Number(turns); turn += 1) {
+    const kept = await importOf(100_000, `kept:${turn}`);
+    const bytes = 500_000 + next(4_000_000);
+    const room = next(10_000_000);
+    const filler = occupy(room);
+    const result = await importOf(bytes, `squeezed:${turn}`);
+    rmSync(filler);
+    occupy(0);
+    // As a daemon that starts on a full disk does.
+    if (next(2) === 0) store = await createImageStore(options);
+    const tags = (await store.list()).flatMap((image) => image.tags);
+    const removed: string[] = [];
+    for (const tag of tags) removed.push(...(await store.remove(tag, free)).untagged);
+    rmSync(filler);
+    const after = await importOf(bytes, "after");
+    tell({ bytes, room, kept, result, tags, removed, after, left: (await store.list()).length });
+    await store.remove("after", free);
+  }
+}
+
+await new Map([
+  ["churn", churn],
+  ["fill", fill],
+  ["squeeze", squeeze],
+]).get(mode)?.();
