@@ -71,7 +71,7 @@ async function openSession(path: string, child: ChildProcess): Promise<AgentSess
 
 function commandLine(folder: string, { kernel, initramfs, rootfs, disk, append }: RawGuest): string[] {
   return [
-    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on", "-accel", "tcg,tb-size=64", "-cpu", "max", "-m", "128", "-smp", "1"],
+    ...["-M", "microvm,acpi=on,pit=off,pic=on,rtc=on", "-accel", "tcg,tb-size=64", "-cpu", "max", "-m", "128", "-smp", "1"],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", initramfs],
     ...["-append", append, "-serial", `file:${folder}/console`],
     ...["-device", "virtio-serial-device,max_ports=4", "-chardev", `socket,id=agent,path=${folder}/agent.sock,server=on,wait=off`],

@@ -73,7 +73,15 @@ export const GUEST_PREFIX = 24;
 export const GATEWAY_ADDRESS = "10.0.2.2";
 export const DNS_ADDRESS = "10.0.2.3";
 
-export const KERNEL_ARGUMENTS = "console=ttyS0 quiet reboot=t panic=-1";
+/** Those from `nowatchdog` on end what wakes an idle guest, see docs/kernel.md. */
+export const KERNEL_ARGUMENTS = [
+  "console=ttyS0 quiet reboot=t panic=-1",
+  "nowatchdog",
+  "sysctl.vm.compaction_proactiveness=0",
+  "sysctl.vm.stat_interval=600",
+  "sysctl.net.ipv4.neigh.default.interval_probe_time_ms=3600000",
+  "sysctl.net.ipv6.neigh.default.interval_probe_time_ms=3600000",
+].join(" ");
 
 export const fileNames = {
   state: "engine.json",
