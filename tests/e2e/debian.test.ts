@@ -7,11 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually, World } from "../world.ts";
 
 const run = promisify(execFile);
-const folder = mkdtempSync(join(tmpdir(), "isthmus-debian-"));
-const userland = join(folder, "root");
 
+let folder: string;
+let userland: string;
 let world: World;
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "isthmus-debian-"));
+  userland = join(folder, "root");
   await run("debootstrap", ["--variant=minbase", "--include=python3", "bookworm", userland], { maxBuffer: 64 * 1024 * 1024 });
   world = await World.start();
 });

@@ -19,6 +19,7 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
   const verdicts = await Promise.all(
     records.map((record) => {
       const handle = handleOf(context, record.machine.id);
+      handle.adopted = true;
       const verdict = handle.queue.internal(() => adopt(context, handle, record));
       handle.ready = verdict.then(
         () => undefined,

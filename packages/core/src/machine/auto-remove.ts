@@ -1,5 +1,5 @@
 import { can } from "@isthmus/contract";
-import { AUTO_REMOVE_HOLD_MS, AUTO_REMOVE_LINGER_MS } from "./config.ts";
+import { AUTO_REMOVE_HOLD_MS, AUTO_REMOVE_LINGER_ADOPTED_MS, AUTO_REMOVE_LINGER_MS } from "./config.ts";
 import type { Context } from "./context.ts";
 import { deleteMachine } from "./delete.ts";
 import type { Handle } from "./handle.ts";
@@ -12,7 +12,7 @@ export function scheduleRemoval(context: Context, handle: Handle): void {
   const { clock } = context;
   handle.setTimer(
     "linger",
-    clock.after(AUTO_REMOVE_LINGER_MS, () => {
+    clock.after(handle.adopted ? AUTO_REMOVE_LINGER_ADOPTED_MS : AUTO_REMOVE_LINGER_MS, () => {
       handle.outputSeen = true;
       removeWhenRead(context, handle);
     }),

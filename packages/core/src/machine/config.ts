@@ -38,6 +38,8 @@ export const CLOSE_GRACE_MS = 5_000;
 
 /** ms that an auto-removed machine stays for a client that has not read its output yet */
 export const AUTO_REMOVE_LINGER_MS = 1_000;
+/** the same after a start of the daemon: clients that lost the earlier one try again every 2 s at the latest */
+export const AUTO_REMOVE_LINGER_ADOPTED_MS = 5_000;
 /** ms that open readers of its output can hold up the removal */
 export const AUTO_REMOVE_HOLD_MS = 30_000;
 /** exits of removed machines that `wait` still knows, and for how many ms */

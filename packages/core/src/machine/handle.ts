@@ -17,6 +17,8 @@ export class Handle {
   readonly queue = new StateQueue();
   /** settles when the machine was taken up at the daemon's start; at once for those made since */
   ready: Promise<void> = Promise.resolve();
+  /** an earlier daemon made it */
+  adopted = false;
   live: LiveMachine | undefined;
   start: StartInProgress | undefined;
   /** stops the trimming of the output file */
