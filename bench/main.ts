@@ -38,7 +38,7 @@ if (unknown.length > 0) {
 
 async function runSuite(name: string): Promise<void> {
   const before = loadavg();
-  await using world = await BenchWorld.start();
+  await using world = await BenchWorld.start(name === "boot" ? { ISTHMUS_TEMPLATES: "off" } : {});
   const loaded = await suites[name]?.();
   const results = (await loaded?.suite(world, ROUNDS)) ?? [];
   const load = { before, after: loadavg() };

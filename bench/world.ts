@@ -15,15 +15,15 @@ export class BenchWorld implements AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
   readonly isthmus: Isthmus;
 
-  constructor() {
+  constructor(env: NodeJS.ProcessEnv) {
     const socket = join(this.home, "run", "isthmus.sock");
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
-    this.env = { ...process.env, ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: socket, NO_COLOR: "1" };
+    this.env = { ...process.env, ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: socket, NO_COLOR: "1", ...env };
     this.isthmus = new Isthmus({ socketPath: socket });
   }
 
-  static async start(): Promise<BenchWorld> {
-    const world = new BenchWorld();
+  static async start(env: NodeJS.ProcessEnv = {}): Promise<BenchWorld> {
+    const world = new BenchWorld(env);
     await world.cli(["daemon", "start"]);
     await world.cli(["kernel", "fetch"]);
     await using first = await world.isthmus.machines.run({ image: "busybox", command: ["sleep", "100"], stopTimeoutMs: 0 });
