@@ -70,7 +70,10 @@ describe("a daemon that is killed again and again", () => {
     const other = await eventually("it is gone", async () => (world.engines().length === 0 ? true : undefined));
     expect(other).toBe(true);
     await world.ok(["daemon", "start"]);
-    const machine = await world.isthmus.machines.get(id);
+    const machine = await eventually("its verdict", async () => {
+      const found = await world.isthmus.machines.get(id);
+      return found.state === "running" ? undefined : found;
+    });
     expect([machine.state, machine.exit?.reason]).toEqual(["exited", "vmm-died"]);
     await world.removeAll();
   });
