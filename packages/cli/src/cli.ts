@@ -3,7 +3,6 @@ import { exitCodes } from "./config.ts";
 import { Context, type World } from "./context.ts";
 import { reportFailure } from "./failure.ts";
 import { ownVersion } from "./own-version.ts";
-import { jsonAsked } from "./parse/json-asked.ts";
 import { bareGroup, buildProgram, commandWords } from "./program.ts";
 
 /**
@@ -29,6 +28,8 @@ export async function runCli(argv: readonly string[], world: World): Promise<num
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    // Loaded for a failure only: every call would pay for it.
+    const { jsonAsked } = await import("./parse/json-asked.ts");
     context.json ||= jsonAsked(argv, program);
     return reportFailure(context, error);
   }

@@ -12,5 +12,7 @@ export interface CommandEntry {
   /** imports the file of this command; only the chosen one's is read, so that a call stays short */
   readonly load?: () => Promise<CommandMaker>;
   readonly children?: readonly CommandEntry[];
+  /** of a group: lines for the end of its help, each with a remark */
+  readonly examples?: readonly (readonly [string, string])[];
   readonly hidden?: boolean;
 }

@@ -153,9 +153,31 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: "cp", group: inside, summary: "Copy files into or out of a machine", load: async () => (await import("./commands/cp.ts")).cp },
   { name: "stats", group: inside, summary: "Show what machines use", load: async () => (await import("./commands/stats.ts")).stats },
-  { name: "image", group: parts, summary: "Images: ls, inspect, import, load, tag, warm, rm", children: imageCommands },
-  { name: "template", group: parts, summary: "Templates that machines are cloned from: ls, rm, prune", children: templateCommands },
-  { name: "kernel", group: parts, summary: "Guest kernels: ls, fetch, build", children: kernelCommands },
+  {
+    name: "image",
+    group: parts,
+    summary: "Images: ls, inspect, import, load, tag, warm, rm",
+    children: imageCommands,
+    examples: [
+      ["isthmus image ls", "what there is"],
+      ["isthmus image load web.tar", "what docker save wrote"],
+      ["isthmus image import ./rootfs mine", "a folder becomes an image"],
+    ],
+  },
+  {
+    name: "template",
+    group: parts,
+    summary: "Templates that machines are cloned from: ls, rm, prune",
+    children: templateCommands,
+    examples: [["isthmus template ls", "they are made and used by themselves"]],
+  },
+  {
+    name: "kernel",
+    group: parts,
+    summary: "Guest kernels: ls, fetch, build",
+    children: kernelCommands,
+    examples: [["isthmus kernel ls", "the star marks the one that machines boot; the first machine fetches one by itself"]],
+  },
   { name: "images", group: parts, summary: "Same as image ls", load: async () => (await import("./commands/image-ls.ts")).imageLs },
   {
     name: "rmi",
@@ -192,7 +214,17 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Check this host and say what to mend",
     load: async () => (await import("./commands/doctor.ts")).doctor,
   },
-  { name: "daemon", group: host, summary: "The daemon: start, stop, status, logs, run", children: daemonCommands },
+  {
+    name: "daemon",
+    group: host,
+    summary: "The daemon: start, stop, status, logs, run",
+    children: daemonCommands,
+    examples: [
+      ["isthmus daemon status", "whether it runs, and where"],
+      ["isthmus daemon logs -f", "what it does"],
+      ["isthmus daemon run", "in the foreground, for a service manager"],
+    ],
+  },
   {
     name: "version",
     group: host,

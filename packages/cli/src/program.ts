@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { CommandEntry } from "./command-entry.ts";
 import { commandTable } from "./command-table.ts";
 import type { Context } from "./context.ts";
+import { examples } from "./help.ts";
 
 /** Words of `argv` before the first option, as far as they name a command: `["image", "ls"]`. */
 export function commandWords(argv: readonly string[]): readonly string[] {
@@ -16,6 +17,7 @@ export function commandWords(argv: readonly string[]): readonly string[] {
 function prepare(command: Command, context: Context): Command {
   return command
     .exitOverride()
+    .configureHelp({ subcommandTerm: (each) => each.name() })
     .configureOutput({
       writeOut: (text) => context.world.stdout.write(text),
       writeErr: (text) => context.world.stderr.write(text),
@@ -30,6 +32,7 @@ async function build(entry: CommandEntry, words: readonly string[], context: Con
     const group = prepare(new Command(entry.name), context).description(entry.summary).enablePositionalOptions();
     group.helpGroup(entry.group);
     group.helpCommand(false).helpOption("-h, --help", "show this help").usage("COMMAND [OPTIONS]").summary(entry.summary);
+    group.addHelpText("after", `${examples(entry.examples ?? [])}\n\nisthmus ${entry.name} COMMAND --help shows more.`);
     for (const child of entry.children) group.addCommand(await build(child, chosen ? words.slice(1) : [], context));
     return group;
   }
@@ -49,7 +52,7 @@ export async function buildProgram(argv: readonly string[], context: Context): P
   const words = commandWords(argv);
   context.commandName = words.join(" ");
   const program = prepare(new Command("isthmus"), context)
-    .description("Runs one machine spec in any isolation class.")
+    .description("Runs container images as microVMs on this host. The daemon starts by itself.")
     .usage("COMMAND [OPTIONS]")
     .enablePositionalOptions()
     .option("-V, --version", "show the version of this command")

@@ -15,7 +15,10 @@ export function attach(context: Context): Command {
     .argument("<machine>", "id, name or beginning of an id")
     .option("--no-stdin", "its output only")
     .option("--logs", "begin with what it wrote since its start")
-    .addHelpText("after", examples([["isthmus attach shell"], ["isthmus attach --no-stdin web"]]))
+    .addHelpText(
+      "after",
+      examples([["isthmus attach shell"], ["isthmus attach --logs --no-stdin web", "what it wrote since its start, and what follows"]]),
+    )
     .action(async (ref: string, options: AttachOptions) => {
       const isthmus = await context.client();
       const { id, spec } = await isthmus.machines.get(ref);

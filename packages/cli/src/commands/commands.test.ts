@@ -29,7 +29,9 @@ describe("every command", () => {
     for (const { name, hidden } of commandTable) if (!hidden) expect(out).toMatch(new RegExp(`\\n {2}${name} `));
     expect(await cli(["--help"])).toMatchObject({ code: 0, out });
     expect(await cli(["help"])).toMatchObject({ code: 0 });
-    expect((await cli(["image"])).out).toContain("Usage: isthmus image COMMAND");
+    for (const { name } of commandTable.filter(({ children }) => children)) {
+      expect((await cli([name])).out).toMatch(new RegExp(`^Usage: isthmus ${name} COMMAND[^]*\\nExamples:\\n  isthmus ${name} `));
+    }
     expect((await cli(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

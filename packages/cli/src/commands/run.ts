@@ -18,7 +18,7 @@ export function run(context: Context): Command {
       examples([
         ["isthmus run --rm busybox uname -a", "one command"],
         ["isthmus run -it busybox sh", "a shell; ctrl-p ctrl-q leaves it running"],
-        ["isthmus run -d --name web -p 8080:80 --restart always busybox httpd -f", "a service"],
+        ["isthmus run -d --name web -p 8080:80 --restart always busybox httpd -f -p 80 -h /", "a service"],
         ["tar c . | isthmus run -i --rm busybox tar t", "with our stdin"],
         ["isthmus run --cpus 2 -m 512m --read-only --tmpfs /tmp:64m busybox sh -c 'df -h'"],
       ]),

@@ -1,4 +1,4 @@
-import { limits, type MachineSpec } from "@isthmus/contract";
+import { defaults, formatBytes, formatDuration, limits, type MachineSpec } from "@isthmus/contract";
 import { type Command, Option } from "commander";
 import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
@@ -39,11 +39,21 @@ export interface RunOptions {
 /** Declares the flags that decide what a guest boots with: machines that agree in them share a template. */
 export function addShapeOptions(command: Command): Command {
   return command
-    .option("--cpus <number>", "virtual CPUs", wholeNumber("--cpus", 1, limits.cpus))
-    .option("-m, --memory <size>", "memory, such as 256m", size("--memory", limits.memoryMinBytes, limits.memoryMaxBytes))
-    .option("--disk <size>", "writable layer, such as 2g", size("--disk", limits.diskMinBytes, limits.diskMaxBytes))
+    .option("--cpus <number>", `virtual CPUs; ${defaults.cpus} when absent`, wholeNumber("--cpus", 1, limits.cpus))
+    .option(
+      "-m, --memory <size>",
+      `memory, such as 256m; ${formatBytes(defaults.memoryBytes)} when absent`,
+      size("--memory", limits.memoryMinBytes, limits.memoryMaxBytes),
+    )
+    .option(
+      "--disk <size>",
+      `writable layer, such as 2g; ${formatBytes(defaults.diskBytes)} when absent`,
+      size("--disk", limits.diskMinBytes, limits.diskMaxBytes),
+    )
     .option("--read-only", "no writable layer")
-    .addOption(new Option("--network <kind>", "none, or outbound through this host's own").choices(["none", "user"]));
+    .addOption(
+      new Option("--network <kind>", "none, or user: outbound through this host's; user with -p, else none").choices(["none", "user"]),
+    );
 }
 
 /** Declares the flags, in docker's names. */
@@ -58,17 +68,27 @@ export function addRunOptions(command: Command): Command {
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
     .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
     .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], always", restartPolicy)
-    .option("--tmpfs <path[:size]>", "folder in memory (repeatable)", collect)
+    .option("--tmpfs <path[:size]>", "folder in memory, such as /tmp:64m (repeatable)", collect)
     .option("-w, --workdir <path>", "where the command starts")
     .option("-u, --user <user[:group]>", "who it runs as, names or numbers")
     .option("-h, --hostname <name>", "the guest's host name")
     .option("--entrypoint <program>", "run this program instead of the image's entrypoint")
     .option("-l, --label <key[=value]>", "label (repeatable)", collect)
-    .option("--stop-signal <signal>", "signal that asks it to stop", signal("--stop-signal"))
-    .option("--stop-timeout <duration>", "time it has before it is killed", stopTimeout("--stop-timeout"))
-    .option("--ttl <duration>", "stop it this long after its start", duration("--ttl", 1, limits.ttlMaxMs))
-    .addOption(new Option("--isolation <class>", "isolation class").choices(["auto", "microvm", "container", "vm"]))
-    .option("--log-max <size>", "output kept on disk", size("--log-max", limits.logMinBytes, limits.logMaxBytes));
+    .option("--stop-signal <signal>", `signal that asks it to stop; ${defaults.stopSignal} when absent`, signal("--stop-signal"))
+    .option(
+      "--stop-timeout <duration>",
+      `time it then has before it is killed; ${formatDuration(defaults.stopTimeoutMs)} when absent`,
+      stopTimeout("--stop-timeout"),
+    )
+    .option("--ttl <duration>", "stop it this long after its start, such as 90s or 1h30m", duration("--ttl", 1, limits.ttlMaxMs))
+    .addOption(
+      new Option("--isolation <class>", "isolation class; auto and microvm exist today").choices(["auto", "microvm", "container", "vm"]),
+    )
+    .option(
+      "--log-max <size>",
+      `newest output that is kept, such as 64m; ${formatBytes(defaults.logMaxBytes)} when absent`,
+      size("--log-max", limits.logMinBytes, limits.logMaxBytes),
+    );
 }
 
 /** The machine that an image, command words and flags describe. Throws INVALID_REQUEST, LOCAL_FILE, TOO_LARGE. */
