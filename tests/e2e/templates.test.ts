@@ -81,6 +81,19 @@ describe("templates", () => {
     );
   });
 
+  it("that a daemon stops over are made by the next one, and the start goes on", async () => {
+    await world.ok(["template", "prune"]);
+    await world.isthmus.machines.create({ image: "busybox", name: "patient", command: ["sleep", "1000"] }, { start: false });
+    const starting = world.cli(["start", "patient"]);
+    await eventually("a template is being made", async () => readdirSync(join(world.home, "templates"))[0]);
+    await world.ok(["daemon", "stop"]);
+    await starting;
+    await world.ok(["daemon", "start"]);
+    await eventually("it runs", async () => ((await inspect(world, "patient")).state === "running" ? true : undefined));
+    expect(await world.ok(["exec", "patient", "echo", "hi"])).toBe("hi");
+    await world.removeAll();
+  });
+
   it(`makes ${CLONES} machines that share nothing that must be their own`, async () => {
     const script =
       "cat /etc/machine-id /proc/sys/kernel/random/boot_id /sys/class/net/eth0/address; head -c 32 /dev/urandom | sha256sum; hostname; date +%s";

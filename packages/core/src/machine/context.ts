@@ -1,5 +1,6 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
 import type { Pools } from "../template/pools.ts";
+import { shapeOfSpec } from "../template/shape.ts";
 import type { Templates } from "../template/templates.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
@@ -103,12 +104,9 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     name: machine.name,
     folder: folders.folder(machine.id),
     socketFolder: folders.socketFolder(machine.id),
-    rootfsPath: boot.rootfsPath,
-    ...(spec.readOnly === true ? {} : { diskPath: folders.diskPath(machine.id), diskBytes: spec.diskBytes ?? 0 }),
+    ...shapeOfSpec(spec, boot.rootfsPath),
+    ...(spec.readOnly === true ? {} : { diskPath: folders.diskPath(machine.id) }),
     outputPath: folders.outputPath(machine.id),
-    cpus: spec.cpus ?? 1,
-    memoryBytes: spec.memoryBytes ?? 0,
-    network: spec.network ?? "none",
     ports: spec.ports ?? [],
     hostname: spec.hostname ?? machine.id,
     tmpfs: spec.tmpfs ?? [],

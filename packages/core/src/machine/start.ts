@@ -84,6 +84,8 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
   } catch (error) {
     if (progress.live) await endLive(context, handle, progress.live);
     else await progress.prepared?.end();
+    // What this daemon lets go of because it stops is the next one's to finish.
+    if (context.closing.signal.aborted && !signal.aborted) throw new IsthmusError("SHUTTING_DOWN", {}, { cause: error });
     throw await fail(context, handle, signal, by, progress, error);
   } finally {
     release?.();

@@ -2,6 +2,7 @@ import { type Image, IsthmusError, type MachineSpec, type Template } from "@isth
 import type { Engine, HostCapacity, Images } from "../machine/ports.ts";
 import { resolveSpec } from "../machine/resolve-spec.ts";
 import type { Pools } from "./pools.ts";
+import { shapeOfSpec } from "./shape.ts";
 import type { Templates } from "./templates.ts";
 
 /** What can be done with templates. After the daemon's close SHUTTING_DOWN. */
@@ -43,7 +44,7 @@ export function createTemplateActions(parts: TemplateActionsParts): TemplateActi
     async warm(spec, signal = new AbortController().signal) {
       const templates = known();
       const image = await parts.images.resolve(spec.image);
-      const { cloning, shape } = shapeOfSpec(parts, spec, image);
+      const { cloning, shape } = cloningOf(parts, spec, image);
       const answer = await templates.acquire({ cloning, shape, imageDigest: image.digest }, signal);
       if (answer === undefined) throw new IsthmusError("TEMPLATE_FAILED", { reason: "templates are switched off" });
       if ("without" in answer) throw new IsthmusError("TEMPLATE_FAILED", { reason: answer.without });
@@ -62,13 +63,11 @@ export function createTemplateActions(parts: TemplateActionsParts): TemplateActi
   };
 }
 
-function shapeOfSpec(parts: TemplateActionsParts, wanted: MachineSpec, image: Image & { readonly rootfsPath: string }) {
+function cloningOf(parts: TemplateActionsParts, wanted: MachineSpec, image: Image & { readonly rootfsPath: string }) {
   const isolations = parts.engines.map(({ isolation }) => isolation);
   const asked = { ...wanted, command: wanted.command ?? ["template"] };
   const { spec, isolation } = resolveSpec(asked, image, { ...NOBODY, isolations, hostCpus: parts.capacity.cpus() });
   const cloning = parts.engines.find((engine) => engine.isolation === isolation)?.cloning;
   if (cloning === undefined) throw new IsthmusError("TEMPLATE_FAILED", { reason: `machines of isolation ${isolation} are not cloned` });
-  const disk = spec.readOnly === true ? {} : { diskBytes: spec.diskBytes ?? 0 };
-  const { cpus = 1, memoryBytes = 0, network = "none" } = spec;
-  return { cloning, shape: { rootfsPath: image.rootfsPath, cpus, memoryBytes, network, ...disk } };
+  return { cloning, shape: shapeOfSpec(spec, image.rootfsPath) };
 }

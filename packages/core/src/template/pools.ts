@@ -70,8 +70,7 @@ export class Pools {
   /** A prepared clone in the folders of the machine that `plan` is for, which must not exist yet; undefined when none stands ready. */
   async claim(engine: Engine, plan: StartPlan): Promise<PreparedClone | undefined> {
     const { cloning } = engine;
-    // A guest whose root is made already mounts no tmpfs.
-    if (cloning === undefined || plan.tmpfs.length > 0 || this.#stop.signal.aborted) return undefined;
+    if (cloning === undefined || this.#stop.signal.aborted) return undefined;
     const shape = shapeOf(plan);
     const { key } = await cloning.shape(shape);
     this.#wanted(key, cloning, shape);

@@ -1,4 +1,4 @@
-import type { Accelerator } from "@isthmus/contract";
+import type { Accelerator, MachineSpec } from "@isthmus/contract";
 
 /** What a guest is booted with, and nothing of who it will be: machines of one shape can be cloned from one template. */
 export interface GuestShape {
@@ -8,6 +8,12 @@ export interface GuestShape {
   /** of the writable disk; absent for a read-only root */
   readonly diskBytes?: number;
   readonly network: "none" | "user";
+}
+
+/** The shape of a machine whose spec has every default decided. */
+export function shapeOfSpec(spec: MachineSpec, rootfsPath: string): GuestShape {
+  const { cpus = 1, memoryBytes = 0, diskBytes = 0, network = "none", readOnly } = spec;
+  return { rootfsPath, cpus, memoryBytes, network, ...(readOnly === true ? {} : { diskBytes }) };
 }
 
 /** A shape on this host, with all that must match between a template and its clones. */

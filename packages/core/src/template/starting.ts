@@ -23,8 +23,8 @@ export interface StartParts {
 
 /** The part of a plan that decides which machines can be cloned from the same template. */
 export function shapeOf(plan: StartPlan): GuestShape {
-  const { rootfsPath, cpus, memoryBytes, diskPath, diskBytes, network } = plan;
-  return { rootfsPath, cpus, memoryBytes, network, ...(diskPath === undefined ? {} : { diskBytes: diskBytes ?? 0 }) };
+  const { rootfsPath, cpus, memoryBytes, diskBytes, network } = plan;
+  return { rootfsPath, cpus, memoryBytes, network, ...(diskBytes === undefined ? {} : { diskBytes }) };
 }
 
 /** Takes the clone that was prepared, or clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */

@@ -91,6 +91,11 @@ async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boole
   };
 }
 
+/** A clone whose daemon died before its template's state was loaded holds nothing worth keeping. One that does not say so is treated as any other. */
+async function restoreWasCutShort(monitor: Monitor): Promise<boolean> {
+  return await monitor.unrestored(ADOPT_BUDGET_MS).catch(() => false);
+}
+
 /** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `ADOPT_BUDGET_MS` at most. Throws CANCELLED. */
 export async function adoptMachine(plan: StartPlan, bootId: string, signal: AbortSignal, log: EngineLog): Promise<QemuMachine | undefined> {
   if (signal.aborted) throw new IsthmusError("CANCELLED", { what: `taking up ${plan.name}` });
@@ -103,13 +108,15 @@ export async function adoptMachine(plan: StartPlan, bootId: string, signal: Abor
   const vmm = VmmProcess.adopted(found.pid, found.startTime);
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.expectEnd());
-  const { paused, notes } = await takeUp({ plan, state, vmm, link, monitor }, log);
+  if (state.phase !== "running" && (await restoreWasCutShort(monitor))) await vmm.kill();
+  const taken = vmm.over ? undefined : await takeUp({ plan, state, vmm, link, monitor }, log);
   vmm.look();
-  if (vmm.over) {
+  if (taken === undefined || vmm.over) {
     link.close();
     monitor.close();
     await clearLeftovers(plan.folder, plan.socketFolder);
     return undefined;
   }
-  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes: [...state.notes, ...notes] }, paused });
+  const notes = [...state.notes, ...taken.notes];
+  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes }, paused: taken.paused });
 }

@@ -49,8 +49,18 @@ export class Monitor {
 
   /** True when the guest's CPUs are stopped. */
   async paused(deadlineMs?: number): Promise<boolean> {
+    return (await this.#status(deadlineMs)).running === false;
+  }
+
+  /** True when QEMU still waits for the state of a saved guest: there is no guest yet. */
+  async unrestored(deadlineMs?: number): Promise<boolean> {
+    return (await this.#status(deadlineMs)).status === "inmigrate";
+  }
+
+  /** RunState and whether CPUs run (qapi/run-state.json of QEMU). */
+  async #status(deadlineMs?: number): Promise<{ readonly running?: unknown; readonly status?: unknown }> {
     const answer = await this.execute("query-status", {}, deadlineMs);
-    return typeof answer === "object" && answer !== null && "running" in answer && answer.running === false;
+    return typeof answer === "object" && answer !== null ? answer : {};
   }
 
   /** The guest can write to its console without end: from here on nothing of it reaches the host's disk. */

@@ -1,13 +1,17 @@
 import { once } from "node:events";
-import { copyFile, mkdir, readdir, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { Cloning, GuestShape, PreparedClone, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { commandLine } from "../command-line.ts";
+import { QEMU_PROGRAM } from "../config.ts";
+import { saveState } from "../engine-state.ts";
 import { GuestBench } from "../guest.fixture.ts";
 import { processStatus } from "../proc.ts";
+import { spawnVmm } from "../vmm-process.ts";
 import { memoryPath, statePath } from "./files.ts";
 
 const DISK_BYTES = 64 * 1024 * 1024;
@@ -119,6 +123,23 @@ describe("clones", () => {
     await expect(bench.engine.start(of, never, broken)).rejects.toMatchObject({ code: "TEMPLATE_FAILED" });
     expect(await bench.engine.processes(bench.machinesFolder)).toEqual([]);
     await (await bench.engine.start(of, never)).ended;
+  });
+});
+
+describe("a clone whose daemon died before it was restored", () => {
+  it("is ended, so that its start can begin again", async () => {
+    const of = await plan("true");
+    const { accelerator, machineType } = await bench.engine.accelerator();
+    const variant = { accelerator, machineType, cpuModel: accelerator === "tcg" ? "max" : "host" };
+    const memoryFile = { path: memoryPath(template), shared: false };
+    const vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...of, memoryFile, ports: [] }, variant), of.folder, statePath(template));
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    const { pid, startTime } = vmm;
+    await saveState(of.folder, { phase: "booting", bootId, pid, startTime, accelerator, ports: [], notes: [], timings: {} });
+    vmm.release();
+    expect(await bench.adopt(of)).toBeUndefined();
+    expect(await bench.engine.processes(bench.machinesFolder)).toEqual([]);
+    await (await clone(of)).ended;
   });
 });
 
