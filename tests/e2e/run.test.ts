@@ -51,7 +51,18 @@ describe("isthmus run", () => {
   });
 
   it("lets a user other than root into a machine with a writable layer, to run and to exec", async () => {
-    const id = await world.ok(["run", "-d", "-u", "nobody", "-w", "/tmp", "busybox", "sh", "-c", "touch mine; stat -c '%a %u' /; sleep 1000"]);
+    const id = await world.ok([
+      "run",
+      "-d",
+      "-u",
+      "nobody",
+      "-w",
+      "/tmp",
+      "busybox",
+      "sh",
+      "-c",
+      "touch mine; stat -c '%a %u' /; sleep 1000",
+    ]);
     expect(await world.ok(["exec", "-u", "1000", "-w", "/", id, "sh", "-c", "id -u; stat -c %U /tmp/mine"])).toBe("1000\nnobody");
     expect(await world.ok(["logs", id])).toBe("755 0");
     await world.ok(["rm", "-f", id]);
