@@ -38,10 +38,14 @@ export class World implements AsyncDisposable {
     this.isthmus = new Isthmus({ socketPath: this.socket });
   }
 
-  /** A world whose daemon answers, with the kernel and the verdict on the accelerator that the seed found. */
-  static async start(env: Record<string, string> = {}): Promise<World> {
+  /**
+   * A world whose daemon answers, with the kernel and the verdict on the accelerator that the seed found. `prepare` is called before anything is in
+   * its data folder.
+   */
+  static async start(env: Record<string, string> = {}, prepare: (home: string) => void = () => undefined): Promise<World> {
     const world = new World(env);
     try {
+      prepare(world.home);
       const seed = process.env.ISTHMUS_TEST_SEED;
       for (const part of ["kernels", "engine"]) if (seed) cpSync(join(seed, part), join(world.home, part), { recursive: true, mode: 0 });
       await world.ok(["daemon", "start"]);

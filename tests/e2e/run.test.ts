@@ -50,6 +50,24 @@ describe("isthmus run", () => {
     expect(result.text).toMatch(/Read-only file system/);
   });
 
+  it("lets a user other than root into a machine with a writable layer, to run and to exec", async () => {
+    const id = await world.ok([
+      "run",
+      "-d",
+      "-u",
+      "nobody",
+      "-w",
+      "/tmp",
+      "busybox",
+      "sh",
+      "-c",
+      "touch mine; stat -c '%a %u' /; sleep 1000",
+    ]);
+    expect(await world.ok(["exec", "-u", "1000", "-w", "/", id, "sh", "-c", "id -u; stat -c %U /tmp/mine"])).toBe("1000\nnobody");
+    expect(await world.ok(["logs", id])).toBe("755 0");
+    await world.ok(["rm", "-f", id]);
+  });
+
   it("feeds stdin to the workload until its end", async () => {
     const result = await world.cli(["run", "--rm", "-i", "busybox", "wc", "-c"], { input: "12345" });
     expect([result.code, result.text]).toEqual([0, "5"]);

@@ -32,3 +32,5 @@ export const WRITE_BUFFER_BYTES = 256 * 1024;
 
 export const RECORD_HEADER_BYTES = 24;
 export const RECORD_PAYLOAD_BYTES = 65_536;
+/** Records that one write of the VMM may hold, at least. */
+export const RECORDS_PASSED = 16;

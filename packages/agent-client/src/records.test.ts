@@ -16,6 +16,7 @@ describe("output records", () => {
     fc.assert(
       fc.property(fc.array(record, { maxLength: 8 }), fc.array(fc.nat({ max: 400 }), { maxLength: 20 }), (written, cuts) => {
         const file = Buffer.concat(written.map(encodeRecord));
+        fc.pre(new Set(written.map((each) => encodeRecord(each).toString("latin1", 0, RECORD_HEADER_BYTES))).size === written.length);
         const decoder = new OutputRecordDecoder();
         const read = [];
         let at = 0;
@@ -49,6 +50,25 @@ describe("output records", () => {
     expect(records.map((each) => each.payload.toString())).toEqual(["after"]);
     expect(rest).toBe(damaged.length);
     expect(skipped).toBe(damaged.length - RECORD_HEADER_BYTES - 5);
+  });
+
+  it("come out once and whole when a full disk cut a write that was then tried again, wherever it was cut", () => {
+    const at = (seq: number, kind: RecordKind, payload: string) =>
+      encodeRecord({ kind, timeNs: 1_000n + BigInt(seq), seq, payload: Buffer.from(payload) });
+    const before = at(0, "stdout", "before");
+    // One write of the VMM may hold several records.
+    const write = Buffer.concat([at(1, "stdout", "ILOG of another\n".repeat(4)), at(2, "stderr", "oh"), at(3, "exit", '{"code":7}')]);
+    for (let cut = 0; cut <= write.length; cut += 1) {
+      for (const twice of [0, 30]) {
+        const file = Buffer.concat([before, write.subarray(0, cut), write.subarray(0, twice), write]);
+        const { records, rest } = decodeRecords(file);
+        expect(
+          records.map(({ seq, payload }) => `${seq} ${payload.length}`),
+          `cut at ${cut}, ${twice}`,
+        ).toEqual(["0 6", "1 64", "2 2", "3 10"]);
+        expect(rest).toBe(file.length);
+      }
+    }
   });
 
   it("never throw on garbage and always use up or keep every byte", () => {

@@ -1,4 +1,4 @@
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_BYTES } from "./config.ts";
+import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_BYTES, RECORDS_PASSED } from "./config.ts";
 
 const MAGIC = Buffer.from("ILOG", "latin1");
 const kindNumbers = { stdout: 1, stderr: 2, exit: 3, dropped: 4, start: 5 } as const;
@@ -29,8 +29,25 @@ export interface DecodedRecords {
   readonly records: readonly DecodedRecord[];
   /** Offset of the first byte that was not used: a record that goes on beyond the buffer, or its torn tail. */
   readonly rest: number;
-  /** Bytes that belong to no record: holes where the head was punched out, and damage. */
+  /** Bytes that belong to no record: holes where the head was punched out, damage, and what a full disk left of a write that was tried again. */
   readonly skipped: number;
+}
+
+/**
+ * Records that were passed lately, by their headers, which have time and number and so are never the same twice. A write of the VMM that met a full disk is
+ * in the file in part, and once more, from its beginning, when there was room again: as many records as one write may hold are known.
+ */
+class Passed {
+  readonly #headers: string[] = [];
+
+  has(header: Buffer): boolean {
+    return this.#headers.includes(header.toString("latin1"));
+  }
+
+  add(header: Buffer): void {
+    this.#headers.push(header.toString("latin1"));
+    if (this.#headers.length > RECORDS_PASSED) this.#headers.shift();
+  }
 }
 
 /** One record as the agent writes it. */
@@ -46,7 +63,7 @@ export function encodeRecord(record: { kind: RecordKind; timeNs: bigint; seq: nu
 }
 
 function headerAt(buffer: Buffer, at: number): { kind: RecordKind; length: number } | undefined {
-  if (MAGIC.compare(buffer, at, at + MAGIC.length) !== 0) return undefined;
+  if (buffer.length - at < RECORD_HEADER_BYTES || MAGIC.compare(buffer, at, at + MAGIC.length) !== 0) return undefined;
   const length = buffer.readUInt32LE(at + 4);
   const kind = kindNames.get(buffer.readUInt8(at + 20));
   if (kind === undefined || length > RECORD_PAYLOAD_BYTES || buffer.readUInt16LE(at + 22) !== 0) return undefined;
@@ -63,10 +80,23 @@ function nextCandidate(buffer: Buffer, from: number): number {
   return buffer.length;
 }
 
+/** Where within the record from `at` to `end` it, or one that was passed, begins again: it is torn there. -1 when it is whole. */
+function tornAt(buffer: Buffer, at: number, end: number, passed: Passed): number {
+  for (let found = buffer.indexOf(MAGIC, at + 1); found >= 0 && found < end; found = buffer.indexOf(MAGIC, found + 1)) {
+    const header = buffer.subarray(found, found + RECORD_HEADER_BYTES);
+    // Of a header that is cut itself only the beginning is its own.
+    const own = Math.min(RECORD_HEADER_BYTES, found - at);
+    const again = headerAt(buffer, found) !== undefined && header.compare(buffer, at, at + own, 0, own) === 0;
+    if (again || passed.has(header)) return found;
+  }
+  return -1;
+}
+
 /**
- * All whole records in `buffer`. Bytes that are no record (a punched hole, damage) are passed over up to the next record; never throws.
+ * All whole records in `buffer`, each once. Bytes that are no record (a punched hole, damage) are passed over up to the next record; never throws.
+ * `passed` are the records that lie before.
  */
-export function decodeRecords(buffer: Buffer): DecodedRecords {
+export function decodeRecords(buffer: Buffer, passed: Passed = new Passed()): DecodedRecords {
   const records: DecodedRecord[] = [];
   let at = 0;
   let skipped = 0;
@@ -83,6 +113,15 @@ export function decodeRecords(buffer: Buffer): DecodedRecords {
     }
     const end = at + RECORD_HEADER_BYTES + header.length;
     if (end > buffer.length) return { records, rest: at, skipped };
+    const torn = tornAt(buffer, at, end, passed);
+    const own = buffer.subarray(at, at + RECORD_HEADER_BYTES);
+    if (torn >= 0 || passed.has(own)) {
+      const next = torn >= 0 ? torn : end;
+      skipped += next - at;
+      at = next;
+      continue;
+    }
+    passed.add(own);
     records.push({
       kind: header.kind,
       timeNs: buffer.readBigUInt64LE(at + 8),
@@ -96,6 +135,7 @@ export function decodeRecords(buffer: Buffer): DecodedRecords {
 
 /** Records of a file that is read piece by piece; holds back less than one record. */
 export class OutputRecordDecoder {
+  readonly #passed = new Passed();
   #held: Buffer = Buffer.alloc(0);
   #offset: number;
 
@@ -117,7 +157,7 @@ export class OutputRecordDecoder {
   /** The records that `chunk` completes; `end` is their offset in the file. They may share memory with `chunk`. */
   push(chunk: Buffer): readonly DecodedRecord[] {
     const buffer = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-    const { records, rest } = decodeRecords(buffer);
+    const { records, rest } = decodeRecords(buffer, this.#passed);
     const base = this.#offset;
     this.#held = Buffer.from(buffer.subarray(rest));
     this.#offset += rest;

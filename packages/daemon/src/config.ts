@@ -7,6 +7,8 @@ export const VERSION = "0.1.0";
 export const LOG_ROTATE_BYTES = 16 * MIB;
 /** Between two looks at the size of `daemon.log`. */
 export const LOG_CHECK_MS = 60_000;
+/** Lines of the log that wait for room on a full disk. */
+export const LOG_WAITING_BYTES = MIB;
 /** Time that a stop may take before the process ends anyway. */
 export const STOP_DEADLINE_MS = 15_000;
 /** sockaddr_un holds 107 characters (unix(7)); this leaves room for the socket's name. */

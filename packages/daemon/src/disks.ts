@@ -9,11 +9,12 @@ const MKFS_DEADLINE_MS = 60_000;
 const COPY_DEADLINE_MS = 60_000;
 
 /**
- * A sparse ext4 disk at `target` for the writable layer. mkfs runs once per size; its empty result is kept in `cache` and copied, holes and all.
+ * A sparse ext4 disk at `target` for the writable layer. mkfs runs once per size; its empty result is kept in `cache` and copied, holes and all. The guest
+ * makes the folders of its overlay: the root of a machine has owner and mode of the upper one, which must be neither this daemon's user nor its umask's.
  * Appears whole or not at all. Throws HOST_COMMAND_FAILED, ENGINE_MISSING.
  */
 export async function makeDisk(cache: string, target: string, sizeBytes: number): Promise<void> {
-  const template = join(cache, `${sizeBytes}.ext4`);
+  const template = join(cache, `empty-${sizeBytes}.ext4`);
   if (!(await exists(template))) await makeTemplate(cache, template, sizeBytes);
   const half = `${target}.half`;
   await rm(half, { force: true });
@@ -31,9 +32,6 @@ async function makeTemplate(cache: string, template: string, sizeBytes: number):
   const work = await mkdtemp(join(cache, "making-"));
   try {
     const image = join(work, "disk");
-    const tree = join(work, "tree");
-    await mkdir(join(tree, "upper"), { recursive: true, mode: 0o755 });
-    await mkdir(join(tree, "work"), { mode: 0o700 });
     await (await open(image, "wx", 0o600)).close();
     await truncate(image, sizeBytes);
     const features = [
@@ -46,7 +44,7 @@ async function makeTemplate(cache: string, template: string, sizeBytes: number):
       "-m",
       "0",
     ];
-    await program("mkfs.ext4", ["-q", "-F", ...features, "-d", tree, image], MKFS_DEADLINE_MS);
+    await program("mkfs.ext4", ["-q", "-F", ...features, image], MKFS_DEADLINE_MS);
     await rename(image, template);
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -31,7 +31,7 @@ describe("machine folders", () => {
     expect(() => createFolders(home, "/run/x").folder("../etc")).toThrow(expect.objectContaining({ code: "INTERNAL" }));
   });
 
-  it("hold sparse disks that are sound and have the folders of an overlay", async () => {
+  it("hold sparse disks that are sound and empty: the guest makes the folders of its overlay", async () => {
     const folders = createFolders(home, join(home, "run"));
     await folders.create(id);
     const path = await folders.createDisk(id, 64 * MIB);
@@ -40,7 +40,7 @@ describe("machine folders", () => {
     expect(blocks * 512).toBeLessThan(16 * MIB);
     await run("/sbin/e2fsck", ["-f", "-n", path]);
     const { stdout } = await run("/sbin/debugfs", ["-R", "ls -p /", path]);
-    for (const name of ["upper", "work"]) expect(stdout).toMatch(new RegExp(`/${name}/`));
+    expect(stdout.split("\n").flatMap((line) => line.split("/")[5] ?? [])).toEqual([".", "..", "lost+found"]);
     await folders.removeDisk(id);
     expect(await folders.hasDisk(id)).toBe(false);
   });

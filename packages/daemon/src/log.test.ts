@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { LOG_ROTATE_BYTES } from "./config.ts";
 import { openLog, setAside } from "./log.ts";
@@ -30,4 +32,14 @@ it("begins small after a daemon that wrote much, and keeps secrets out", () => {
   const text = readFileSync(file, "utf8");
   expect(JSON.parse(text)).toMatchObject({ msg: "hello", headers: { authorization: "[Redacted]" } });
   expect(readFileSync(`${file}.1`)).toHaveLength(LOG_ROTATE_BYTES + 1);
+});
+
+it("neither ends a process nor keeps it from ending when the disk takes nothing", async () => {
+  const script = `const { openLog } = await import(${JSON.stringify(join(import.meta.dirname, "log.ts"))});
+    const log = openLog("/dev/full", "info");
+    for (let line = 0; line < 3; line += 1) log.info({ line }, "hello");
+    process.stdout.write("on");
+    process.exit(3);`;
+  const run = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { timeout: 20_000, killSignal: "SIGKILL" });
+  await expect(run).rejects.toMatchObject({ code: 3, stdout: "on" });
 });

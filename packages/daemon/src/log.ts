@@ -1,16 +1,18 @@
-import { copyFileSync, mkdirSync, renameSync, statSync, truncateSync } from "node:fs";
+import { copyFileSync, mkdirSync, openSync, renameSync, statSync, truncateSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Logger, pino } from "pino";
-import { LOG_CHECK_MS, LOG_ROTATE_BYTES } from "./config.ts";
+import { LOG_CHECK_MS, LOG_ROTATE_BYTES, LOG_WAITING_BYTES } from "./config.ts";
 
-/** JSON lines to `path`, written at once so that a kill loses none. Authorization headers and tokens never get in. A file that grew too large is set aside. */
+/**
+ * JSON lines to `path`, written at once so that a kill loses none. Authorization headers and tokens never get in. A file that grew too large is set aside.
+ * What a full disk does not take waits for the next line; beyond LOG_WAITING_BYTES it is lost. A log never ends the daemon.
+ */
 export function openLog(path: string, level: string): Logger {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   setAside(path);
-  const destination = pino.destination({ dest: path, sync: true, append: true, mode: 0o600 });
   const log = pino(
     { level, redact: ["req.headers.authorization", "headers.authorization", "token"], base: { pid: process.pid } },
-    destination,
+    new LogFile(path),
   );
   setInterval(() => {
     try {
@@ -20,6 +22,26 @@ export function openLog(path: string, level: string): Logger {
     }
   }, LOG_CHECK_MS).unref();
   return log;
+}
+
+/** Appends, and never throws. Pino's own destination ends the process on a full disk, or keeps it from ending. */
+class LogFile {
+  readonly #file: number;
+  #waiting: Buffer = Buffer.alloc(0);
+
+  constructor(path: string) {
+    this.#file = openSync(path, "a", 0o600);
+  }
+
+  write(line: string): void {
+    if (this.#waiting.length + line.length > LOG_WAITING_BYTES) return;
+    this.#waiting = Buffer.concat([this.#waiting, Buffer.from(line)]);
+    try {
+      while (this.#waiting.length > 0) this.#waiting = this.#waiting.subarray(writeSync(this.#file, this.#waiting));
+    } catch {
+      // It waits for the next line.
+    }
+  }
 }
 
 /**

@@ -14,6 +14,8 @@ const root = resolve(dirname(import.meta.filename), "../../..");
 /** Runs a daemon until a signal or a fault ends this process. */
 export async function runDaemon(): Promise<void> {
   process.umask(0o077);
+  // Node's own words go to the log as well; a full disk that does not take them must not end the daemon.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const config = configOrExit();
   const log = openLog(join(config.home, "daemon.log"), config.logLevel);
   let daemon: RunningDaemon | undefined;

@@ -1,13 +1,12 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { BALLAST_BYTES } from "./config.ts";
 
-/** A file that takes up room, to be given up when the disk is full. */
+/** A file that takes up room, to be given up when the disk is too full to open the database. */
 export class Ballast {
   readonly #path: string;
 
   constructor(path: string) {
     this.#path = path;
-    this.fill();
   }
 
   /** Makes it when it is missing and there is room. True when it is there. */

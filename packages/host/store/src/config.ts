@@ -10,7 +10,13 @@ export const EVENTS_KEPT = 100_000;
 export const PRUNE_EVERY_EVENTS = 1000;
 /** ms for which an idempotency key is remembered */
 export const IDEMPOTENCY_KEPT_MS = 24 * 3_600_000;
-/** Given up when the disk is full, so that stop and remove still find room; made again afterwards. */
+/** Room kept inside the database's files, in its log as well as in its free pages: thousands of stops and removals. */
+export const RESERVE_BYTES = 2 * MIB;
+/** Pages of the log after which it is written into the database and begun anew: well within the reserve. */
+export const CHECKPOINT_PAGES = 256;
+/** Given up when the disk is too full for a start; made again afterwards. */
 export const BALLAST_BYTES = 4 * MIB;
+/** With less room on the disk no machine is made: it could not be started. */
+export const CREATE_ROOM_BYTES = 16 * MIB;
 /** Characters of an id that a prefix must have at least. */
 export const PREFIX_CHARS_MIN = 4;

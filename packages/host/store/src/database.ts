@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { IsthmusError } from "@isthmus/contract";
-import { BUSY_TIMEOUT_MS, SQLITE_MIN } from "./config.ts";
+import { BUSY_TIMEOUT_MS, CHECKPOINT_PAGES, SQLITE_MIN } from "./config.ts";
 
 /** Opens the file with the settings that make a commit durable: WAL, synchronous FULL. Throws STORE_FAILED. */
 export function openDatabase(path: string): DatabaseSync {
@@ -11,6 +11,7 @@ export function openDatabase(path: string): DatabaseSync {
     db.exec("PRAGMA journal_mode = WAL");
     db.exec("PRAGMA synchronous = FULL");
     db.exec("PRAGMA foreign_keys = ON");
+    db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   });
   return db;
 }

@@ -1,14 +1,16 @@
+import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { MachineRecord, NewEvent, Store, StoredEvent } from "@isthmus/core";
 import { Ballast } from "./ballast.ts";
-import { IDEMPOTENCY_KEPT_MS } from "./config.ts";
-import { openDatabase, storing } from "./database.ts";
+import { CREATE_ROOM_BYTES, IDEMPOTENCY_KEPT_MS } from "./config.ts";
+import { isFull, openDatabase, storing } from "./database.ts";
 import { EventLog } from "./events.ts";
 import { lockFolder } from "./lock.ts";
 import { MachineTable } from "./machines.ts";
 import { migrate } from "./migrate.ts";
+import { Reserve } from "./reserve.ts";
 import { text } from "./rows.ts";
 
 type Listener = (events: readonly StoredEvent[]) => void;
@@ -16,7 +18,8 @@ type Listener = (events: readonly StoredEvent[]) => void;
 class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #lock: { release(): void };
-  readonly #ballast: Ballast;
+  readonly #folder: string;
+  readonly #reserve: Reserve;
   readonly #machines: MachineTable;
   readonly #events: EventLog;
   readonly #listeners = new Set<Listener>();
@@ -24,15 +27,15 @@ class SqliteStore implements Store {
 
   constructor(path: string, now: () => number) {
     this.#now = now;
-    this.#lock = lockFolder(dirname(path));
+    this.#folder = dirname(path);
+    this.#lock = lockFolder(this.#folder);
     try {
-      this.#db = openDatabase(path);
-      storing(() => migrate(this.#db, path));
+      this.#db = opened(path);
     } catch (error) {
       this.#lock.release();
       throw error;
     }
-    this.#ballast = new Ballast(`${path}.ballast`);
+    this.#reserve = new Reserve(this.#db, path);
     this.#machines = new MachineTable(this.#db);
     this.#events = new EventLog(this.#db);
   }
@@ -43,20 +46,17 @@ class SqliteStore implements Store {
     idempotency?: { readonly key: string; readonly requestHash: string },
   ): void {
     // What makes more comes to nothing before what makes less does.
-    if (!this.#ballast.fill()) throw new IsthmusError("DISK_FULL", { what: "the database" });
-    this.#write(
-      events,
-      () => {
-        this.#machines.insert(record);
-        if (!idempotency) return;
-        const now = this.#now();
-        this.#db.prepare("DELETE FROM idempotency_keys WHERE created_ms < ?").run(now - IDEMPOTENCY_KEPT_MS);
-        this.#db
-          .prepare("INSERT INTO idempotency_keys (key, request_hash, machine_id, created_ms) VALUES (?, ?, ?, ?)")
-          .run(idempotency.key, idempotency.requestHash, record.machine.id, now);
-      },
-      "kept",
-    );
+    if (freeBytes(this.#folder) < CREATE_ROOM_BYTES) throw new IsthmusError("DISK_FULL", { what: "another machine" });
+    storing(() => this.#reserve.fill());
+    this.#write(events, () => {
+      this.#machines.insert(record);
+      if (!idempotency) return;
+      const now = this.#now();
+      this.#db.prepare("DELETE FROM idempotency_keys WHERE created_ms < ?").run(now - IDEMPOTENCY_KEPT_MS);
+      this.#db
+        .prepare("INSERT INTO idempotency_keys (key, request_hash, machine_id, created_ms) VALUES (?, ?, ?, ?)")
+        .run(idempotency.key, idempotency.requestHash, record.machine.id, now);
+    });
   }
 
   updateMachine(record: MachineRecord, events: readonly NewEvent[]): void {
@@ -129,16 +129,9 @@ class SqliteStore implements Store {
     this.#lock.release();
   }
 
-  /** One durable transaction; on a full disk once more after the ballast was given up. Listeners hear of the events after the commit. */
-  #write(events: readonly NewEvent[], action: () => void, ballast: "spent" | "kept" = "spent"): void {
-    let stored: StoredEvent[];
-    try {
-      stored = storing(() => this.#transaction(events, action));
-      this.#ballast.fill();
-    } catch (error) {
-      if (!hasCode(error, "DISK_FULL") || ballast === "kept" || !this.#ballast.release()) throw error;
-      stored = storing(() => this.#transaction(events, action));
-    }
+  /** One durable transaction. Listeners hear of the events after the commit. */
+  #write(events: readonly NewEvent[], action: () => void): void {
+    const stored = storing(() => this.#transaction(events, action));
     if (stored.length > 0) for (const listener of this.#listeners) listener(stored);
   }
 
@@ -154,6 +147,45 @@ class SqliteStore implements Store {
       throw error;
     }
   }
+}
+
+/** The database with its reserve. On a full disk the ballast is given up for that; what then finds no room yet, a reserve, is made with the next machine. */
+function opened(path: string): DatabaseSync {
+  const ballast = new Ballast(`${path}.ballast`);
+  try {
+    return withReserve(path, (db) => new Reserve(db, path).fill());
+  } catch (error) {
+    if (!hasCode(error, "DISK_FULL")) throw error;
+    ballast.release();
+    return withReserve(path, (db) => {
+      try {
+        new Reserve(db, path).fill();
+      } catch (cause) {
+        if (!isFull(cause)) throw cause;
+      }
+    });
+  } finally {
+    ballast.fill();
+  }
+}
+
+function withReserve(path: string, fill: (db: DatabaseSync) => void): DatabaseSync {
+  const db = openDatabase(path);
+  try {
+    storing(() => {
+      migrate(db, path);
+      fill(db);
+    });
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 /**

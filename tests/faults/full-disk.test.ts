@@ -1,0 +1,105 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, truncateSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hasCode } from "@isthmus/sdk";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
+import { eventually, World } from "../world.ts";
+
+const DISK_MIB = 300;
+const MIB = 1024 * 1024;
+const LINE = "0123456789".repeat(6);
+
+let world: World;
+let image: string;
+
+/** A file system of its own, on a disk in a file: in memory (tmpfs) even reading a template's memory would need room. */
+function mountSmall(home: string): void {
+  image = join(tmpdir(), "small.ext4");
+  closeSync(openSync(image, "w"));
+  truncateSync(image, DISK_MIB * MIB);
+  execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", "-b", "4096", image]);
+  execFileSync("mount", ["-o", "loop", image, home]);
+  mkdirSync(join(home, "run"), { mode: 0o700 });
+  mountTmpfs(join(home, "run"), 16);
+}
+
+const filler = () => join(world.home, "filler");
+
+/** To the last byte. */
+function fill(): void {
+  const file = openSync(filler(), "a");
+  for (let size = MIB; size > 0; ) {
+    try {
+      writeSync(file, Buffer.alloc(size, 1));
+    } catch {
+      size = Math.floor(size / 2);
+    }
+  }
+  try {
+    fsyncSync(file);
+  } catch {
+    // Full is what it should be.
+  }
+  closeSync(file);
+}
+
+/** Machines that write no disk: QEMU stops a guest whose disk finds no room. */
+const start = (name: string, script: string) => world.ok(["run", "-d", "--read-only", "--name", name, "busybox", "sh", "-c", script]);
+const linesOf = async (name: string) => (await world.ok(["logs", name])).split("\n");
+
+describe.runIf(mayMount())("a full disk under running machines", () => {
+  beforeAll(async () => {
+    world = await World.start({}, mountSmall);
+    await start("talker", `i=0; while :; do echo line $i ${LINE}; i=$((i+1)); usleep 5000; done`);
+    await start("idle", "sleep 100000");
+    await start("other", "trap 'echo bye; exit 7' TERM; while :; do sleep 0.1; done");
+    // Takes whatever room comes free before anybody else does.
+    await start("greedy", "yes");
+    fill();
+  });
+
+  afterAll(async () => {
+    rmSync(filler(), { force: true });
+    await world.removeAll();
+    await world.ok(["daemon", "stop"]);
+    unmount(join(world.home, "run"));
+    unmount(world.home);
+    rmSync(image);
+    await world[Symbol.asyncDispose]();
+  });
+
+  it("lets nothing new come, and machines be listed, read, entered, stopped and removed", async () => {
+    const refused = await world.isthmus.machines.create({ image: "busybox", command: ["true"] }).catch((error: unknown) => error);
+    expect(hasCode(refused, "DISK_FULL")).toBe(true);
+    expect((await world.ok(["ps", "-q"])).split("\n")).toHaveLength(4);
+    expect((await linesOf("talker")).length).toBeGreaterThan(1);
+    expect(await world.ok(["exec", "idle", "echo", "here"])).toBe("here");
+    await world.ok(["stop", "other"]);
+    expect(await world.ok(["wait", "other"])).toBe("7");
+    await world.ok(["rm", "other"]);
+    expect(await world.ok(["ps", "-aq", "--filter", "name=other"])).toBe("");
+  });
+
+  it("lets a daemon start that takes the machines up", async () => {
+    fill();
+    const pids = world.engines().sort();
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    expect(await world.ok(["exec", "idle", "echo", "here"])).toBe("here");
+    expect(world.engines().sort()).toEqual(pids);
+    await world.ok(["kill", "greedy"]);
+    expect(await world.ok(["wait", "greedy"])).toBe("137");
+  });
+
+  it("loses no output of a machine that waited: it is kept again when there is room, whole and in order", async () => {
+    fill();
+    const before = (await linesOf("talker")).length;
+    rmSync(filler());
+    await eventually("the talker goes on", async () => ((await linesOf("talker")).length > before + 100 ? true : undefined));
+    const lines = await linesOf("talker");
+    expect(lines.slice(0, -1)).toEqual(lines.slice(0, -1).map((_, index) => `line ${index} ${LINE}`));
+    expect(await world.ok(["run", "--rm", "busybox", "echo", "again"])).toBe("again");
+  });
+});
