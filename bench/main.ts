@@ -45,9 +45,10 @@ async function runSuite(name: string): Promise<void> {
   const load = { before, after: loadavg() };
   if (json) return console.log(JSON.stringify({ suite: name, rounds: ROUNDS, host: { ...host, load }, results }));
   console.log(`\n${name} (${ROUNDS} rounds, load average of 1 min ${before[0]?.toFixed(1)} to ${load.after[0]?.toFixed(1)})`);
-  for (const { name: figure, unit, p50, p99, floor, ratio, aim, met, steps } of results) {
+  for (const { name: figure, unit, p50, p99, floor, ratio, aim, met, steps, note } of results) {
     const against = floor === undefined ? "" : `, floor ${floor.toFixed(1)}, ratio ${ratio?.toFixed(2)}`;
     console.log(`  ${met ? "met   " : "missed"} ${figure}: ${p50.toFixed(1)} ${unit} (p99 ${p99.toFixed(1)}${against}; aim ${aim})`);
+    if (note) console.log(`         ${note}`);
     if (steps)
       console.log(
         `         ${Object.entries(steps)

@@ -11,6 +11,8 @@ export interface Result {
   /** in words */
   readonly aim: string;
   readonly met: boolean;
+  /** what else was seen */
+  readonly note?: string;
   /** where the time goes: medians by step, in the same unit */
   readonly steps?: Readonly<Record<string, number>>;
 }
@@ -44,8 +46,7 @@ export function absolute(name: string, unit: string, values: readonly number[], 
 
 /** One value with an absolute aim that it must not exceed, such as the worst of many. */
 export function atMost(name: string, unit: string, value: number, limit: number): Result {
-  const aim = Number.isFinite(limit) ? `≤ ${limit} ${unit}` : "none";
-  return { name, unit, p50: value, p99: value, aim, met: value <= limit };
+  return { name, unit, p50: value, p99: value, aim: `≤ ${limit} ${unit}`, met: value <= limit };
 }
 
 /** A count that must be reached. */

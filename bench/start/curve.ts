@@ -60,11 +60,12 @@ async function measure(level: number, start: (began: number) => Promise<number>)
 
 function figures(level: Level, raw: Level | undefined): Result[] {
   const { inFlight, perSecond, times, refused } = level;
-  const name = `${inFlight} in flight${refused > 0 ? ` (${refused} refused)` : ""}`;
+  const name = `${inFlight} in flight`;
+  const note = refused > 0 && { note: `${refused} refused` };
   const rate = raw && { floor: raw.perSecond, ratio: perSecond / raw.perSecond };
   const floor = raw && quantile(raw.times, 0.5);
   return [
-    { ...informed(`${name}: starts`, "per s", [perSecond]), ...rate },
+    { ...informed(`${name}: starts`, "per s", [perSecond]), ...rate, ...note },
     { ...informed(`${name}: run to first byte`, "ms", times), ...(floor && { floor, ratio: quantile(times, 0.5) / floor }) },
   ];
 }

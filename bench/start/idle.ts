@@ -21,11 +21,11 @@ export async function idleFigures(stage: Stage): Promise<readonly Result[]> {
   await writeChart("memory", memoryChart(ours, raw));
   return [
     {
-      ...atMost(`memory (PSS) more per idle clone, of ${IDLE_MACHINES}`, "MiB", slope(ours.memory), aims.pssMib),
+      ...atMost("memory (PSS) more per idle clone", "MiB", slope(ours.memory), aims.pssMib),
       ...against(slope(ours.memory), slope(raw.memory)),
     },
     {
-      ...atMost(`processor time per idle clone in a second, of ${IDLE_MACHINES}`, "ms", ours.idleMs, aims.idleMsPerSecond),
+      ...atMost("processor time per idle clone in a second", "ms", ours.idleMs, aims.idleMsPerSecond),
       ...against(ours.idleMs, raw.idleMs),
     },
   ];

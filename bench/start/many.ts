@@ -1,6 +1,6 @@
 import type { MachineHandle } from "@isthmus/sdk";
 import { writeChart } from "../plot/chart.ts";
-import { atMost, exactly, type Result } from "../result.ts";
+import { atMost, exactly, informed, quantile, type Result } from "../result.ts";
 import { aims, IDLE, MANY_EXECS_IN_FLIGHT, MANY_MACHINES, MANY_STARTS_IN_FLIGHT, MEMORY_STEPS, SPEC } from "./config.ts";
 import { memoryAvailableMib, pssMib, sum } from "./process-use.ts";
 import { inFlight } from "./race.ts";
@@ -21,21 +21,14 @@ export async function manyFigures(stage: Stage): Promise<readonly Result[]> {
     await plot(herd.memory);
     const alive = herd.machines.length;
     return [
-      exactly(
-        `idle machines alive at once${herd.refusal === undefined ? "" : ` (then: ${herd.refusal})`}`,
-        "machines",
-        alive,
-        MANY_MACHINES,
-      ),
-      exactly(
-        `of them answered an exec, the slowest in ${Math.max(...answered).toFixed(0)} ms`,
-        "machines",
-        answered.length,
-        MANY_MACHINES,
-      ),
-      atMost(`time to start them, ${MANY_STARTS_IN_FLIGHT} at a time`, "s", startMs / 1000, Number.POSITIVE_INFINITY),
-      atMost(`memory (PSS) of each, ${pss.toFixed(0)} MiB in all`, "MiB", pss / alive, aims.pssMib),
-      atMost("memory of the host that they took, each", "MiB", used / alive, Number.POSITIVE_INFINITY),
+      { ...exactly("idle machines alive at once", "machines", alive, MANY_MACHINES), ...(herd.refusal && { note: herd.refusal }) },
+      {
+        ...exactly("idle machines that answered an exec", "machines", answered.length, MANY_MACHINES),
+        note: `slowest in ${Math.max(...answered).toFixed(0)} ms, median ${quantile(answered, 0.5).toFixed(0)} ms`,
+      },
+      informed(`time to start them, ${MANY_STARTS_IN_FLIGHT} at a time`, "s", [startMs / 1000]),
+      { ...atMost("memory (PSS) of each of them", "MiB", pss / alive, aims.pssMib), note: `${pss.toFixed(0)} MiB in all` },
+      informed("memory of the host that each of them took", "MiB", [used / alive]),
     ];
   } finally {
     await inFlight(herd.machines.length, 4, (index) => isthmus.machines.remove(herd.machines[index]?.ref ?? "", { force: true }));
