@@ -1,3 +1,4 @@
+import process from "node:process";
 import { MIB } from "@isthmus/contract";
 
 /** What every machine of this suite is: one CPU, 128 MiB, the built-in busybox. */
@@ -47,7 +48,8 @@ export const MANY_MACHINES = Number(process.env.MACHINES ?? 500);
 export const MANY_STARTS_IN_FLIGHT = 4;
 export const MANY_EXECS_IN_FLIGHT = 4;
 
-export const CURVE_LEVELS = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
+const CURVE_MAX = Number(process.env.IN_FLIGHT ?? 256);
+export const CURVE_LEVELS = [1, 2, 4, 8, 16, 32, 64, 128, 256].filter((level) => level <= CURVE_MAX);
 /** starts at each level, or as many as are in flight there */
 export const CURVE_STARTS = 16;
 /** above it raw clones, each a process of this one, only get slower */
