@@ -12,6 +12,7 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   import: () => import("./suites/import.ts"),
   cli: () => import("./suites/cli.ts"),
   memory: () => import("./suites/memory.ts"),
+  start: () => import("./suites/start.ts"),
 };
 const ROUNDS = Number(process.env.N ?? 7);
 
@@ -44,8 +45,15 @@ async function runSuite(name: string): Promise<void> {
   const load = { before, after: loadavg() };
   if (json) return console.log(JSON.stringify({ suite: name, rounds: ROUNDS, host: { ...host, load }, results }));
   console.log(`\n${name} (${ROUNDS} rounds, load average of 1 min ${before[0]?.toFixed(1)} to ${load.after[0]?.toFixed(1)})`);
-  for (const { name: figure, unit, p50, p99, floor, ratio, aim, met } of results) {
+  for (const { name: figure, unit, p50, p99, floor, ratio, aim, met, steps, note } of results) {
     const against = floor === undefined ? "" : `, floor ${floor.toFixed(1)}, ratio ${ratio?.toFixed(2)}`;
     console.log(`  ${met ? "met   " : "missed"} ${figure}: ${p50.toFixed(1)} ${unit} (p99 ${p99.toFixed(1)}${against}; aim ${aim})`);
+    if (note) console.log(`         ${note}`);
+    if (steps)
+      console.log(
+        `         ${Object.entries(steps)
+          .map(([step, ms]) => `${step} ${ms}`)
+          .join(", ")}`,
+      );
   }
 }

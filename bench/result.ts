@@ -11,6 +11,10 @@ export interface Result {
   /** in words */
   readonly aim: string;
   readonly met: boolean;
+  /** what else was seen */
+  readonly note?: string;
+  /** where the time goes: medians by step, in the same unit */
+  readonly steps?: Readonly<Record<string, number>>;
 }
 
 export function quantile(values: readonly number[], part: number): number {
@@ -38,4 +42,23 @@ export function paired(
 export function absolute(name: string, unit: string, values: readonly number[], limit: number): Result {
   const p50 = quantile(values, 0.5);
   return { name, unit, p50, p99: quantile(values, 0.99), aim: `≤ ${limit} ${unit}`, met: p50 <= limit };
+}
+
+/** One value with an absolute aim that it must not exceed, such as the worst of many. */
+export function atMost(name: string, unit: string, value: number, limit: number): Result {
+  return { name, unit, p50: value, p99: value, aim: `≤ ${limit} ${unit}`, met: value <= limit };
+}
+
+/** A count that must be reached. */
+export function exactly(name: string, unit: string, value: number, wanted: number): Result {
+  return { name, unit, p50: value, p99: value, aim: `${wanted} ${unit}`, met: value === wanted };
+}
+
+/** A figure that is told without an aim. */
+export function informed(name: string, unit: string, values: readonly number[]): Result {
+  return { name, unit, p50: quantile(values, 0.5), p99: quantile(values, 0.99), aim: "none", met: true };
+}
+
+export function medians(samples: ReadonlyMap<string, readonly number[]>): Readonly<Record<string, number>> {
+  return Object.fromEntries([...samples].map(([step, values]) => [step, Math.round(quantile(values, 0.5) * 10) / 10]));
 }

@@ -12,7 +12,7 @@ const ROOT = resolve(import.meta.dirname, "..");
 /** A daemon of its own in a folder of its own, gone at the end. */
 export class BenchWorld implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), "isthmus-bench-"));
-  readonly env: NodeJS.ProcessEnv;
+  env: NodeJS.ProcessEnv;
   readonly isthmus: Isthmus;
 
   constructor(env: NodeJS.ProcessEnv) {
@@ -29,6 +29,14 @@ export class BenchWorld implements AsyncDisposable {
     await using first = await world.isthmus.machines.run({ image: "busybox", command: ["sleep", "100"], stopTimeoutMs: 0 });
     await first.execText(["true"]);
     return world;
+  }
+
+  /** The same folder and machines with a daemon of other settings. */
+  async restart(env: NodeJS.ProcessEnv): Promise<void> {
+    await this.cli(["daemon", "stop"]);
+    const { ISTHMUS_HOME, ISTHMUS_SOCKET, NO_COLOR } = this.env;
+    this.env = { ...process.env, ISTHMUS_HOME, ISTHMUS_SOCKET, NO_COLOR, ...env };
+    await this.cli(["daemon", "start"]);
   }
 
   async cli(args: readonly string[]): Promise<string> {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { defaults } from "@isthmus/contract";
-import { guestOf, rawFirstByte } from "../raw-qemu.ts";
+import { rawFirstByte } from "../raw/boot.ts";
+import { guestOf } from "../raw/guest.ts";
 import { paired, type Result } from "../result.ts";
 import type { BenchWorld } from "../world.ts";
 

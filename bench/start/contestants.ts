@@ -1,0 +1,102 @@
+import type { RunningMachine } from "@isthmus/sdk";
+import type { RawClone } from "../raw/clone.ts";
+import { execute } from "../raw/workload.ts";
+import type { BenchWorld } from "../world.ts";
+import { HELLO, IDLE, SPEC, USEFUL } from "./config.ts";
+import type { Contestant } from "./race.ts";
+import type { Stage } from "./stage.ts";
+
+/** Steps of the daemon's own time, ms each, of every start that was measured. */
+export type Steps = Map<string, number[]>;
+
+export const names = {
+  pooled: "Isthmus, pooled",
+  cloned: "Isthmus, not pooled",
+  rawPrepared: "raw clone, prepared",
+  raw: "raw clone",
+  podman: "podman",
+} as const;
+
+/** Waits for the first byte of output. */
+export async function firstByte(machine: RunningMachine): Promise<void> {
+  for await (const chunk of machine.rawLogs({ follow: true })) if (chunk.bytes.length > 0) return;
+}
+
+async function ours(world: BenchWorld, from: string, command: readonly string[], until: (machine: RunningMachine) => Promise<unknown>) {
+  const began = performance.now();
+  const machine = await world.isthmus.machines.run({ ...SPEC, command: [...command] });
+  const ran = performance.now();
+  await until(machine);
+  const ms = performance.now() - began;
+  const { startedFrom, timings } = await machine.inspect();
+  await machine.remove({ force: true });
+  if (startedFrom !== from) throw new Error(`a machine that should have been started from ${from} was started from ${startedFrom}`);
+  return { ms, steps: { ...timings, "run as the SDK sees it": ran - began, "from there to the end": ms - (ran - began) } };
+}
+
+function noted(steps: Steps, { ms, steps: seen }: Awaited<ReturnType<typeof ours>>): number {
+  for (const [step, took] of Object.entries(seen)) steps.set(step, [...(steps.get(step) ?? []), took]);
+  return ms;
+}
+
+/** `run` to the first byte of output, as the SDK sees it. */
+export function helloContestants(stage: Stage, steps: { readonly pooled: Steps; readonly cloned: Steps }): readonly Contestant[] {
+  return [
+    pooled(stage, async () => noted(steps.pooled, await ours(stage.pooled, "pool", HELLO, firstByte))),
+    { name: names.cloned, once: async () => noted(steps.cloned, await ours(stage.cloned, "template", HELLO, firstByte)) },
+  ];
+}
+
+export function rawHelloContestants(stage: Stage): readonly Contestant[] {
+  const hello = async (clone: RawClone) => {
+    await clone.start(["/bin/sh", ...HELLO.slice(1)]);
+    await clone.qemu.printed("hi\n");
+  };
+  return rawContestants(stage, hello);
+}
+
+/** `run` to the end of a first useful command. */
+export function usefulContestants(stage: Stage): readonly Contestant[] {
+  const useful = (machine: RunningMachine) => machine.execText(USEFUL);
+  const byHand = async (clone: RawClone) => {
+    await clone.start(["/bin/sleep", "1000"]);
+    await execute(clone.session, ["/bin/sh", ...USEFUL.slice(1)]);
+  };
+  return [
+    pooled(stage, async () => (await ours(stage.pooled, "pool", IDLE, useful)).ms),
+    { name: names.cloned, once: async () => (await ours(stage.cloned, "template", IDLE, useful)).ms },
+    ...rawContestants(stage, byHand),
+  ];
+}
+
+function pooled(stage: Stage, measure: () => Promise<number>): Contestant {
+  const once = async () => {
+    await stage.poolIsFull();
+    return await measure();
+  };
+  return { name: names.pooled, once };
+}
+
+function rawContestants(stage: Stage, work: (clone: RawClone) => Promise<void>): readonly Contestant[] {
+  return [
+    {
+      name: names.rawPrepared,
+      once: async () => {
+        await using clone = await stage.raw.prepare();
+        const began = performance.now();
+        await clone.wake();
+        await work(clone);
+        return performance.now() - began;
+      },
+    },
+    {
+      name: names.raw,
+      once: async () => {
+        const began = performance.now();
+        await using clone = await stage.raw.restore();
+        await work(clone);
+        return performance.now() - began;
+      },
+    },
+  ];
+}
