@@ -25,6 +25,9 @@ export const BACKGROUND_RECONNECT_MAX_MS = 30_000;
 
 /** Between letting go of an idle guest and saving it: it must have noticed that its host left, and done what a boot leaves for later. */
 export const TEMPLATE_SETTLE_MS = 400;
+/** A template's guest practises a start this often: the second time goes the way that a clone's goes. */
+export const REHEARSALS = 2;
+export const REHEARSAL_DEADLINE_MS = 20_000;
 export const RESTORE_DEADLINE_MS = 20_000;
 export const SAVE_DEADLINE_MS = 60_000;
 export const HOLES_DEADLINE_MS = 60_000;
