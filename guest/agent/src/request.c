@@ -157,7 +157,7 @@ static void set_network(struct request *r, struct json net, char known[64]) {
       snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "nameserver %s\n", dns);
   if (!r->answered) check(r, network_up("eth0", mac, kept ? "" : address, kept ? "" : gateway));
   strcpy(known, r->answered ? "" : address);
-  if (!r->answered && *servers) check(r, system_write("/etc/resolv.conf", "%s", servers));
+  if (!r->answered && *servers && !kept) check(r, system_write("/etc/resolv.conf", "%s", servers));
 }
 
 /* Entropy and clock come first: nothing may be derived from those of the guest that this one was cloned from. */

@@ -1,7 +1,7 @@
 import type { AgentSession } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
 import type { GuestShape } from "@isthmus/core";
-import { CONFIGURE_DEADLINE_MS, REHEARSAL_DEADLINE_MS } from "../config.ts";
+import { CONFIGURE_DEADLINE_MS, NOBODY, REHEARSAL_DEADLINE_MS } from "../config.ts";
 import { configuration } from "../guest-setup.ts";
 import { execInGuest } from "../guest-stream.ts";
 
@@ -14,7 +14,7 @@ const NO_WORK = ["sh", "-c", ":"];
  */
 export async function rehearse(session: AgentSession, network: GuestShape["network"]): Promise<void> {
   // The first `tmpfs` that a guest is given counts: that is its machine's to say.
-  const { tmpfs: _, ...identity } = configuration({ id: "nobody", hostname: "nobody", network, tmpfs: [] }, Date.now());
+  const { tmpfs: _, ...identity } = configuration({ id: NOBODY, hostname: NOBODY, network, tmpfs: [] }, Date.now());
   await session.request("configure", identity, { deadlineMs: CONFIGURE_DEADLINE_MS });
   const stream = await execInGuest(session, { argv: NO_WORK, env: [], cwd: "/", user: "", tty: false, stdin: false });
   stream.stdout.resume();
