@@ -27,7 +27,7 @@ export class Stage implements AsyncDisposable {
   static async set(pooled: BenchWorld, rounds: number): Promise<Stage> {
     const cloned = await BenchWorld.start({ ISTHMUS_TEMPLATES: "off" });
     const model = await cloned.isthmus.machines.run({ ...SPEC, command: ["sleep", "1000"] });
-    const guest = guestOf(model.info.pid ?? 0, join(cloned.home, "disks", `${defaults.diskBytes}.ext4`));
+    const guest = guestOf(model.info.pid ?? 0, join(cloned.home, "disks", `empty-${defaults.diskBytes}.ext4`));
     await model.remove({ force: true });
     await cloned.restart({ ISTHMUS_POOLS: "off" });
     await cloned.isthmus.templates.warm({ ...SPEC });

@@ -10,7 +10,7 @@ const MAX_RATIO = 1.15;
 /** `run` request to the first byte of output as the SDK sees it, cold, against raw QEMU with the same kernel, rootfs and agent, in turn. */
 export async function suite(world: BenchWorld, rounds: number): Promise<readonly Result[]> {
   await using model = await world.isthmus.machines.run({ image: "busybox", command: ["sleep", "1000"], stopTimeoutMs: 0 });
-  const guest = guestOf(model.info.pid ?? 0, join(world.home, "disks", `${defaults.diskBytes}.ext4`));
+  const guest = guestOf(model.info.pid ?? 0, join(world.home, "disks", `empty-${defaults.diskBytes}.ext4`));
   await model.pause();
   const ours: number[] = [];
   const raw: number[] = [];

@@ -146,23 +146,24 @@ static void mount_tmpfs(struct request *r, struct json cursor) {
   }
 }
 
-static void set_network(struct request *r, struct json net, char address[64]) {
-  char mac[32], gateway[64], dns[64], servers[512] = "";
+static void set_network(struct request *r, struct json net, char known[64]) {
+  char mac[32], address[64], gateway[64], dns[64], servers[512] = "";
   struct json cursor, item;
   text(r, net, "mac", mac, sizeof mac);
-  text(r, net, "address", address, 64);
+  bool kept = strcmp(text(r, net, "address", address, sizeof address), known) == 0; /* it stays, and its routes with it */
   text(r, net, "gateway", gateway, sizeof gateway);
   for (bool ok = json_find(net, "dns", &item) && json_array(item, &cursor); ok && json_next(&cursor, &item);)
     if (json_string(item, dns, sizeof dns) && strspn(dns, "0123456789abcdef.:") == strlen(dns))
       snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "nameserver %s\n", dns);
-  if (!r->answered) check(r, network_up("eth0", mac, address, gateway));
-  if (!r->answered && *servers) check(r, system_write("/etc/resolv.conf", "%s", servers));
+  if (!r->answered) check(r, network_up("eth0", mac, kept ? "" : address, kept ? "" : gateway));
+  strcpy(known, r->answered ? "" : address);
+  if (!r->answered && *servers && !kept) check(r, system_write("/etc/resolv.conf", "%s", servers));
 }
 
 /* Entropy and clock come first: nothing may be derived from those of the guest that this one was cloned from. */
 static void configure(struct request *r, int) {
-  static bool mounted;
-  char hostname[65], machine_id[33], boot_id[37], entropy[1024], address[64] = "";
+  static char address[64], mounted;
+  char hostname[65], machine_id[33], boot_id[37], entropy[1024];
   struct json item;
   if (strpbrk(text(r, r->body, "hostname", hostname, sizeof hostname), " \t\r\n/")) refuse(r, "hostname");
   if (*text(r, r->body, "machineId", machine_id, sizeof machine_id) && strspn(machine_id, "0123456789abcdef") != 32) refuse(r, "machineId");
@@ -179,9 +180,7 @@ static void configure(struct request *r, int) {
   finish(r, NULL);
 }
 
-static void stats(struct request *r, int) {
-  system_stats(r->id);
-}
+static void stats(struct request *r, int) { system_stats(r->id); }
 
 static void shut_down(struct request *r, int) {
   int64_t signal = integer(r, r->body, "signal", SIGTERM, 1, 64), timeout = integer(r, r->body, "timeoutMs", STOP_TIMEOUT_MS, 0, STOP_TIMEOUT_MAX_MS);
@@ -190,9 +189,7 @@ static void shut_down(struct request *r, int) {
   life_shutdown((int)signal, timeout);
 }
 
-static void ping(struct request *r, int) {
-  finish(r, NULL);
-}
+static void ping(struct request *r, int) { finish(r, NULL); }
 
 void request_handle(uint32_t stream, struct json body) {
   enum { ANY_TIME, NOT_ENDING, IN_ROOT };

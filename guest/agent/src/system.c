@@ -6,8 +6,9 @@
 enum { RNDADDENTROPY = 0x40085203, RNDRESEEDCRNG = 0x5207 }; /* linux/random.h */
 
 static bool write_file(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
-  bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+  ssize_t len = (ssize_t)strlen(text);
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+  bool ok = fd >= 0 && write(fd, text, (size_t)len) == len && (lseek(fd, 0, SEEK_END) <= len || ftruncate(fd, len) == 0); /* not cut when it need not be: that is slow */
   close(fd);
   return ok;
 }

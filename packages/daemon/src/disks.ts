@@ -1,33 +1,20 @@
 import { execFile } from "node:child_process";
-import { constants, copyFile, mkdir, mkdtemp, open, rename, rm, stat, truncate } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
+import { packDisk, unpackDisk } from "./packed-disk.ts";
 
 const run = promisify(execFile);
-const MKFS_DEADLINE_MS = 60_000;
-const COPY_DEADLINE_MS = 60_000;
+const DEADLINE_MS = 60_000;
 
 /**
- * A sparse ext4 disk at `target` for the writable layer. mkfs runs once per size; its empty result is kept in `cache` and copied, holes and all. The guest
- * makes the folders of its overlay: the root of a machine has owner and mode of the upper one, which must be neither this daemon's user nor its umask's.
- * Appears whole or not at all. Throws HOST_COMMAND_FAILED, ENGINE_MISSING.
+ * A sparse ext4 disk for the writable layer, with nothing in it. Made once per size and kept in `cache`, to be copied. The guest makes the folders of its overlay: the
+ * root of a machine has owner and mode of the upper one, which must be neither this daemon's user nor its umask's. Throws HOST_COMMAND_FAILED, ENGINE_MISSING.
  */
-export async function makeDisk(cache: string, target: string, sizeBytes: number): Promise<void> {
-  const template = join(cache, `empty-${sizeBytes}.ext4`);
-  if (!(await exists(template))) await makeTemplate(cache, template, sizeBytes);
-  const half = `${target}.half`;
-  await rm(half, { force: true });
-  try {
-    await copySparse(template, half);
-    await rename(half, target);
-  } catch (error) {
-    await rm(half, { force: true });
-    throw error;
-  }
-}
-
-async function makeTemplate(cache: string, template: string, sizeBytes: number): Promise<void> {
+export async function emptyDisk(cache: string, sizeBytes: number): Promise<string> {
+  const disk = join(cache, `empty-${sizeBytes}.ext4`);
+  if (await exists(disk)) return disk;
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const work = await mkdtemp(join(cache, "making-"));
   try {
@@ -44,28 +31,57 @@ async function makeTemplate(cache: string, template: string, sizeBytes: number):
       "-m",
       "0",
     ];
-    await program("mkfs.ext4", ["-q", "-F", ...features, image], MKFS_DEADLINE_MS);
-    await rename(image, template);
+    await program("mkfs.ext4", ["-q", "-F", ...features, image]);
+    await synced(image);
+    await rename(image, disk);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return disk;
+}
+
+/**
+ * A copy of a disk that nobody writes to any more, without its holes. What is in it is packed at the first copy and kept beside it, for no program must be
+ * run for the next ones. Appears whole or not at all, in place of what was at `target`. Throws HOST_COMMAND_FAILED, ENGINE_MISSING.
+ */
+export async function copyDisk(disk: string, target: string): Promise<void> {
+  const packed = `${disk}.tar`;
+  if (!(await exists(packed))) await makePacked(disk, packed);
+  const half = `${target}.half`;
+  await rm(half, { force: true });
+  try {
+    await unpackDisk(packed, half);
+    await rename(half, target);
+  } catch (error) {
+    await rm(half, { force: true });
+    throw error;
+  }
+}
+
+async function makePacked(disk: string, packed: string): Promise<void> {
+  const work = await mkdtemp(`${packed}-`);
+  try {
+    const file = join(work, "packed");
+    await packDisk(disk, file, program);
+    await synced(file);
+    await rename(file, packed);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function copySparse(from: string, to: string): Promise<void> {
-  try {
-    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-  } catch {
-    await rm(to, { force: true });
-    await program("cp", ["--sparse=always", "--", from, to], COPY_DEADLINE_MS);
-  }
+/** After a crash of the host a file that is kept is whole or not there. */
+async function synced(path: string): Promise<void> {
+  await using file = await open(path, "r+");
+  await file.datasync();
 }
 
-async function program(name: string, args: readonly string[], timeout: number): Promise<void> {
+async function program(name: string, args: readonly string[]): Promise<void> {
   try {
-    await run(name, args, { timeout, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } });
+    await run(name, args, { timeout: DEADLINE_MS, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } });
   } catch (cause) {
     const { code, stderr } = { code: undefined, stderr: "", ...(cause instanceof Error ? cause : {}) };
-    if (code === "ENOENT") throw new IsthmusError("ENGINE_MISSING", { program: name, package: "e2fsprogs coreutils" }, { cause });
+    if (code === "ENOENT") throw new IsthmusError("ENGINE_MISSING", { program: name, package: "e2fsprogs tar" }, { cause });
     const text = String(stderr).trim();
     if (text.includes("No space left")) throw new IsthmusError("DISK_FULL", { what: "a machine's disk" }, { cause });
     throw new IsthmusError("HOST_COMMAND_FAILED", { program: name, reason: text.slice(-300) || String(cause) }, { cause });

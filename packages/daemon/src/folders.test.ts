@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -43,6 +43,34 @@ describe("machine folders", () => {
     expect(stdout.split("\n").flatMap((line) => line.split("/")[5] ?? [])).toEqual([".", "..", "lost+found"]);
     await folders.removeDisk(id);
     expect(await folders.hasDisk(id)).toBe(false);
+  });
+
+  it("hold copies of a disk, byte for byte and with its holes, in place of what was there", async () => {
+    const folders = createFolders(home, join(home, "run"));
+    await folders.create(id);
+    const source = join(home, "source");
+    const file = openSync(source, "w");
+    for (const [index, at] of [0, 4096, 3 * MIB, 40 * MIB + 512, 64 * MIB - 1].entries()) writeSync(file, `part ${index}`, at);
+    writeSync(file, Buffer.alloc(3 * MIB, "much"), 0, 3 * MIB, 48 * MIB);
+    ftruncateSync(file, 80 * MIB);
+    closeSync(file);
+    for (let times = 0; times < 2; times += 1) await folders.createDisk(id, 80 * MIB, source);
+    const { size, blocks } = statSync(folders.diskPath(id));
+    expect(size).toBe(80 * MIB);
+    expect(blocks * 512).toBeLessThan(8 * MIB);
+    await run("cmp", [source, folders.diskPath(id)]);
+    expect(readdirSync(folders.folder(id))).toEqual(["disk.ext4"]);
+  });
+
+  it("refuse a packed disk that is cut off", async () => {
+    const folders = createFolders(home, join(home, "run"));
+    await folders.create(id);
+    const source = join(home, "source");
+    for (const text of ["", "x".repeat(2000)]) {
+      writeFileSync(`${source}.tar`, text);
+      await expect(folders.createDisk(id, MIB, source)).rejects.toMatchObject({ code: "HOST_COMMAND_FAILED" });
+    }
+    expect(readdirSync(folders.folder(id))).toEqual([]);
   });
 
   it("keep socket paths short enough for a Unix socket", () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { MachineFolders } from "@isthmus/core";
 import { SOCKET_FOLDER_CHARS_MAX } from "./config.ts";
-import { makeDisk } from "./disks.ts";
+import { copyDisk, emptyDisk } from "./disks.ts";
 
 export const DISK_FILE = "disk.ext4";
 export const OUTPUT_FILE = "output.log";
@@ -37,8 +37,9 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
     async createSocketFolder(id) {
       await guarded(`machine ${id}`, () => mkdir(socketFolder(id), { recursive: true, mode: 0o700 }));
     },
-    async createDisk(id, sizeBytes) {
-      await guarded(`the disk of machine ${id}`, () => makeDisk(disksFolder(home), diskPath(id), sizeBytes));
+    async createDisk(id, sizeBytes, copyOf) {
+      const disks = disksFolder(home);
+      await guarded(`the disk of machine ${id}`, async () => copyDisk(copyOf ?? (await emptyDisk(disks, sizeBytes)), diskPath(id)));
       return diskPath(id);
     },
     has: (id) => exists(folder(id)),

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparedPlaces } from "@isthmus/core";
-import { makeDisk } from "./disks.ts";
-import { createFolders, DISK_FILE, disksFolder, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
+import { copyDisk } from "./disks.ts";
+import { createFolders, DISK_FILE, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
 
 /** Folders under `<home>/pool` and, for sockets, `<run>/p`, laid out as a machine's: they become one's by being renamed. */
 export function createPlaces(home: string, runFolder: string): PreparedPlaces {
@@ -15,15 +15,15 @@ export function createPlaces(home: string, runFolder: string): PreparedPlaces {
   return {
     root,
     folder,
-    async create(diskBytes) {
+    async create(disk) {
       const id = randomBytes(8).toString("hex");
       const place = { id, folder: folder(id), socketFolder: socketFolder(id), outputPath: join(folder(id), OUTPUT_FILE) };
       await guarded("a prepared clone", async () => {
         await mkdir(place.folder, { recursive: true, mode: 0o700 });
         await mkdir(place.socketFolder, { recursive: true, mode: 0o700 });
-        if (diskBytes !== undefined) await makeDisk(disksFolder(home), join(place.folder, DISK_FILE), diskBytes);
+        if (disk !== undefined) await copyDisk(disk, join(place.folder, DISK_FILE));
       });
-      return diskBytes === undefined ? place : { ...place, diskPath: join(place.folder, DISK_FILE) };
+      return disk === undefined ? place : { ...place, diskPath: join(place.folder, DISK_FILE) };
     },
     async give(id, machineId) {
       await guarded(`machine ${machineId}`, async () => {

@@ -4,14 +4,15 @@ import type { Template } from "@isthmus/contract";
 import { TemplateSchema } from "@isthmus/contract/schemas";
 import type { TemplateFolders } from "@isthmus/core";
 import { Value } from "typebox/value";
-import { guarded, shortFolder } from "./folders.ts";
+import { copyDisk, emptyDisk } from "./disks.ts";
+import { DISK_FILE, guarded, shortFolder } from "./folders.ts";
 
 const MAKING = "making-";
 const keyPattern = /^[0-9a-f]{64}$/;
 const ABOUT = "template.json";
 
-/** Templates under `root`, each in a folder named by its key, described by `template.json`, which is the last thing to be written. */
-export function createTemplateFolders(root: string, runFolder: string): TemplateFolders {
+/** Templates under `root`, each in a folder named by its key, described by `template.json`, which is the last thing to be written; `disks` holds empty disks. */
+export function createTemplateFolders(root: string, disks: string, runFolder: string): TemplateFolders {
   const sockets = shortFolder(runFolder, "t");
   const folder = (key: string) => join(root, key);
   const describe = async (path: string, template: Template) => {
@@ -21,19 +22,24 @@ export function createTemplateFolders(root: string, runFolder: string): Template
   return {
     root,
     folder,
+    diskPath: (key) => join(folder(key), DISK_FILE),
     async load() {
       await rm(sockets, { recursive: true, force: true });
       const names = await readdir(root).catch(() => []);
       const found = await Promise.all(names.map((name) => loadOne(root, name)));
       return found.flat();
     },
-    async begin() {
+    async begin(diskBytes) {
       return await guarded("a template", async () => {
         await mkdir(root, { recursive: true, mode: 0o700 });
         const made = await mkdtemp(join(root, MAKING));
         const socketFolder = join(sockets, basename(made));
         await mkdir(socketFolder, { recursive: true, mode: 0o700 });
-        return { folder: made, socketFolder };
+        const making = { folder: made, socketFolder };
+        if (diskBytes === undefined) return making;
+        const diskPath = join(made, DISK_FILE);
+        await copyDisk(await emptyDisk(disks, diskBytes), diskPath);
+        return { ...making, diskPath };
       });
     },
     async commit(making, template) {

@@ -19,7 +19,7 @@ import { withBuiltIn } from "./built-in-image.ts";
 import type { DaemonConfig } from "./config.ts";
 import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
-import { createFolders } from "./folders.ts";
+import { createFolders, disksFolder } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
 import { createPlaces } from "./prepared-places.ts";
 import { createTemplateFolders } from "./template-folders.ts";
@@ -46,7 +46,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   });
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
   const templates = new Templates({
-    folders: createTemplateFolders(join(home, "templates"), config.runFolder),
+    folders: createTemplateFolders(join(home, "templates"), disksFolder(home), config.runFolder),
     clock: systemClock,
     log,
     enabled: config.templates,

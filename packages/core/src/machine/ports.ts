@@ -285,8 +285,8 @@ export interface MachineFolders {
   create(id: string): Promise<void>;
   /** Makes the folder for sockets when it is missing, as after a reboot of the host. */
   createSocketFolder(id: string): Promise<void>;
-  /** Makes the writable ext4 disk, sparse. Throws DISK_FULL, HOST_COMMAND_FAILED. */
-  createDisk(id: string, sizeBytes: number): Promise<string>;
+  /** Makes the writable ext4 disk, sparse, in place of any: a copy of the one at `copyOf`, else an empty one. Throws DISK_FULL, HOST_COMMAND_FAILED. */
+  createDisk(id: string, sizeBytes: number, copyOf?: string): Promise<string>;
   diskPath(id: string): string;
   /** True when the folder exists. */
   has(id: string): Promise<boolean>;

@@ -53,7 +53,8 @@ export function launch(context: Context, handle: Handle, by: StartedBy): StartIn
 interface Progress {
   readonly timings: Record<string, number>;
   readonly beganMs: number;
-  madeDisk: boolean;
+  /** the machine had none of its own before */
+  newDisk: boolean;
   /** from a pool, in the machine's folders, until its start began */
   prepared?: PreparedClone;
   live?: LiveMachine;
@@ -62,7 +63,7 @@ interface Progress {
 }
 
 async function run(context: Context, handle: Handle, signal: AbortSignal, by: StartedBy): Promise<MachineRecord> {
-  const progress: Progress = { timings: {}, beganMs: performance.now(), madeDisk: false };
+  const progress: Progress = { timings: {}, beganMs: performance.now(), newDisk: false };
   let release: (() => void) | undefined;
   try {
     if (by === "crash") progress.live = await resume(context, handle, signal);
@@ -71,7 +72,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
       release = await context.gate.acquire(signal);
       note(progress, "queue", queued);
       await prepare(context, handle, signal, progress);
-      progress.begun = await spawn(context, handle, signal, progress.prepared);
+      progress.begun = await spawn(context, handle, signal, progress);
       progress.live = progress.begun.live;
     }
     Object.assign(progress.timings, progress.live.timings);
@@ -119,7 +120,7 @@ async function fail(context: Context, handle: Handle, signal: AbortSignal, by: S
   const failure = signal.aborted
     ? new IsthmusError("CANCELLED", { what: "the start" }, { cause: error })
     : asStartFailure(context, handle, error);
-  if (progress.madeDisk) {
+  if (progress.newDisk) {
     await context.folders.removeDisk(handle.id).catch((cause) => context.log.warn({ machine: handle.id, err: cause }, "disk left behind"));
   }
   if (by === "crash") await sweepProcesses(context, handle);
@@ -135,7 +136,7 @@ function asStartFailure(context: Context, handle: Handle, error: unknown): Isthm
   return new IsthmusError("START_FAILED", { name, reason }, { cause: error });
 }
 
-/** Folder, disk and output file: made when missing, kept otherwise, for a machine keeps its writable layer from run to run. */
+/** Folder and output file: made when missing, kept otherwise, for a machine keeps its writable layer from run to run. */
 async function prepare(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<void> {
   const { crashpoint, folders, images, output, store } = context;
   const { machine } = store.machine(handle.id);
@@ -145,26 +146,19 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   if (!(await folders.has(handle.id))) {
     progress.prepared = await claim(context, handle);
     if (progress.prepared === undefined) await folders.create(handle.id);
-    else progress.madeDisk = true;
   }
   await folders.createSocketFolder(handle.id);
   crashpoint("start.after-folder");
   signal.throwIfAborted();
-  const disk = performance.now();
-  crashpoint("start.before-disk");
-  if (machine.spec.readOnly !== true && !(await folders.hasDisk(handle.id))) {
-    progress.madeDisk = true;
-    await folders.createDisk(handle.id, machine.spec.diskBytes ?? 0);
-  }
-  crashpoint("start.after-disk");
-  note(progress, "disk", disk);
+  const hasDisk = progress.prepared === undefined && (await folders.hasDisk(handle.id));
+  progress.newDisk = machine.spec.readOnly !== true && !hasDisk;
   crashpoint("start.before-prepare");
   const bootOffset = await output.prepare(folders.outputPath(handle.id));
   crashpoint("start.after-prepare");
   note(progress, "prepare", began);
   await handle.queue.internal(() => {
     signal.throwIfAborted();
-    const lostDisk = progress.madeDisk && machine.startedAt !== undefined;
+    const lostDisk = progress.newDisk && machine.startedAt !== undefined;
     writeStarting(context, handle, bootOffset, lostDisk ? [LOST_DISK] : []);
   });
 }
@@ -186,14 +180,24 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
   context.crashpoint("start.after-starting");
 }
 
-async function spawn(context: Context, handle: Handle, signal: AbortSignal, prepared?: PreparedClone): Promise<Begun> {
+async function spawn(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<Begun> {
   const record = context.store.machine(handle.id);
   const { templates, log } = context;
+  const { prepared } = progress;
   context.crashpoint("start.before-engine");
-  const parts = { engine: engineOf(context, record), templates, imageDigest: record.machine.imageDigest, prepared, log };
+  const newDisk = progress.newDisk ? (copyOf?: string) => makeDisk(context, record, progress, copyOf) : undefined;
+  const parts = { engine: engineOf(context, record), templates, imageDigest: record.machine.imageDigest, prepared, newDisk, log };
   const begun = await begin(parts, planOf(context, record), signal);
   context.crashpoint("start.after-engine");
   return begun;
+}
+
+async function makeDisk({ crashpoint, folders }: Context, { machine }: MachineRecord, progress: Progress, copyOf?: string): Promise<void> {
+  const began = performance.now();
+  crashpoint("start.before-disk");
+  await folders.createDisk(machine.id, machine.spec.diskBytes ?? 0, copyOf);
+  crashpoint("start.after-disk");
+  note(progress, "disk", began);
 }
 
 function note(progress: Progress, step: string, since: number): void {

@@ -97,6 +97,7 @@ beforeEach(() => {
   } satisfies Cloning;
   const folders = {
     folder: (key: string) => key,
+    diskPath: (key: string) => `${key}/disk`,
     load: async () => [],
     root: "/t",
     begin: async () => ({ folder: "/t/making", socketFolder: "/s" }),

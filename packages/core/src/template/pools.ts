@@ -136,7 +136,7 @@ export class Pools {
 
   async #prepare(key: string, pool: Pool): Promise<void> {
     const { places, templates } = this.#parts;
-    const place = await places.create(pool.shape.diskBytes);
+    const place = await places.create(pool.shape.diskBytes === undefined ? undefined : templates.diskPath(key));
     try {
       const clone = await pool.cloning.prepare(pool.shape, templates.folder(key), place, this.#stop.signal);
       const entry = { placeId: place.id, clone };

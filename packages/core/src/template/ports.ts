@@ -5,8 +5,8 @@ import type { Making, PreparedPlace } from "./shape.ts";
 export interface PreparedPlaces {
   readonly root: string;
   folder(id: string): string;
-  /** A new place, with a disk of this size if one is wanted. Throws DISK_FULL. */
-  create(diskBytes: number | undefined): Promise<PreparedPlace & { readonly id: string }>;
+  /** A new place, with a copy of the disk at `disk` if one is wanted. Throws DISK_FULL. */
+  create(disk: string | undefined): Promise<PreparedPlace & { readonly id: string }>;
   /** The folders become those of a machine that has none yet. */
   give(id: string, machineId: string): Promise<void>;
   remove(id: string): Promise<void>;
@@ -17,10 +17,12 @@ export interface PreparedPlaces {
 export interface TemplateFolders {
   readonly root: string;
   folder(key: string): string;
+  /** The disk that the template's guest had mounted, if its machines do not bring theirs. */
+  diskPath(key: string): string;
   /** What there is; what an earlier daemon left half-made is removed. */
   load(): Promise<readonly Template[]>;
-  /** New, empty folders to make a template in. Throws DISK_FULL. */
-  begin(): Promise<Making>;
+  /** New, empty folders to make a template in, and an empty disk of this size. Throws DISK_FULL. */
+  begin(diskBytes: number | undefined): Promise<Making>;
   /** The folder that `begin` gave becomes the template's. */
   commit(making: Making, template: Template): Promise<void>;
   discard(making: Making): Promise<void>;

@@ -7,6 +7,8 @@ export interface GuestShape {
   readonly memoryBytes: number;
   /** of the writable disk; absent for a read-only root */
   readonly diskBytes?: number;
+  /** the machine has written to its disk before: no guest may have mounted that yet */
+  readonly keptDisk?: true;
   readonly network: "none" | "user";
 }
 
@@ -42,4 +44,6 @@ export interface Making {
   readonly folder: string;
   /** short enough for Unix sockets */
   readonly socketFolder: string;
+  /** an empty disk, for the guest to write to; its clones get copies. Absent when there is none, or machines bring their own */
+  readonly diskPath?: string;
 }

@@ -18,18 +18,21 @@ export interface StartParts {
   readonly imageDigest: string;
   /** stands ready in the machine's folders */
   readonly prepared?: PreparedClone;
+  /** Makes the machine's disk, a copy of the one given or an empty one, in place of any; absent when the machine keeps the one that it has. */
+  readonly newDisk?: (copyOf?: string) => Promise<void>;
   readonly log: Log;
 }
 
 /** The part of a plan that decides which machines can be cloned from the same template. */
-export function shapeOf(plan: StartPlan): GuestShape {
+export function shapeOf(plan: StartPlan, keepsDisk = false): GuestShape {
   const { rootfsPath, cpus, memoryBytes, diskBytes, network } = plan;
-  return { rootfsPath, cpus, memoryBytes, network, ...(diskBytes === undefined ? {} : { diskBytes }) };
+  const disk = diskBytes === undefined ? {} : { diskBytes, ...(keepsDisk && { keptDisk: true as const }) };
+  return { rootfsPath, cpus, memoryBytes, network, ...disk };
 }
 
 /** Takes the clone that was prepared, or clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */
 export async function begin(parts: StartParts, plan: StartPlan, signal: AbortSignal): Promise<Begun> {
-  const { engine, templates, imageDigest, prepared } = parts;
+  const { engine, templates, imageDigest, prepared, newDisk } = parts;
   if (prepared !== undefined) {
     try {
       return { live: await prepared.start(plan, signal), startedFrom: "pool", notes: [] };
@@ -39,11 +42,15 @@ export async function begin(parts: StartParts, plan: StartPlan, signal: AbortSig
     }
   }
   const { cloning } = engine;
-  const boot = async (notes: readonly string[]): Promise<Begun> => ({ live: await engine.start(plan, signal), startedFrom: "boot", notes });
+  const boot = async (notes: readonly string[]): Promise<Begun> => {
+    await newDisk?.();
+    return { live: await engine.start(plan, signal), startedFrom: "boot", notes };
+  };
   if (cloning === undefined || templates === undefined) return await boot([]);
-  const answer = await templates.acquire({ cloning, shape: shapeOf(plan), imageDigest }, signal);
+  const answer = await templates.acquire({ cloning, shape: shapeOf(plan, newDisk === undefined), imageDigest }, signal);
   if (answer === undefined) return await boot([]);
   if ("without" in answer) return await boot([`booted, not cloned: ${answer.without}`]);
+  await newDisk?.(answer.diskPath);
   try {
     return { live: await engine.start(plan, signal, answer.folder), startedFrom: "template", notes: [] };
   } catch (error) {

@@ -14,6 +14,7 @@ class Folders implements TemplateFolders {
   readonly stored = new Map<string, Template>();
   making = 0;
   folder = (key: string) => `/t/${key}`;
+  diskPath = (key: string) => `/t/${key}/disk`;
   load = async () => [...this.stored.values()];
   readonly root = "/t";
   async begin(): Promise<Making> {
@@ -82,10 +83,10 @@ describe("templates", () => {
     await expect.poll(() => made.length).toBe(1);
     made[0]?.resolve();
     expect(await both).toEqual([
-      { key: "aa", folder: "/t/aa" },
-      { key: "aa", folder: "/t/aa" },
+      { key: "aa", folder: "/t/aa", diskPath: "/t/aa/disk" },
+      { key: "aa", folder: "/t/aa", diskPath: "/t/aa/disk" },
     ]);
-    expect(await templates.acquire(request("aa"), never)).toEqual({ key: "aa", folder: "/t/aa" });
+    expect(await templates.acquire(request("aa"), never)).toEqual({ key: "aa", folder: "/t/aa", diskPath: "/t/aa/disk" });
     expect(made.length).toBe(1);
     expect((await templates.list())[0]?.clones).toBe(3);
   });

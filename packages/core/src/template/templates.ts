@@ -13,8 +13,10 @@ export interface TemplatesParts {
   readonly enabled?: boolean;
 }
 
-/** A template that can be cloned from now, or why there is none. */
-export type TemplateAnswer = { readonly key: string; readonly folder: string } | { readonly key: string; readonly without: string };
+/** A template that can be cloned from now, with the disk that its clones get copies of, or why there is none. */
+export type TemplateAnswer =
+  | { readonly key: string; readonly folder: string; readonly diskPath: string }
+  | { readonly key: string; readonly without: string };
 
 /** Which engine, image and shape a template is for. */
 export interface TemplateRequest {
@@ -57,7 +59,7 @@ export class Templates {
     const template = this.#known.get(key);
     if (template?.state !== "ready") return { key, without: template?.reason ?? "it was removed meanwhile" };
     this.#used(template);
-    return { key, folder: this.folder(key) };
+    return { key, folder: this.folder(key), diskPath: this.diskPath(key) };
   }
 
   /** Throws TEMPLATE_NOT_FOUND. */
@@ -69,6 +71,11 @@ export class Templates {
 
   folder(key: string): string {
     return this.#parts.folders.folder(key);
+  }
+
+  /** See `TemplateFolders`. */
+  diskPath(key: string): string {
+    return this.#parts.folders.diskPath(key);
   }
 
   /** A ready template of this shape, without making one. */
@@ -145,7 +152,7 @@ export class Templates {
     const about = this.#about(request, shape);
     let making: Making | undefined;
     try {
-      making = await folders.begin();
+      making = await folders.begin(request.shape.keptDisk ? undefined : request.shape.diskBytes);
       const { sizeBytes } = await request.cloning.make(request.shape, making, this.#stop.signal);
       const template: Template = { ...about, state: "ready", sizeBytes };
       await folders.commit(making, template);

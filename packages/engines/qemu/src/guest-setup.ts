@@ -26,7 +26,7 @@ export function macAddressOf(id: string): string {
 }
 
 /** Identity, clock, fresh entropy and network of a guest that has just booted. */
-export function configuration(plan: StartPlan, nowMs: number): ConfigureRequest {
+export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network" | "tmpfs">, nowMs: number): ConfigureRequest {
   const network = { mac: macAddressOf(plan.id), address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
   return {
     hostname: plan.hostname,

@@ -80,17 +80,17 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
     await saveState(plan.folder, state);
     vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, template === undefined ? undefined : statePath(template));
     const booting: EngineState = { ...state, phase: "booting", pid: vmm.pid, startTime: vmm.startTime };
-    await saveState(plan.folder, booting);
     const watch = watchOf(plan, vmm, signal);
     const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
-    const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
+    const session = unlessItEnds(watch, greeting).catch((error: unknown) => {
       throw template === undefined ? error : asTemplateFailure(error);
     });
+    const [agent] = await Promise.all([session, saveState(plan.folder, booting)]);
     timer.mark("greeting");
     const quiet = template === undefined ? monitor.dropConsole() : undefined;
-    await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet]));
+    await unlessItEnds(watch, Promise.all([configureGuest(agent, plan), quiet]));
     timer.mark("configure");
-    await ensureWorkload(session, plan, watch);
+    await ensureWorkload(agent, plan, watch);
     timer.mark("workload");
     const running: EngineState = { ...booting, phase: "running", timings: timer.steps };
     await saveState(plan.folder, running);

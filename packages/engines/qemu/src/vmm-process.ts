@@ -4,7 +4,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { EngineEnd } from "@isthmus/core";
-import { ADOPTED_POLL_MS, END_LOOKS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, QEMU_PACKAGE, STDERR_TAIL_BYTES } from "./config.ts";
+import {
+  ADOPTED_POLL_MS,
+  END_LOOKS,
+  fileNames,
+  KILL_DEADLINE_MS,
+  KILL_POLL_MS,
+  QEMU_PACKAGE,
+  STDERR_TAIL_BYTES,
+  VMM_ENVIRONMENT,
+} from "./config.ts";
 import { processStatus } from "./proc.ts";
 
 /** A VMM process, our child or an earlier daemon's. A pid alone can become another's: its start time goes with it. */
@@ -97,7 +106,7 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
   try {
     state = statePath === undefined ? undefined : await open(statePath, "r");
     const stdio = ["ignore", log.fd, log.fd, ...(state === undefined ? [] : [state.fd])] as const;
-    const child = spawn(program, args, { detached: true, cwd: folder, stdio: [...stdio] });
+    const child = spawn(program, args, { detached: true, cwd: folder, env: { ...VMM_ENVIRONMENT, ...process.env }, stdio: [...stdio] });
     const spawned = new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);

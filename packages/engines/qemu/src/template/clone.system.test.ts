@@ -21,17 +21,26 @@ const identity =
 
 let bench: GuestBench;
 let cloning: Cloning;
+/** of machines that have a disk already */
 let shape: GuestShape;
 let template: string;
+/** its guest had a disk mounted, which `newDisk` is */
+let entered: string;
+let newDisk: string;
 
 beforeAll(async () => {
   bench = await GuestBench.create();
   if (bench.engine.cloning === undefined) throw new IsthmusError("INTERNAL", { reason: "the engine cannot clone" });
   cloning = bench.engine.cloning;
-  shape = { rootfsPath: bench.rootfsPath, cpus: 1, memoryBytes: 96 * 1024 * 1024, network: "user", diskBytes: DISK_BYTES };
+  shape = { rootfsPath: bench.rootfsPath, cpus: 1, memoryBytes: 96 * 1024 * 1024, network: "user", diskBytes: DISK_BYTES, keptDisk: true };
   template = join(bench.folder, "template");
   await mkdir(template);
   await cloning.make(shape, { folder: template, socketFolder: bench.folder }, never);
+  entered = join(bench.folder, "entered");
+  newDisk = join(entered, "disk");
+  await mkdir(entered);
+  await bench.disk(newDisk, DISK_BYTES);
+  await cloning.make(fresh(), { folder: entered, socketFolder: bench.folder, diskPath: newDisk }, never);
 });
 afterAll(() => bench.close());
 
@@ -44,14 +53,26 @@ async function plan(script: string, more: Partial<StartPlan> = {}): Promise<Star
 
 const clone = (of: StartPlan) => bench.engine.start(of, never, template);
 
+function fresh(): GuestShape {
+  const { keptDisk: _, ...rest } = shape;
+  return rest;
+}
+
+/** A machine that never ran, with a copy of the template's disk. */
+async function freshPlan(script: string, more: Partial<StartPlan> = {}): Promise<StartPlan> {
+  const made = await plan(script, more);
+  await copyFile(newDisk, made.diskPath ?? "");
+  return made;
+}
+
 async function output(of: StartPlan): Promise<string> {
   return (await bench.records(of)).flatMap((record) => (record.startsWith("stdout ") ? [record.slice("stdout ".length)] : [])).join("");
 }
 
 async function prepare(): Promise<{ clone: PreparedClone; place: { folder: string } }> {
-  const made = await plan("");
+  const made = await freshPlan("");
   const place = { folder: made.folder, socketFolder: made.socketFolder, outputPath: made.outputPath, diskPath: made.diskPath };
-  return { clone: await cloning.prepare(shape, template, place, never), place };
+  return { clone: await cloning.prepare(fresh(), entered, place, never), place };
 }
 
 describe("a template", () => {
@@ -61,6 +82,7 @@ describe("a template", () => {
     expect(blocks * 512).toBeLessThan(size);
     expect((await stat(statePath(template))).size).toBeGreaterThan(10_000);
     expect((await readdir(template)).sort()).toEqual(["console.log", "memory", "state", "vmm.log"]);
+    expect((await readdir(entered)).sort()).toEqual(["console.log", "disk", "memory", "state", "vmm.log"]);
   });
 
   it("has the same key for the same shape, and another for whatever must match", async () => {
@@ -72,8 +94,8 @@ describe("a template", () => {
       await key({ ...shape, memoryBytes: 128 * 1024 * 1024 }),
       await key({ ...shape, network: "none" }),
     );
-    const { diskBytes: _, ...readOnly } = shape;
-    keys.push(await key(readOnly), await key({ ...shape, diskBytes: DISK_BYTES * 2 }));
+    const { diskBytes: _, ...readOnly } = fresh();
+    keys.push(await key(readOnly), await key(fresh()), await key({ ...shape, diskBytes: DISK_BYTES * 2 }));
     const again = join(bench.folder, "again.squashfs");
     await copyFile(bench.rootfsPath, again);
     keys.push(await key({ ...shape, rootfsPath: again }));
@@ -82,9 +104,10 @@ describe("a template", () => {
 });
 
 describe("clones", () => {
-  it("are different machines: names, addresses, random numbers, and the right time", async () => {
-    const plans = [await plan(identity), await plan(identity)];
-    const machines = await Promise.all(plans.map(clone));
+  it.each(["kept", "new"])("with a %s disk are different machines: names, addresses, random numbers, and the right time", async (disk) => {
+    const [from, made] = disk === "kept" ? ([template, plan] as const) : ([entered, freshPlan] as const);
+    const plans = [await made(identity), await made(identity)];
+    const machines = await Promise.all(plans.map((of) => bench.engine.start(of, never, from)));
     await Promise.all(machines.map(({ ended }) => ended));
     const [one, other] = await Promise.all(plans.map(async (of) => (await output(of)).trim().split("\n")));
     expect(one).toHaveLength(6);
@@ -100,6 +123,26 @@ describe("clones", () => {
     for (const of of [first, second, first, second]) await (await clone(of)).ended;
     expect(await output(first)).toBe("first\n");
     expect(await output(second)).toBe("second\n");
+  });
+
+  it("find nothing of another machine on a new disk, and keep it when they are cloned again or boot", async () => {
+    const found = "cat /etc/hostname /etc/hosts | grep -c nobody; ls /srv; cat /srv/mine; echo written > /srv/mine";
+    const of = await freshPlan(found);
+    await (await bench.engine.start(of, never, entered)).ended;
+    expect(await output(of)).toBe("0\n");
+    await (await clone(of)).ended;
+    await (await bench.engine.start(of, never)).ended;
+    expect(await output(of)).toBe(`0\n${"0\nmine\nwritten\n".repeat(2)}`);
+  });
+
+  it("reach the network, whether their address is new to them or their template's", async () => {
+    const routes = "while read -r device to gateway _; do echo $device $to $gateway; done < /proc/net/route; cat /etc/resolv.conf";
+    const kept = await plan(routes);
+    const made = await freshPlan(routes);
+    await Promise.all([(await clone(kept)).ended, (await bench.engine.start(made, never, entered)).ended]);
+    expect(await output(made)).toContain("eth0 00000000 0202000A");
+    expect(await output(made)).toContain("nameserver 10.0.2.3");
+    expect(await output(kept)).toBe(await output(made));
   });
 
   it("publish their ports", async () => {

@@ -10,38 +10,43 @@ import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel, GuestShape, TemplateFacts } from "@isthmus/core";
 import { AgentLink } from "../agent-link.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
-import { HOLES_DEADLINE_MS, QEMU_PROGRAM, SAVE_DEADLINE_MS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
+import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, SAVE_DEADLINE_MS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { Monitor } from "../monitor.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
 import { unlessItEnds, type Watch } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
+import { rehearse } from "./rehearsal.ts";
 
 export interface MakeRequest {
   readonly shape: GuestShape;
   readonly kernel: BootKernel;
   readonly variant: BootVariant;
   readonly tscKhz?: number;
-  /** exists and is empty */
+  /** exists, and holds nothing but the disk */
   readonly folder: string;
   readonly socketFolder: string;
+  /** the guest's own; without one, a guest that has a disk is saved before it looked at it */
+  readonly diskPath?: string;
   readonly signal: AbortSignal;
 }
 
-/** Boots a guest of this shape until its agent greets, and saves it. Throws TEMPLATE_FAILED, CANCELLED, DISK_FULL, ENGINE_MISSING. */
+/** Boots a guest of this shape until its agent greets, lets it practise where that leaves nothing on a machine's own disk, and saves it. Throws TEMPLATE_FAILED, CANCELLED, DISK_FULL, ENGINE_MISSING. */
 export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts> {
   const { shape, kernel, variant, tscKhz, folder, socketFolder } = request;
-  const diskPath = join(folder, "blank-disk");
+  const blankPath = shape.diskBytes === undefined || request.diskPath !== undefined ? undefined : join(folder, "blank-disk");
+  const diskPath = request.diskPath ?? blankPath;
   const link = new AgentLink(agentSocketPath(socketFolder), "the template");
   let vmm: VmmProcess | undefined;
   const monitor = new Monitor(qmpSocketPath(socketFolder), () => vmm?.expectEnd());
   try {
-    if (shape.diskBytes !== undefined) await blankFile(diskPath, shape.diskBytes);
+    if (blankPath !== undefined) await blankFile(blankPath, shape.diskBytes ?? 0);
     const layout = { ...shape, name: "template", folder, socketFolder, outputPath: "/dev/null", ports: [], tscKhz };
     const memoryFile = { path: memoryPath(folder), shared: true };
-    const disk = shape.diskBytes === undefined ? undefined : diskPath;
-    vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...layout, boot: kernel, memoryFile, diskPath: disk }, variant), folder);
+    vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...layout, boot: kernel, memoryFile, diskPath }, variant), folder);
     const watch = watchOf(request, vmm);
-    await unlessItEnds(watch, link.boot(START_DEADLINE_MS));
+    const session = await unlessItEnds(watch, link.boot(START_DEADLINE_MS));
+    if (blankPath === undefined)
+      for (let times = 0; times < REHEARSALS; times += 1) await unlessItEnds(watch, rehearse(session, shape.network));
     link.close();
     await sleep(TEMPLATE_SETTLE_MS);
     await unlessItEnds(watch, save(monitor, socketFolder, statePath(folder)));
@@ -49,11 +54,16 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
     link.close();
     monitor.close();
     await vmm?.kill();
-    await rm(diskPath, { force: true });
+    if (blankPath !== undefined) await rm(blankPath, { force: true });
   }
   await digHoles(memoryPath(folder));
-  await synced(memoryPath(folder));
-  return { sizeBytes: (await allocated(memoryPath(folder))) + (await allocated(statePath(folder))) };
+  const kept = [memoryPath(folder), statePath(folder), ...(request.diskPath === undefined ? [] : [request.diskPath])];
+  let sizeBytes = 0;
+  for (const path of kept) {
+    await synced(path);
+    sizeBytes += await allocated(path);
+  }
+  return { sizeBytes };
 }
 
 async function blankFile(path: string, sizeBytes: number): Promise<void> {

@@ -43,7 +43,7 @@ export async function prepareClone(request: PrepareRequest): Promise<PreparedClo
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
   const early = async () => new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
   try {
-    await unlessItEnds({ vmm, signal, what: "preparing a clone", early }, wakeOnce(link, monitor));
+    await unlessItEnds({ vmm, signal, what: "preparing a clone", early }, wakeOnce(request, link, monitor));
     return new Prepared(request, { vmm, link, monitor });
   } catch (error) {
     link.close();
@@ -54,9 +54,9 @@ export async function prepareClone(request: PrepareRequest): Promise<PreparedClo
 }
 
 /** What a clone does first is slow, because the emulator translates code as it meets it: it is done once, ahead. */
-async function wakeOnce(link: AgentLink, monitor: Monitor): Promise<void> {
+async function wakeOnce({ shape }: PrepareRequest, link: AgentLink, monitor: Monitor): Promise<void> {
   await restoreState(monitor);
-  await rehearse(await link.boot(CLONE_DEADLINE_MS));
+  await rehearse(await link.boot(CLONE_DEADLINE_MS), shape.network);
   await monitor.execute("stop");
 }
 

@@ -1,16 +1,30 @@
 import type { AgentSession } from "@isthmus/agent-client";
-import { CONFIGURE_DEADLINE_MS } from "../config.ts";
+import { IsthmusError } from "@isthmus/contract";
+import type { GuestShape } from "@isthmus/core";
+import { CONFIGURE_DEADLINE_MS, NOBODY, REHEARSAL_DEADLINE_MS } from "../config.ts";
+import { configuration } from "../guest-setup.ts";
 import { execInGuest } from "../guest-stream.ts";
 
-/** A program that no image has: the guest goes all the way to running it. */
-const NO_PROGRAM = "/.isthmus/rehearsal";
+/** What nearly every workload needs first, the image's loader, library and shell, without anything that it does. */
+const NO_WORK = ["sh", "-c", ":"];
 
-/** Lets a guest without identity do what its start will ask for: its root, its disk, the making of a process. Throws what the guest refuses. */
-export async function rehearse(session: AgentSession): Promise<void> {
-  await session.request("configure", {}, { deadlineMs: CONFIGURE_DEADLINE_MS });
-  const request = { argv: [NO_PROGRAM], env: [], cwd: "/", user: "", tty: false, stdin: false };
-  const stream = await execInGuest(session, request);
+/**
+ * Lets a guest do all that its start will ask for: its root, its disk, an identity that is nobody's, a process. Then its kernel has in memory what that
+ * needs, and the emulator has translated it. Throws what the guest refuses, and TIMEOUT.
+ */
+export async function rehearse(session: AgentSession, network: GuestShape["network"]): Promise<void> {
+  // The first `tmpfs` that a guest is given counts: that is its machine's to say.
+  const { tmpfs: _, ...identity } = configuration({ id: NOBODY, hostname: NOBODY, network, tmpfs: [] }, Date.now());
+  await session.request("configure", identity, { deadlineMs: CONFIGURE_DEADLINE_MS });
+  const stream = await execInGuest(session, { argv: NO_WORK, env: [], cwd: "/", user: "", tty: false, stdin: false });
   stream.stdout.resume();
   stream.stderr.resume();
-  await stream.exit;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const late = () => reject(new IsthmusError("TIMEOUT", { what: "the end of the image's shell", limit: REHEARSAL_DEADLINE_MS }));
+  const timer = setTimeout(late, REHEARSAL_DEADLINE_MS);
+  try {
+    await Promise.race([stream.exit, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -32,6 +32,7 @@ export async function templateShape(
     kernel: kernel.digest,
     rootfs: `${basename(shape.rootfsPath)} ${size} ${mtimeMs}`,
     diskBytes: shape.diskBytes ?? 0,
+    disk: shape.diskBytes === undefined ? "none" : shape.keptDisk ? "kept" : "new",
     hostCpu: cpus()[0]?.model ?? "",
     arguments: commandLine(layout, variant).join(" "),
   };
