@@ -84,22 +84,6 @@ export const errorRegistry = {
     message: "the template is not usable: {reason}",
     remedy: "Machines of this shape boot instead; see isthmus template ls.",
   },
-  SNAPSHOT_NOT_FOUND: { status: 404, message: "no snapshot {ref}, or several", remedy: "List what there is with: isthmus snapshot ls" },
-  SNAPSHOT_NAME_TAKEN: {
-    status: 409,
-    message: "the name {name} belongs to another snapshot",
-    remedy: "Choose another name, or remove that one with: isthmus snapshot rm {name}",
-  },
-  SNAPSHOT_UNUSABLE: {
-    status: 422,
-    message: "what was saved of {name} cannot be used here: {reason}",
-    remedy: "Use it on a host with the same engine, kernel and processor, or start a machine anew.",
-  },
-  CAPTURE_FAILED: {
-    status: 502,
-    message: "machine {name} could not be saved: {reason}",
-    remedy: "The machine goes on; see isthmus doctor and try again.",
-  },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 
   // Guest

@@ -1,5 +1,4 @@
 export * from "./daemon.ts";
 export * from "./image.ts";
 export * from "./machine.ts";
-export * from "./snapshot.ts";
 export * from "./template.ts";
