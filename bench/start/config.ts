@@ -23,6 +23,9 @@ export const aims = {
   callMs: 100,
   pssMib: 20,
   idleMsPerSecond: 1,
+  suspendMs: 300,
+  resumeMs: 250,
+  pausedMs: 50,
 } as const;
 
 /** starts asked for at once */

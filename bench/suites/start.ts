@@ -5,6 +5,7 @@ import { curveFigures } from "../start/curve.ts";
 import { firstByteFigures } from "../start/first-byte.ts";
 import { idleFigures } from "../start/idle.ts";
 import { manyFigures } from "../start/many.ts";
+import { savedFigures } from "../start/saved.ts";
 import { Stage } from "../start/stage.ts";
 import { usefulFigures } from "../start/useful.ts";
 import type { BenchWorld } from "../world.ts";
@@ -16,6 +17,7 @@ const figures: Readonly<Record<string, Figure>> = {
   latency: (stage, asked) => firstByteFigures(stage, { raw: true, podman: asked.has("podman") }),
   podman: async (stage, asked) => (asked.has("latency") ? [] : await firstByteFigures(stage, { raw: false, podman: true })),
   useful: usefulFigures,
+  saved: savedFigures,
   burst: burstFigures,
   idle: idleFigures,
   curve: curveFigures,

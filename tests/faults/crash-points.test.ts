@@ -1,9 +1,11 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { crashPoints } from "@isthmus/core";
 import { hasCode } from "@isthmus/sdk";
 import { describe, expect, it } from "vitest";
 import { eventually, World } from "../world.ts";
 
-const SWEEP_MS = 600_000;
+const SWEEP_MS = 1_200_000;
 
 /** Row 2 of the battery: the daemon dies before and after each side effect, once; a restart ends in "done" or "cleanly absent". */
 describe("a daemon that dies at a side effect", () => {
@@ -26,26 +28,53 @@ async function sweep(world: World, point: string): Promise<void> {
   await eventually(`${point}: the daemon is dead`, dead);
   await world.ok(["daemon", "start"]);
   await eventually(`${point}: a settled verdict`, async () => {
-    const [machine, ...more] = await world.machines();
-    expect(more).toEqual([]);
+    const machines = await world.machines();
     const engines = world.engines();
-    expect(engines.length, `${point}: ${machine?.state}`).toBeLessThanOrEqual(1);
-    const busy = machine && ["queued", "starting", "stopping"].includes(machine.state);
+    const running = machines.filter(({ state }) => state === "running").length;
+    expect(engines.length, `${point}: ${machines.map(({ state }) => state)}`).toBeLessThanOrEqual(1);
+    const busy = machines.some(({ state }) => ["queued", "starting", "stopping"].includes(state));
     // A kill that the crash cut short is finished a moment after the machine was taken up.
-    return busy || engines.length !== (machine?.state === "running" ? 1 : 0) ? undefined : true;
+    return busy || engines.length !== running ? undefined : true;
   });
+  // A clone whose snapshot went with its daemon is there to say so.
+  const others = (await world.machines()).filter(({ name, failure }) => name !== "m" && failure?.code !== "SNAPSHOT_NOT_FOUND");
+  expect(others, point).toEqual([]);
+  await expectWhole(world, point);
   await world.removeAll();
   expect(world.engines(), point).toEqual([]);
   await world.ok(["daemon", "stop"]);
+}
+
+/** A machine goes on as if nothing had been; what was saved is whole or not there. */
+async function expectWhole(world: World, point: string): Promise<void> {
+  const find = async () => (await world.machines()).find(({ name }) => name === "m");
+  const machine = await find();
+  if (machine?.state === "suspended") await world.ok(["resume", "m"]);
+  if ((await find())?.state === "running") expect(await world.ok(["exec", "m", "echo", "here"]), point).toBe("here");
+  for (const { id } of await world.isthmus.snapshots.list()) {
+    const [clone] = await world.isthmus.snapshots.clone(id);
+    expect((await clone?.execText(["echo", "whole"]))?.stdout, point).toBe("whole\n");
+    await world.isthmus.snapshots.remove(id);
+  }
+  const left = join(world.home, "snapshots");
+  expect(existsSync(left) ? readdirSync(left) : [], point).toEqual([]);
 }
 
 /** Does what reaches the crash point; a call that fails because the daemon died must fail with a code of ours. */
 async function provoke(world: World, point: string): Promise<void> {
   const failing = point.endsWith("-failed");
   const spec = { image: "busybox", name: "m", command: ["sleep", "1000"], stopTimeoutMs: 0, ...(failing ? { user: "captain" } : {}) };
+  const saved = [
+    () => world.isthmus.snapshots.create("m", { name: "s" }),
+    () => world.isthmus.machines.clone("m", { name: "c" }),
+    () => world.isthmus.machines.remove("c", { force: true }),
+    () => world.isthmus.machines.suspend("m"),
+    () => (point.endsWith("-exited") ? world.isthmus.machines.kill("m") : world.isthmus.machines.resume("m")),
+  ];
   const steps = [
     () => world.isthmus.machines.create(spec, { start: false }),
     () => world.isthmus.machines.start("m"),
+    ...(/^(snapshot|clone|suspend|resume)/.test(point) ? saved : []),
     () => (point.startsWith("kill") ? world.isthmus.machines.kill("m") : world.isthmus.machines.stop("m")),
     () => world.isthmus.machines.remove("m"),
   ];

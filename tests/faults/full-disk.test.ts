@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
@@ -9,6 +10,8 @@ import { eventually, World } from "../world.ts";
 
 const DISK_MIB = 300;
 const MIB = 1024 * 1024;
+/** longer than the writing takes when there is room */
+const WAITING_MS = 8_000;
 const LINE = "0123456789".repeat(6);
 
 let world: World;
@@ -45,7 +48,7 @@ function fill(): void {
   closeSync(file);
 }
 
-/** Machines that write no disk: QEMU stops a guest whose disk finds no room. */
+/** Machines that write no disk. */
 const start = (name: string, script: string) => world.ok(["run", "-d", "--read-only", "--name", name, "busybox", "sh", "-c", script]);
 const linesOf = async (name: string) => (await world.ok(["logs", name])).split("\n");
 
@@ -55,6 +58,7 @@ describe.runIf(mayMount())("a full disk under running machines", () => {
     await start("talker", `i=0; while :; do echo line $i ${LINE}; i=$((i+1)); usleep 5000; done`);
     await start("idle", "sleep 100000");
     await start("other", "trap 'echo bye; exit 7' TERM; while :; do sleep 0.1; done");
+    await world.ok(["run", "-d", "--name", "writer", "--disk", "64m", "busybox", "sleep", "100000"]);
     // Takes whatever room comes free before anybody else does.
     await start("greedy", "yes");
     fill();
@@ -73,7 +77,7 @@ describe.runIf(mayMount())("a full disk under running machines", () => {
   it("lets nothing new come, and machines be listed, read, entered, stopped and removed", async () => {
     const refused = await world.isthmus.machines.create({ image: "busybox", command: ["true"] }).catch((error: unknown) => error);
     expect(hasCode(refused, "DISK_FULL")).toBe(true);
-    expect((await world.ok(["ps", "-q"])).split("\n")).toHaveLength(4);
+    expect((await world.ok(["ps", "-q"])).split("\n")).toHaveLength(5);
     expect((await linesOf("talker")).length).toBeGreaterThan(1);
     expect(await world.ok(["exec", "idle", "echo", "here"])).toBe("here");
     await world.ok(["stop", "other"]);
@@ -101,5 +105,14 @@ describe.runIf(mayMount())("a full disk under running machines", () => {
     const lines = await linesOf("talker");
     expect(lines.slice(0, -1)).toEqual(lines.slice(0, -1).map((_, index) => `line ${index} ${LINE}`));
     expect(await world.ok(["run", "--rm", "busybox", "echo", "again"])).toBe("again");
+  });
+
+  it("stops a guest whose disk finds no room, and lets it go on when there is room again", async () => {
+    fill();
+    const writing = world.cli(["exec", "writer", "sh", "-c", "head -c 20000000 /dev/urandom > /file; sync; wc -c < /file"]);
+    expect(await Promise.race([writing, sleep(WAITING_MS)])).toBeUndefined();
+    rmSync(filler());
+    expect((await writing).text).toBe("20000000");
+    expect(await world.ok(["exec", "writer", "echo", "here"])).toBe("here");
   });
 });

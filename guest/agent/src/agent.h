@@ -69,6 +69,8 @@ void life_workload_exited(int status);
  * nothing of the writable disk is known. NULL, or what failed, with errno set. */
 void platform_boot(void);
 int platform_archive_program(void); /* open for reading */
+int platform_group(void); /* folder of the cgroup of all processes but the agent, -1: none */
+const char *platform_freeze(bool on);
 const char *platform_enter(void);
 void platform_kill_all(void);
 _Noreturn void platform_power_off(void);

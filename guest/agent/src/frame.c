@@ -2,9 +2,7 @@
 
 uint32_t get_u32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
 
-void put_u32(uint8_t *p, uint32_t v) {
-  for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> 8 * i);
-}
+void put_u32(uint8_t *p, uint32_t v) { for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> 8 * i); }
 
 void frame_header(uint8_t out[FRAME_HEADER_BYTES], uint8_t type, uint8_t flags, uint32_t stream, uint32_t length) {
   put_u32(out, length);

@@ -2,10 +2,9 @@
 #include "agent.h"
 #include <sys/reboot.h>
 
-enum { FIFREEZE = (int)0xc0045877 /* linux/fs.h */, DEVICE_WAIT_MS = 5000, HIDDEN = MS_NOSUID | MS_NODEV | MS_NOEXEC };
+enum { FIFREEZE = (int)0xc0045877 /* linux/fs.h */, DEVICE_WAIT_MS = 5000, FREEZE_WAIT_MS = 1000, HIDDEN = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 
-static int archive_fd = -1;
-static int disk_fd = -1; /* keeps the writable disk reachable when its mount point no longer is */
+static int archive_fd = -1, group_fd = -1, disk_fd = -1; /* the last keeps the writable disk reachable when its mount point no longer is */
 
 static void complain(const char *what, const char *about) {
   int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -14,6 +13,7 @@ static void complain(const char *what, const char *about) {
 }
 
 int platform_archive_program(void) { return archive_fd; }
+int platform_group(void) { return group_fd; }
 
 void platform_kill_all(void) { kill(-1, SIGKILL); } /* everything but PID 1 */
 
@@ -37,6 +37,17 @@ static void mount_at(const char *type, const char *path, unsigned long flags, co
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); }
 
+const char *platform_freeze(bool on) {
+  char events[64] = "";
+  int state = openat(group_fd, "cgroup.freeze", O_WRONLY | O_CLOEXEC), told = openat(group_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+  bool written = write(state, on ? "1" : "0", 1) == 1;
+  for (int i = 0; written && on && i < FREEZE_WAIT_MS && !strstr(events, "frozen 1"); i++)
+    nap(), (void)!pread(told, events, sizeof events - 1, 0);
+  bool done = written && (!on || strstr(events, "frozen 1")), undo = written && !done;
+  if (undo) (void)!write(state, "0", 1), errno = EBUSY;
+  return close(state), close(told), done ? NULL : on ? "freeze" : "thaw";
+}
+
 /* Each file is unlinked when loaded: the initramfs is memory. */
 static void load_modules(void) {
   char path[160] = "/modules/";
@@ -45,8 +56,7 @@ static void load_modules(void) {
     path[strcspn(path, "\n")] = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (path[9] && syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST) complain("module", path);
-    close(fd);
-    unlink(path);
+    close(fd), unlink(path);
   }
   if (order) fclose(order);
 }
@@ -62,12 +72,10 @@ static bool mount_disk(void) {
   int device = open("/dev/vdb", O_RDONLY | O_CLOEXEC);
   ioctl(device, BLKFLSBUF);
   close(device);
-  mkdir("/disk", 0755);
-  mkdir("/root", 0755);
+  mkdir("/disk", 0755), mkdir("/root", 0755);
   if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) return false;
   disk_fd = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  mkdir("/disk/upper", 0755);
-  mkdir("/disk/work", 0755);
+  mkdir("/disk/upper", 0755), mkdir("/disk/work", 0755);
   return mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") == 0;
 }
 
@@ -95,6 +103,7 @@ static void prepare(void) {
   mount_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666");
   mount_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
   mount_at("cgroup2", "/sys/fs/cgroup", HIDDEN, NULL);
+  if (mkdir("/sys/fs/cgroup/isthmus", 0755) == 0) group_fd = open("/sys/fs/cgroup/isthmus", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   for (int i = 0; i < 4; i++) {
     snprintf(target, sizeof target, "/proc/self/fd%s", links[i][0]);
     (void)!symlink(target, links[i][1]);
@@ -127,11 +136,8 @@ void platform_boot(void) {
   mount_at("proc", "/proc", HIDDEN, NULL);
   mount_at("sysfs", "/sys", HIDDEN, NULL);
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR); /* no other file may take the standard numbers */
-  close(fd);
-  umask(022);
-  archive_fd = open("/archive", O_RDONLY | O_CLOEXEC); /* the initramfs is out of reach later */
-  unlink("/archive");
-  unlink("/init");
+  close(fd), umask(022);
+  archive_fd = open("/archive", O_RDONLY | O_CLOEXEC), unlink("/archive"), unlink("/init"); /* the initramfs is out of reach later */
   load_modules();
   if (!mount_rootfs()) fatal("mount root");
   prepare();

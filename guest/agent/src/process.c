@@ -1,6 +1,7 @@
 /* Starting processes: pipes or a terminal, identity, folder, environment. */
 #include "agent.h"
 #include <grp.h>
+#include <linux/sched.h>
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER 0x5441
@@ -79,10 +80,16 @@ static bool open_pipes(const struct launch *l, int ours[CHANNELS], int theirs[CH
   return true;
 }
 
+/* fork(), into the group that `freeze` stops: to move there afterwards would wait for all processors. */
+static pid_t fork_into(int group) {
+  struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)group};
+  return group < 0 ? fork() : (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
 pid_t process_launch(const struct launch *l, int ours[CHANNELS]) {
   int theirs[CHANNELS] = {-1, -1, -1};
   ours[STDIN] = ours[STDOUT] = ours[STDERR] = -1;
-  pid_t pid = (l->tty ? open_terminal : open_pipes)(l, ours, theirs) ? fork() : -1;
+  pid_t pid = (l->tty ? open_terminal : open_pipes)(l, ours, theirs) ? fork_into(platform_group()) : -1;
   if (pid == 0) become(l, theirs);
   for (int c = 0; c < CHANNELS; c++) {
     if (theirs[c] >= 0) close(theirs[c]);

@@ -33,9 +33,7 @@ static char *text(struct request *r, struct json from, const char *key, char *ou
   return out;
 }
 
-static void path_of(struct request *r, struct json from, char path[PATH_MAX_BYTES]) {
-  if (*text(r, from, "path", path, PATH_MAX_BYTES) != '/') refuse(r, "path");
-}
+static void path_of(struct request *r, struct json from, char path[PATH_MAX_BYTES]) { if (*text(r, from, "path", path, PATH_MAX_BYTES) != '/') refuse(r, "path"); }
 
 /* An array of strings as a C vector whose bytes go to `*arena`. */
 static void strings(struct request *r, const char *key, char **out, char **arena, const char *arena_end) {
@@ -119,9 +117,7 @@ static void stat_path(struct request *r, int) {
 }
 
 /* A step of `configure` failed: the rest is not done. */
-static void check(struct request *r, const char *failed) {
-  if (failed) fail(r, "io_error", failed, strerror(errno));
-}
+static void check(struct request *r, const char *failed) { if (failed) fail(r, "io_error", failed, strerror(errno)); }
 
 static bool given(struct request *r, const char *key, char type, struct json *out) {
   bool found = !r->answered && json_find(r->body, key, out) && *out->p != 'n';
@@ -181,6 +177,8 @@ static void configure(struct request *r, int) {
 }
 
 static void stats(struct request *r, int) { system_stats(r->id); }
+static void freeze(struct request *r, int on) { finish(r, platform_freeze(on)); }
+static void ping(struct request *r, int) { finish(r, NULL); }
 
 static void shut_down(struct request *r, int) {
   int64_t signal = integer(r, r->body, "signal", SIGTERM, 1, 64), timeout = integer(r, r->body, "timeoutMs", STOP_TIMEOUT_MS, 0, STOP_TIMEOUT_MAX_MS);
@@ -189,14 +187,13 @@ static void shut_down(struct request *r, int) {
   life_shutdown((int)signal, timeout);
 }
 
-static void ping(struct request *r, int) { finish(r, NULL); }
-
 void request_handle(uint32_t stream, struct json body) {
   enum { ANY_TIME, NOT_ENDING, IN_ROOT };
   static const struct { const char *name; void (*run)(struct request *, int); int argument, when; } ops[] = {
       {"ping", ping, 0, ANY_TIME}, {"configure", configure, 0, NOT_ENDING}, {"start", begin, WORKLOAD, IN_ROOT}, {"exec", begin, EXEC, IN_ROOT},
       {"put", begin, PUT, IN_ROOT}, {"get", begin, GET, IN_ROOT}, {"resize", control, true, ANY_TIME}, {"signal", control, false, ANY_TIME},
-      {"stat", stat_path, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
+      {"stat", stat_path, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"freeze", freeze, true, NOT_ENDING},
+      {"thaw", freeze, false, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
   struct request r = {stream, body, false};
   char name[16];
   text(&r, body, "op", name, sizeof name);

@@ -31,6 +31,10 @@ int platform_archive_program(void) {
 
 const char *platform_enter(void) { return NULL; }
 
+int platform_group(void) { return -1; }
+
+const char *platform_freeze(bool) { return errno = ENOSYS, "freeze"; }
+
 void platform_kill_all(void) { streams_kill(SIGKILL); }
 
 void platform_power_off(void) { exit(0); }

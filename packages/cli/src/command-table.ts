@@ -2,6 +2,7 @@ import type { CommandEntry } from "./command-entry.ts";
 
 const machines = "Machines:";
 const inside = "Inside a machine:";
+const saved = "Snapshots and clones:";
 const parts = "Images, templates and kernels:";
 const host = "This host:";
 
@@ -38,6 +39,23 @@ const imageCommands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/image-warm.ts")).imageWarm,
   },
   { name: "rm", group: "Commands:", summary: "Remove images", load: async () => (await import("./commands/image-rm.ts")).imageRm },
+];
+
+const snapshotCommands: readonly CommandEntry[] = [
+  {
+    name: "create",
+    group: "Commands:",
+    summary: "Take a snapshot of a running machine",
+    load: async () => (await import("./commands/snapshot-create.ts")).snapshotCreate,
+  },
+  { name: "ls", group: "Commands:", summary: "List snapshots", load: async () => (await import("./commands/snapshot-ls.ts")).snapshotLs },
+  {
+    name: "inspect",
+    group: "Commands:",
+    summary: "Show snapshots in full",
+    load: async () => (await import("./commands/snapshot-inspect.ts")).snapshotInspect,
+  },
+  { name: "rm", group: "Commands:", summary: "Remove snapshots", load: async () => (await import("./commands/snapshot-rm.ts")).snapshotRm },
 ];
 
 const templateCommands: readonly CommandEntry[] = [
@@ -133,6 +151,18 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import("./commands/unpause.ts")).unpause,
   },
   {
+    name: "suspend",
+    group: machines,
+    summary: "Save machines to disk and end their processes",
+    load: async () => (await import("./commands/suspend.ts")).suspend,
+  },
+  {
+    name: "resume",
+    group: machines,
+    summary: "Let suspended machines go on",
+    load: async () => (await import("./commands/resume.ts")).resume,
+  },
+  {
     name: "wait",
     group: machines,
     summary: "Wait until machines end and print their exit codes",
@@ -153,6 +183,30 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: "cp", group: inside, summary: "Copy files into or out of a machine", load: async () => (await import("./commands/cp.ts")).cp },
   { name: "stats", group: inside, summary: "Show what machines use", load: async () => (await import("./commands/stats.ts")).stats },
+  {
+    name: "clone",
+    group: saved,
+    summary: "Make machines that go on from a snapshot or a running machine",
+    load: async () => (await import("./commands/clone.ts")).clone,
+  },
+  {
+    name: "snapshot",
+    group: saved,
+    summary: "Snapshots of running machines: create, ls, inspect, rm",
+    children: snapshotCommands,
+    examples: [
+      ["isthmus snapshot create web --name before", "web goes on"],
+      ["isthmus snapshot ls", "what there is, and whether it can be used here"],
+      ["isthmus clone before -n 3", "three machines go on from it"],
+    ],
+  },
+  {
+    name: "snapshots",
+    group: saved,
+    summary: "Same as snapshot ls",
+    load: async () => (await import("./commands/snapshot-ls.ts")).snapshotLs,
+    hidden: true,
+  },
   {
     name: "image",
     group: parts,

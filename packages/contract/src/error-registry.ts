@@ -84,6 +84,22 @@ export const errorRegistry = {
     message: "the template is not usable: {reason}",
     remedy: "Machines of this shape boot instead; see isthmus template ls.",
   },
+  SNAPSHOT_NOT_FOUND: { status: 404, message: "no snapshot {ref}, or several", remedy: "List what there is with: isthmus snapshot ls" },
+  SNAPSHOT_NAME_TAKEN: {
+    status: 409,
+    message: "the name {name} belongs to another snapshot",
+    remedy: "Choose another name, or remove that one with: isthmus snapshot rm {name}",
+  },
+  SNAPSHOT_UNUSABLE: {
+    status: 422,
+    message: "what was saved of {name} cannot be used here: {reason}",
+    remedy: "Use it on a host with the same engine, kernel and processor, or start a machine anew.",
+  },
+  CAPTURE_FAILED: {
+    status: 502,
+    message: "machine {name} could not be saved: {reason}",
+    remedy: "The machine goes on; see isthmus doctor and try again.",
+  },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 
   // Guest
@@ -153,6 +169,16 @@ export const errorRegistry = {
   CANCELLED: { status: 499, message: "{what} was cancelled", remedy: "Nothing is left to do." },
   TIMEOUT: { status: 504, message: "{what} took longer than {limit} ms", remedy: "Try again or allow more time." },
   USAGE: { status: 400, message: "{reason}", remedy: "See: isthmus {command} --help" },
+  SOURCE_NOT_FOUND: {
+    status: 404,
+    message: "no machine and no snapshot {ref}",
+    remedy: "List what there is with: isthmus ps -a, isthmus snapshot ls",
+  },
+  SOURCE_AMBIGUOUS: {
+    status: 409,
+    message: "both a machine and a snapshot are called {ref}",
+    remedy: "Write machine:{ref} or snapshot:{ref}.",
+  },
   LOCAL_FILE: { status: 400, message: "cannot use {path}: {reason}", remedy: "Check the path and its permissions." },
   NO_TERMINAL: { status: 400, message: "-t needs a terminal: {reason}", remedy: "Run it from a terminal, or leave -t away." },
   INTERNAL: { status: 500, message: "internal error: {reason}", remedy: "This is a fault of Isthmus; the daemon's log has more." },

@@ -98,6 +98,16 @@ export const MachineSpecSchema = Type.Object(
     ),
     autoRemove: Type.Optional(Type.Boolean({ default: false, description: "remove the machine when it has exited" })),
     ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.ttlMaxMs, description: "stop the machine this long after its start" })),
+    idleSuspendMs: Type.Optional(
+      Type.Integer({
+        minimum: limits.idleSuspendMinMs,
+        maximum: limits.ttlMaxMs,
+        description: "suspend the machine when nobody used it and it did next to nothing for so long",
+      }),
+    ),
+    resumeOnContact: Type.Optional(
+      Type.Boolean({ default: false, description: "while it is suspended, a connection to a published TCP port resumes it" }),
+    ),
     logMaxBytes: Type.Optional(
       Type.Integer({
         minimum: limits.logMinBytes,
@@ -133,10 +143,16 @@ export const MachineSchema = Type.Object(
     engine: Type.String(),
     accelerator: Type.Optional(AcceleratorSchema),
     startedFrom: Type.Optional(
-      Type.Union([Type.Literal("boot"), Type.Literal("template"), Type.Literal("pool")], {
-        description: "how its last start came about: booted, cloned from a template, or a clone that was prepared ahead",
-      }),
+      Type.Union(
+        [Type.Literal("boot"), Type.Literal("template"), Type.Literal("pool"), Type.Literal("snapshot"), Type.Literal("suspension")],
+        {
+          description:
+            "how its last start came about: booted, cloned from a template, a clone that was prepared ahead, cloned from a snapshot, or resumed after it was suspended",
+        },
+      ),
     ),
+    clonedFrom: Type.Optional(Type.String({ description: "name of the snapshot or machine that it was cloned from" })),
+    suspendedAt: Type.Optional(Type.String({ format: "date-time", description: "while it is suspended" })),
     pid: Type.Optional(Type.Integer({ description: "the engine process on the host" })),
     ports: Type.Array(PortSchema, { description: "as really published" }),
     createdAt: Type.String({ format: "date-time" }),

@@ -16,6 +16,7 @@ export type {
   PublishedPort,
 } from "./machine.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";
+export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {
   can,
   canBecome,

@@ -1,4 +1,5 @@
 export * from "./daemon.ts";
 export * from "./image.ts";
 export * from "./machine.ts";
+export * from "./snapshot.ts";
 export * from "./template.ts";

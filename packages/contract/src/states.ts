@@ -4,11 +4,24 @@
  *             ┌── refused
  * requested ──┤
  *             └─ queued ─► starting ─► running ◄──► paused
- *                              │          │
- *                              ▼          ▼
- *                            failed    stopping ─► exited
+ *                 ▲            │        │  │
+ *          resume │            │        │  ▼
+ *                 └─ suspended ◄────────┘ stopping ─► exited
+ *                              ▼
+ *                            failed
  */
-export const machineStates = ["requested", "refused", "queued", "starting", "running", "paused", "stopping", "exited", "failed"] as const;
+export const machineStates = [
+  "requested",
+  "refused",
+  "queued",
+  "starting",
+  "running",
+  "paused",
+  "suspended",
+  "stopping",
+  "exited",
+  "failed",
+] as const;
 
 /** `running` means that the guest answered, not that a process was spawned. */
 export type MachineState = (typeof machineStates)[number];
@@ -16,9 +29,13 @@ export type MachineState = (typeof machineStates)[number];
 export const machineActions = {
   start: ["requested", "exited", "failed"],
   stop: ["queued", "starting", "running", "paused"],
-  kill: ["running", "paused", "stopping"],
+  kill: ["running", "paused", "suspended", "stopping"],
   pause: ["running"],
   unpause: ["paused"],
+  suspend: ["running"],
+  resume: ["suspended"],
+  snapshot: ["running"],
+  clone: ["running"],
   exec: ["running"],
   attach: ["queued", "starting", "running", "paused", "stopping"],
   copy: ["running"],
@@ -38,10 +55,11 @@ export function can(action: MachineAction, state: MachineState): boolean {
 export const transitions = {
   requested: ["queued", "refused", "failed"],
   refused: [],
-  queued: ["starting", "exited", "failed", "refused"],
-  starting: ["running", "stopping", "failed", "exited"],
-  running: ["paused", "stopping", "exited", "failed"],
+  queued: ["starting", "exited", "failed", "refused", "suspended"],
+  starting: ["running", "stopping", "failed", "exited", "suspended"],
+  running: ["paused", "suspended", "stopping", "exited", "failed"],
   paused: ["running", "stopping", "exited", "failed"],
+  suspended: ["queued", "exited"],
   stopping: ["exited", "failed"],
   exited: ["queued"],
   failed: ["queued"],
@@ -54,5 +72,5 @@ export function canBecome(from: MachineState, to: MachineState): boolean {
 
 /** No process belongs to a machine in these states. */
 export function isSettled(state: MachineState): boolean {
-  return state === "exited" || state === "failed" || state === "refused" || state === "requested";
+  return state === "exited" || state === "failed" || state === "refused" || state === "requested" || state === "suspended";
 }

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { IsthmusError, MIB } from "@isthmus/contract";
 
 /** of this program; the package's */
+/** connections to a suspended machine that wait until it is resumed */
+export const HELD_CONNECTIONS_MAX = 256;
 export const VERSION = "0.1.0";
 /** `daemon.log` is set aside as `daemon.log.1` when it is larger. */
 export const LOG_ROTATE_BYTES = 16 * MIB;

@@ -1,13 +1,19 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { MachineFolders } from "@isthmus/core";
+import { createQcow2 } from "@isthmus/engine-qemu";
 import { SOCKET_FOLDER_CHARS_MAX } from "./config.ts";
 import { copyDisk, emptyDisk } from "./disks.ts";
+import { guarded } from "./guarded.ts";
+import { createSavedFolders } from "./saved-folders.ts";
 
 export const DISK_FILE = "disk.ext4";
 export const OUTPUT_FILE = "output.log";
+/** what a clone's disk holds of its own, and its name for the disk of the snapshot */
+const OVERLAY_FILE = "disk.qcow2";
+const OVERLAY_BASE_FILE = "disk.base.qcow2";
 
 const idPattern = /^[0-9a-f]{16}$/;
 
@@ -22,6 +28,7 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
   const folder = (id: string) => join(root, checked(id));
   const socketFolder = (id: string) => join(sockets, checked(id));
   const diskPath = (id: string) => join(folder(id), DISK_FILE);
+  const overlayPath = (id: string) => join(folder(id), OVERLAY_FILE);
   return {
     root,
     folder,
@@ -42,8 +49,18 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
       await guarded(`the disk of machine ${id}`, async () => copyDisk(copyOf ?? (await emptyDisk(disks, sizeBytes)), diskPath(id)));
       return diskPath(id);
     },
+    overlayPath,
+    async createOverlay(id, snapshotDisk, sizeBytes) {
+      await guarded(`the disk of machine ${id}`, async () => {
+        const base = join(folder(id), OVERLAY_BASE_FILE);
+        for (const path of [base, overlayPath(id)]) await rm(path, { force: true });
+        await link(snapshotDisk, base);
+        await createQcow2(overlayPath(id), sizeBytes, { name: OVERLAY_BASE_FILE, format: "qcow2" });
+      });
+    },
+    saved: createSavedFolders(folder),
     has: (id) => exists(folder(id)),
-    hasDisk: (id) => exists(diskPath(id)),
+    hasDisk: async (id) => (await exists(diskPath(id))) || (await exists(overlayPath(id))),
     removeDisk: (id) => rm(diskPath(id), { force: true }),
     async remove(id) {
       await rm(socketFolder(id), { recursive: true, force: true });
@@ -77,15 +94,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Turns "no space" into DISK_FULL. */
-export async function guarded<T>(what: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOSPC" || code === "EDQUOT") throw new IsthmusError("DISK_FULL", { what }, { cause });
-    throw cause;
-  }
 }

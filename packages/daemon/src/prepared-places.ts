@@ -3,7 +3,8 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparedPlaces } from "@isthmus/core";
 import { copyDisk } from "./disks.ts";
-import { createFolders, DISK_FILE, guarded, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
+import { createFolders, DISK_FILE, machinesFolder, OUTPUT_FILE, shortFolder } from "./folders.ts";
+import { guarded } from "./guarded.ts";
 
 /** Folders under `<home>/pool` and, for sockets, `<run>/p`, laid out as a machine's: they become one's by being renamed. */
 export function createPlaces(home: string, runFolder: string): PreparedPlaces {

@@ -5,7 +5,8 @@ import { TemplateSchema } from "@isthmus/contract/schemas";
 import type { TemplateFolders } from "@isthmus/core";
 import { Value } from "typebox/value";
 import { copyDisk, emptyDisk } from "./disks.ts";
-import { DISK_FILE, guarded, shortFolder } from "./folders.ts";
+import { DISK_FILE, shortFolder } from "./folders.ts";
+import { guarded } from "./guarded.ts";
 
 const MAKING = "making-";
 const keyPattern = /^[0-9a-f]{64}$/;

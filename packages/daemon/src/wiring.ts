@@ -17,11 +17,13 @@ import { createKernels } from "@isthmus/host-kernel";
 import { createOutputFiles } from "@isthmus/host-output";
 import { withBuiltIn } from "./built-in-image.ts";
 import type { DaemonConfig } from "./config.ts";
+import { createContactPorts } from "./contact-ports.ts";
 import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
 import { createFolders, disksFolder } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
 import { createPlaces } from "./prepared-places.ts";
+import { createSnapshotFolders } from "./snapshot-folders.ts";
 import { createTemplateFolders } from "./template-folders.ts";
 
 /** The parts of a daemon, joined. */
@@ -55,6 +57,8 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     store,
     templates,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
+    contacts: createContactPorts(),
+    snapshotFolders: createSnapshotFolders(join(home, "snapshots")),
     engines: [engine],
     images,
     folders: createFolders(home, config.runFolder),

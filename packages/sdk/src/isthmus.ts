@@ -5,6 +5,7 @@ import { Kernels } from "./kernels.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
+import { Snapshots } from "./snapshots.ts";
 import { Templates } from "./templates.ts";
 import { Transport } from "./transport.ts";
 
@@ -22,8 +23,10 @@ export class Isthmus implements Disposable {
   readonly machines: Machines;
   /** images */
   readonly images: Images;
-  /** what machines are cloned from */
+  /** what new machines are cloned from */
   readonly templates: Templates;
+  /** running machines as they were at a moment */
+  readonly snapshots: Snapshots;
   /** guest kernels */
   readonly kernels: Kernels;
   /** socket path or URL in use, for messages */
@@ -37,6 +40,7 @@ export class Isthmus implements Disposable {
     this.machines = new Machines(this.#transport);
     this.images = new Images(this.#transport);
     this.templates = new Templates(this.#transport);
+    this.snapshots = new Snapshots(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }
 

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { LogLine, Machine, MachineExit, MachineStats } from "@isthmus/contract";
+import type { LogLine, Machine, MachineExit, MachineStats, Snapshot } from "@isthmus/contract";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import { EXEC_TEXT_BYTES } from "./config.ts";
 import { jsonLines } from "./lines.ts";
@@ -7,6 +7,7 @@ import { LogQuery } from "./log-query.ts";
 import type {
   AttachOptions,
   CallOptions,
+  CloneOptions,
   ExecOptions,
   ExecResult,
   KillOptions,
@@ -15,6 +16,7 @@ import type {
   PathStat,
   RemoveOptions,
   Session,
+  SnapshotOptions,
   StopOptions,
 } from "./options.ts";
 import { type RawChunk, type RawPlace, rawRecords } from "./raw-logs.ts";
@@ -61,6 +63,30 @@ export class MachineHandle {
   /** Lets its virtual CPUs go on. Throws STATE_CONFLICT. */
   unpause(options: CallOptions = {}): Promise<Machine> {
     return this.#post("unpause", {}, options);
+  }
+
+  /** Its state to disk, its process gone, its memory returned; resolves when all of it is durable. Sessions and connections end. Throws STATE_CONFLICT, CAPTURE_FAILED. */
+  suspend(options: CallOptions = {}): Promise<Machine> {
+    return this.#post("suspend", {}, options);
+  }
+
+  /** Goes on where it was suspended; resolves when its guest answers. Throws STATE_CONFLICT, SNAPSHOT_UNUSABLE, NO_CAPACITY, PORT_TAKEN. */
+  resume(options: CallOptions = {}): Promise<Machine> {
+    return this.#post("resume", {}, options);
+  }
+
+  /** Memory, devices and disk at this moment, kept until removed; the machine goes on. Throws STATE_CONFLICT, INVALID_NAME, SNAPSHOT_NAME_TAKEN, CAPTURE_FAILED. */
+  snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    const { signal, name } = options;
+    return this.#transport.json({ method: "POST", path: "/snapshots", json: { machine: this.ref, name }, signal });
+  }
+
+  /**
+   * Clones of the machine as it runs, processes, memory and disk included; it goes on. Resolves when all of them run; when one fails there are none.
+   * Throws STATE_CONFLICT, NAME_TAKEN, PORT_TAKEN, CAPTURE_FAILED, NO_CAPACITY.
+   */
+  clone(options: CloneOptions = {}): Promise<readonly RunningMachine[]> {
+    return cloneAt(this.#transport, this.#path("/clone"), options);
   }
 
   /** Deletes it and its writable layer. Throws STATE_CONFLICT when it runs and `force` is not set. */
@@ -170,12 +196,19 @@ export class MachineHandle {
   }
 }
 
-/** A machine that `run` started. Disposing of it (`await using`) stops and removes it. */
+/** The machines that a request for clones makes. */
+export async function cloneAt(transport: Transport, path: string, options: CloneOptions): Promise<readonly RunningMachine[]> {
+  const { signal, ...spec } = options;
+  const { machines } = await transport.json<{ machines: readonly Machine[] }>({ method: "POST", path, json: spec, signal });
+  return machines.map((machine) => new RunningMachine(transport, machine));
+}
+
+/** A machine that `run` started, or a clone. Disposing of it (`await using`) stops and removes it. */
 export class RunningMachine extends MachineHandle implements AsyncDisposable {
   /** its record at the start */
   readonly info: Machine;
 
-  /** Use `isthmus.machines.run(spec)`. */
+  /** Use `isthmus.machines.run(spec)` or `clone`. */
   constructor(transport: Transport, info: Machine) {
     super(transport, info.id);
     this.info = info;

@@ -1,14 +1,16 @@
-import type { Machine, MachineExit, MachinePage, MachineSpec } from "@isthmus/contract";
+import type { Machine, MachineExit, MachinePage, MachineSpec, Snapshot } from "@isthmus/contract";
 import { LIST_PAGE } from "./config.ts";
 import { MachineHandle, RunningMachine } from "./machine.ts";
 import type {
   CallOptions,
+  CloneOptions,
   CreateOptions,
   KillOptions,
   LastingOptions,
   ListOptions,
   PageOptions,
   RemoveOptions,
+  SnapshotOptions,
   StopOptions,
 } from "./options.ts";
 import type { Transport } from "./transport.ts";
@@ -94,6 +96,26 @@ export class Machines {
   /** See `MachineHandle.unpause`. */
   unpause(ref: string, options: CallOptions = {}): Promise<Machine> {
     return this.handle(ref).unpause(options);
+  }
+
+  /** See `MachineHandle.suspend`. */
+  suspend(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).suspend(options);
+  }
+
+  /** See `MachineHandle.resume`. */
+  resume(ref: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).resume(options);
+  }
+
+  /** See `MachineHandle.snapshot`. */
+  snapshot(ref: string, options: SnapshotOptions = {}): Promise<Snapshot> {
+    return this.handle(ref).snapshot(options);
+  }
+
+  /** See `MachineHandle.clone`. */
+  clone(ref: string, options: CloneOptions = {}): Promise<readonly RunningMachine[]> {
+    return this.handle(ref).clone(options);
   }
 
   /** See `MachineHandle.remove`. */

@@ -1,5 +1,6 @@
 export type {
   Accelerator,
+  CloneSpec,
   DoctorReport,
   Event,
   ExecSpec,
@@ -18,6 +19,7 @@ export type {
   MachineStats,
   Progress,
   PublishedPort,
+  Snapshot,
   Template,
   Version,
 } from "@isthmus/contract";
@@ -31,6 +33,7 @@ export { Machines } from "./machines.ts";
 export type {
   AttachOptions,
   CallOptions,
+  CloneOptions,
   CreateOptions,
   EventOptions,
   ExecOptions,
@@ -48,8 +51,10 @@ export type {
   ProgressOptions,
   RemoveOptions,
   Session,
+  SnapshotOptions,
   StopOptions,
 } from "./options.ts";
 export type { RawChunk } from "./raw-logs.ts";
 export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
+export { Snapshots } from "./snapshots.ts";
 export { Templates } from "./templates.ts";

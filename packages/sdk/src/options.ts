@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import type { ExecSpec, MachineExit, MachineState, Progress } from "@isthmus/contract";
+import type { CloneSpec, ExecSpec, MachineExit, MachineState, Progress } from "@isthmus/contract";
 import type { Reconnect } from "./reconnect.ts";
 
 /** What every call takes. */
@@ -36,6 +36,15 @@ export interface KillOptions extends CallOptions {
   readonly killSignal?: string | number;
 }
 
+/** How to take a snapshot. */
+export interface SnapshotOptions extends CallOptions {
+  /** 1 to 63 letters, digits, `_`, `.` or `-`; made up when absent */
+  readonly name?: string;
+}
+
+/** How many clones to make, and what they are to be. */
+export interface CloneOptions extends CallOptions, CloneSpec {}
+
 /** How to remove a machine. */
 export interface RemoveOptions extends CallOptions {
   /** kill it first when it runs; default false */
@@ -44,7 +53,7 @@ export interface RemoveOptions extends CallOptions {
 
 /** Which machines to list. */
 export interface ListOptions extends CallOptions {
-  /** those that do not run as well; default false */
+  /** those that have ended or never started as well; default false */
   readonly all?: boolean;
   /** only these states; implies `all` */
   readonly states?: readonly MachineState[];

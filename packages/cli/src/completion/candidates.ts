@@ -1,3 +1,4 @@
+import type { MachineState } from "@isthmus/contract";
 import type { Command, Option } from "commander";
 import type { CommandEntry } from "../command-entry.ts";
 import { COMPLETION_DEADLINE_MS } from "../config.ts";
@@ -72,6 +73,8 @@ function valuesOf(option: Option): readonly Candidate[] {
 async function names(context: Context, argument: string, current: string): Promise<readonly Candidate[]> {
   if (argument === "machine") return await machineNames(context, "");
   if (argument === "image") return await imageNames(context);
+  if (argument === "snapshot") return await snapshotNames(context);
+  if (argument === "snapshot|machine") return await sourceNames(context);
   if (argument === "source" && context.commandName !== "") return current.includes(":") ? [] : [files];
   if (argument === "from" || argument === "to") return [...(await machineNames(context, ":")), files];
   return [];
@@ -81,12 +84,32 @@ function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, otherwise: T
   return work(AbortSignal.timeout(COMPLETION_DEADLINE_MS)).catch(() => otherwise);
 }
 
-function machineNames(context: Context, suffix: string): Promise<readonly Candidate[]> {
+function machineNames(context: Context, suffix: string, states?: readonly MachineState[]): Promise<readonly Candidate[]> {
   return withDeadline(async (signal) => {
     const isthmus = await context.runningClient();
-    const machines = await gather(isthmus.machines.list({ all: true, signal }));
+    const machines = await gather(isthmus.machines.list({ all: true, states, signal }));
     return machines.map(({ name, state, spec }) => ({ text: `${name}${suffix}`, description: `${state}, ${spec.image}` }));
   }, []);
+}
+
+function snapshotNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const snapshots = await isthmus.snapshots.list({ signal });
+    return snapshots.map(({ name, machineName, unusable }) => ({
+      text: name,
+      description: unusable === undefined ? `snapshot of ${machineName}` : `snapshot, unusable: ${unusable}`,
+    }));
+  }, []);
+}
+
+/** What can be cloned; a name that is both a machine's and a snapshot's comes in the forms that tell them apart. */
+async function sourceNames(context: Context): Promise<readonly Candidate[]> {
+  const [snapshots, machines] = await Promise.all([snapshotNames(context), machineNames(context, "", ["running"])]);
+  const shared = new Set(snapshots.map(({ text }) => text).filter((text) => machines.some((machine) => machine.text === text)));
+  const told = (kind: string) => (candidate: Candidate) =>
+    shared.has(candidate.text) ? { ...candidate, text: `${kind}:${candidate.text}` } : candidate;
+  return [...snapshots.map(told("snapshot")), ...machines.map(told("machine"))];
 }
 
 function imageNames(context: Context): Promise<readonly Candidate[]> {

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { fakeDaemon, image, machine } from "../testing/fake-daemon.ts";
+import { fakeDaemon, image, machine, snapshot } from "../testing/fake-daemon.ts";
 import { cli } from "../testing/test-world.ts";
 import { scripts } from "./scripts.ts";
 
@@ -31,7 +31,7 @@ describe("candidates", () => {
   it("are commands, sub-commands and options", async () => {
     expect(await complete(["st"])).toEqual(["start", "stop", "stats"]);
     expect(await complete(["image", ""])).toEqual(["ls", "inspect", "import", "load", "tag", "warm", "rm"]);
-    expect(await complete(["run", "--re"])).toEqual(["--read-only", "--restart"]);
+    expect(await complete(["run", "--re"])).toEqual(["--read-only", "--restart", "--resume-on-contact"]);
     expect(await complete(["ps", "--j"])).toEqual(["--json"]);
     expect(await complete(["completion", ""])).toEqual(["bash", "zsh", "fish"]);
     expect(await complete(["run", "--network", ""])).toEqual(["none", "user"]);
@@ -51,5 +51,21 @@ describe("candidates", () => {
     expect(await complete(["run", "--name", ""], daemon)).toEqual([]);
     expect(await complete(["cp", "w"], daemon)).toEqual(["web:", ":files"]);
     expect(await complete(["stop", ""])).toEqual([]);
+  });
+
+  it("are names of snapshots, and for a clone those of running machines too, told apart where they are the same", async () => {
+    await using daemon = await fakeDaemon(({ path }) => ({
+      json:
+        path === "/snapshots"
+          ? { snapshots: [snapshot({ name: "before" }), snapshot({ name: "web", unusable: "another kernel" })] }
+          : { machines: [machine({ name: "web" }), machine({ name: "db" })] },
+    }));
+    for (const command of ["inspect", "rm"]) expect(await complete(["snapshot", command, ""], daemon)).toEqual(["before", "web"]);
+    expect(await complete(["snapshot", "create", ""], daemon)).toEqual(["web", "db"]);
+    expect(await complete(["suspend", "d"], daemon)).toEqual(["db"]);
+    expect(await complete(["clone", ""], daemon)).toEqual(["before", "snapshot:web", "machine:web", "db"]);
+    expect(daemon.seen.find(({ path, query }) => path === "/machines" && query.state === "running")).toBeDefined();
+    expect(await complete(["clone", "before", ""], daemon)).toEqual([]);
+    expect(await complete(["clone", ""])).toEqual([]);
   });
 });

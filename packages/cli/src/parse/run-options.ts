@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly stopTimeout?: number;
   readonly network?: "none" | "user";
   readonly ttl?: number;
+  readonly idleSuspend?: number;
+  readonly resumeOnContact?: boolean;
   readonly isolation?: NonNullable<MachineSpec["isolation"]>;
   readonly logMax?: number;
   readonly json?: boolean;
@@ -81,6 +83,12 @@ export function addRunOptions(command: Command): Command {
       stopTimeout("--stop-timeout"),
     )
     .option("--ttl <duration>", "stop it this long after its start, such as 90s or 1h30m", duration("--ttl", 1, limits.ttlMaxMs))
+    .option(
+      "--idle-suspend <duration>",
+      "suspend it when nobody used it and it did next to nothing for so long, such as 5m",
+      duration("--idle-suspend", limits.idleSuspendMinMs, limits.ttlMaxMs),
+    )
+    .option("--resume-on-contact", "while it is suspended, a connection to a published TCP port resumes it")
     .addOption(
       new Option("--isolation <class>", "isolation class; auto and microvm exist today").choices(["auto", "microvm", "container", "vm"]),
     )
@@ -119,6 +127,8 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     labels: labels(options.label ?? []),
     autoRemove: options.rm,
     ttlMs: options.ttl,
+    idleSuspendMs: options.idleSuspend,
+    resumeOnContact: options.resumeOnContact,
     logMaxBytes: options.logMax,
   };
   // What was not asked for stays out, so that the machine's record shows what its user wrote.

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { Image, Machine, MachineSpec } from "@isthmus/contract";
+import type { Image, Machine, MachineSpec, Snapshot } from "@isthmus/contract";
 
 export interface Seen {
   readonly method: string;
@@ -100,6 +100,23 @@ export function machine(changes: Partial<Machine> = {}, spec: Partial<MachineSpe
     restarts: 0,
     notes: [],
     timings: {},
+    ...changes,
+  };
+}
+
+export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
+  return {
+    id: "aabbccddeeff0011",
+    name: "before",
+    machineId: "00112233445566aa",
+    machineName: "web",
+    imageDigest: `sha256:${"a".repeat(64)}`,
+    spec: { image: "busybox" },
+    engine: "qemu 7.2.22",
+    accelerator: "tcg",
+    sizeBytes: 30_000_000,
+    pausedMs: 38.2,
+    createdAt: new Date(Date.now() - 3_600_000).toISOString(),
     ...changes,
   };
 }

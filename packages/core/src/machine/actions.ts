@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type {
+  CloneSpec,
   Event,
   ExecSpec,
   LogLine,
@@ -10,6 +11,7 @@ import type {
   MachineState,
   MachineStats,
 } from "@isthmus/contract";
+import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
 import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
 
@@ -33,6 +35,9 @@ export interface StopOptions extends WaitOptions {
   /** name or number; the spec's when absent */
   readonly stopSignal?: string;
 }
+
+/** `ref` of a machine, or id, name or prefix of the id of a snapshot */
+export type CloneSource = { readonly machine: string } | { readonly snapshot: string };
 
 export type WaitCondition = "running" | "exited" | "removed";
 
@@ -81,6 +86,7 @@ export interface EventOptions {
  */
 export interface Machines {
   readonly templates: TemplateActions;
+  readonly snapshots: SnapshotActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
    * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
@@ -94,6 +100,18 @@ export interface Machines {
   kill(ref: string, signal?: string): Promise<Machine>;
   pause(ref: string): Promise<Machine>;
   unpause(ref: string): Promise<Machine>;
+  /**
+   * State to disk, process gone, memory returned; resolves when all of it is durable. Sessions with the guest and connections to its ports end. Throws CAPTURE_FAILED,
+   * DISK_FULL: the machine goes on then.
+   */
+  suspend(ref: string): Promise<Machine>;
+  /** The machine goes on where it was suspended. Throws what `start` throws and SNAPSHOT_UNUSABLE; it stays suspended then. */
+  resume(ref: string, options?: WaitOptions): Promise<Machine>;
+  /**
+   * Clones of a snapshot, or of a machine that runs and goes on running; resolves when all of them run. All or none: when one fails, the others are removed.
+   * Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_UNUSABLE, CAPTURE_FAILED, NAME_TAKEN, PORT_TAKEN, INVALID_REQUEST, NO_CAPACITY and what `start` throws.
+   */
+  clone(source: CloneSource, spec?: CloneSpec, options?: WaitOptions): Promise<readonly Machine[]>;
   /** Deletes the machine, its disk and its output. `force` ends it first. */
   remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
   /**

@@ -3,18 +3,24 @@ import type { AdoptionReport } from "./actions.ts";
 import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "./config.ts";
 import { type Context, engineOf, handleOf, planOf } from "./context.ts";
 import { afterEnd, finish, sweepProcesses } from "./end.ts";
+import { forgetSaved } from "./going-on.ts";
 import type { Handle } from "./handle.ts";
 import { removeOrphans } from "./orphans.ts";
 import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { watch } from "./run.ts";
 import { cancelStart, requestKill, shutDown } from "./stop.ts";
+import { finishSuspension, undoSuspension } from "./suspend.ts";
 import { become, insist } from "./transition.ts";
 
 type Verdict = "adopted" | "ended" | "restarted" | "unreachable" | "settled";
 
 /** Takes up what an earlier daemon left, all machines at once, each with its own deadline; then removes what no record knows. */
 export async function adoptAll(context: Context): Promise<AdoptionReport> {
-  const cleared = Promise.all([context.pools?.clear(context.engines), context.templates?.clear(context.engines)]);
+  const cleared = Promise.all([
+    context.pools?.clear(context.engines),
+    context.templates?.clear(context.engines),
+    context.snapshots?.load(),
+  ]);
   const records = context.store.allMachines();
   const verdicts = await Promise.all(
     records.map((record) => {
@@ -38,7 +44,11 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
 async function adopt(context: Context, handle: Handle, record: MachineRecord): Promise<Verdict> {
   const { state } = record.machine;
   if (isSettled(state)) {
-    if (state !== "requested") {
+    // The daemon may have died between saving a machine and ending its process.
+    if (state === "suspended") {
+      await sweepProcesses(context, handle);
+      context.awaitContact(handle);
+    } else if (state !== "requested") {
       handle.outputSeen = true;
       afterEnd(context, handle, record);
     }
@@ -64,9 +74,15 @@ async function reach(context: Context, handle: Handle, record: MachineRecord): P
   }
   if (!live) {
     if (record.boot.hostBootId === context.capacity.bootId()) await sweepProcesses(context, handle);
+    if (await finishSuspension(context, handle, record)) {
+      context.awaitContact(handle);
+      return "settled";
+    }
     await finish(context, handle, {});
     return "ended";
   }
+  if (record.boot.suspending === true) await undoSuspension(context, handle, live);
+  else forgetSaved(context, handle);
   resumeLife(context, handle, record, live);
   return "adopted";
 }

@@ -36,6 +36,15 @@ export const COMMIT_RETRY_MS = 1_000;
 /** ms that a graceful stop of the daemon waits for starts in progress */
 export const CLOSE_GRACE_MS = 5_000;
 
+/** looks in one idle time, and the bounds of the ms between two */
+export const IDLE_LOOKS = 5;
+export const IDLE_LOOK_MIN_MS = 500;
+export const IDLE_LOOK_MAX_MS = 30_000;
+/** a machine whose engine uses a smaller part of one processor does next to nothing: an idle guest uses less than a tenth of that */
+export const IDLE_CPU_PART = 0.02;
+/** ms between tries to listen on the ports of a suspended machine */
+export const CONTACT_RETRY_MS = 5_000;
+
 /** ms that an auto-removed machine stays for a client that has not read its output yet */
 export const AUTO_REMOVE_LINGER_MS = 1_000;
 /** the same after a start of the daemon: clients that lost the earlier one try again every 2 s at the latest */

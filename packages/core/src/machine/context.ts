@@ -1,10 +1,24 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
+import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
 import type { Templates } from "../template/templates.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
-import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, MachineRecord, OutputFiles, StartPlan, Store } from "./ports.ts";
+import type {
+  Clock,
+  ContactPorts,
+  Engine,
+  HostCapacity,
+  Images,
+  LiveMachine,
+  Log,
+  MachineFolders,
+  MachineRecord,
+  OutputFiles,
+  StartPlan,
+  Store,
+} from "./ports.ts";
 import type { StartGate } from "./start-gate.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
@@ -33,8 +47,15 @@ export interface Context {
   readonly templates?: Templates;
   /** absent: no clone is prepared ahead */
   readonly pools?: Pools;
+  /** absent: nothing is saved but suspended machines */
+  readonly snapshots?: Snapshots;
+  /** absent: suspended machines are resumed by their users only */
+  readonly contacts?: ContactPorts;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
+  /** Here, as `launch` is, because what they lead to leads to them again. */
+  readonly watchIdleness: (handle: Handle, live: LiveMachine, idleMs: number) => void;
+  readonly awaitContact: (handle: Handle) => void;
   /** Begins the start of a machine that is written down as `queued`; here because a start that fails may lead to another start. */
   readonly launch: (handle: Handle, by: StartedBy) => StartInProgress;
   /** aborted by `close` */
@@ -105,11 +126,19 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     folder: folders.folder(machine.id),
     socketFolder: folders.socketFolder(machine.id),
     ...shapeOfSpec(spec, boot.rootfsPath),
-    ...(spec.readOnly === true ? {} : { diskPath: folders.diskPath(machine.id) }),
+    ...diskOf(context, record),
     outputPath: folders.outputPath(machine.id),
-    ports: spec.ports ?? [],
+    // A machine that was suspended keeps the ports that it had.
+    ports: (boot.goesOnFrom?.from === "suspension" ? machine.ports : spec.ports) ?? [],
     hostname: spec.hostname ?? machine.id,
     tmpfs: spec.tmpfs ?? [],
     workload: boot.workload,
   };
+}
+
+function diskOf({ folders }: Context, { machine, boot }: MachineRecord): Pick<StartPlan, "diskPath" | "diskFormat"> {
+  if (machine.spec.readOnly === true) return {};
+  return boot.overlay === true
+    ? { diskPath: folders.overlayPath(machine.id), diskFormat: "qcow2" }
+    : { diskPath: folders.diskPath(machine.id) };
 }

@@ -63,13 +63,19 @@ export async function createMachine(context: Context, spec: MachineSpec, options
     notes: resolved.notes,
     ...(start ? wanted : { desired: "stopped" as const }),
   };
-  return insert(context, { machine, boot }, idempotency);
+  return insertMachine(context, { machine, boot }, { image: spec.image }, idempotency);
 }
 
-function insert(context: Context, record: MachineRecord, idempotency: Idempotency | undefined): Created {
-  const { id, name, state, spec } = record.machine;
+/** Writes a machine down and begins its start when it is `queued`. `details` are those of its event. Throws NAME_TAKEN. */
+export function insertMachine(
+  context: Context,
+  record: MachineRecord,
+  details: Readonly<Record<string, unknown>>,
+  idempotency?: Idempotency,
+): Created {
+  const { id, name, state } = record.machine;
   const about = { machineId: id, machineName: name };
-  const events: NewEvent[] = [{ type: "machine.created", ...about, details: { image: spec.image } }];
+  const events: NewEvent[] = [{ type: "machine.created", ...about, details }];
   if (state === "queued") events.push({ type: "machine.queued", ...about });
   context.crashpoint("create.before-insert");
   context.store.insertMachine(record, events, idempotency);
@@ -79,7 +85,7 @@ function insert(context: Context, record: MachineRecord, idempotency: Idempotenc
   return { record, handle, repeated: false };
 }
 
-function admitNew(context: Context, spec: MachineSpec, start: boolean): void {
+export function admitNew(context: Context, spec: MachineSpec, start: boolean): void {
   const counts = Object.values(context.store.counts());
   checkCount(counts.reduce((sum, count) => sum + count, 0));
   if (!start) return;
@@ -87,13 +93,13 @@ function admitNew(context: Context, spec: MachineSpec, start: boolean): void {
   checkMemory(spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
 }
 
-function requireFreeName(context: Context, name: string): void {
+export function requireFreeName(context: Context, name: string): void {
   checkName(name);
   const holder = context.store.nameHolder(name);
   if (holder !== undefined) throw new IsthmusError("NAME_TAKEN", { name, holder });
 }
 
-function freeId(context: Context): string {
+export function freeId(context: Context): string {
   for (;;) {
     const id = randomBytes(ID_BYTES).toString("hex");
     // An id of digits only, or with an exponent, would be read as a number by some tools.

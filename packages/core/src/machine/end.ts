@@ -90,6 +90,21 @@ async function exitOf(context: Context, record: MachineRecord): Promise<MachineE
   return { code: EXIT_ENGINE_DIED, reason: rebooted ? "host-rebooted" : "vmm-died" };
 }
 
+/** SIGKILL to a suspended machine: what it was is given up. A job of the state queue. */
+export async function endSuspended(context: Context, handle: Handle): Promise<MachineRecord> {
+  const exit = { code: EXIT_KILLED, signal: SIGKILL, reason: "killed" } as const;
+  context.crashpoint("suspend.before-exited");
+  const settled = become(context, handle, "exited", {
+    machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), suspendedAt: undefined },
+    boot: { desired: "stopped", restartAtMs: undefined, goesOnFrom: undefined },
+    details: exit,
+  });
+  context.crashpoint("suspend.after-exited");
+  await context.folders.saved.remove(handle.id);
+  afterEnd(context, handle, settled);
+  return settled;
+}
+
 /** Ends an engine process and waits, a bounded time, until it is gone. */
 export async function endLive(context: Context, handle: Handle, live: LiveMachine): Promise<void> {
   try {

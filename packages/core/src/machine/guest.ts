@@ -10,12 +10,23 @@ export async function reachGuest(
   context: Context,
   ref: string,
   action: MachineAction,
-): Promise<{ readonly record: MachineRecord; readonly live: LiveMachine }> {
+): Promise<{ readonly record: MachineRecord; readonly live: LiveMachine; readonly handle: Handle }> {
   const { handle } = find(context, ref);
   await handle.ready;
   const record = context.store.machine(handle.id);
   allow(action, record);
-  return { record, live: liveOf(handle, record) };
+  handle.lastUsedMs = context.clock.now();
+  return { record, handle, live: liveOf(handle, record) };
+}
+
+/** The machine is in use until `over` settles. */
+export function inUse(context: Context, handle: Handle, over: Promise<unknown>): void {
+  handle.sessions += 1;
+  const done = () => {
+    handle.sessions -= 1;
+    handle.lastUsedMs = context.clock.now();
+  };
+  over.then(done, done);
 }
 
 function liveOf(handle: Handle, record: MachineRecord): LiveMachine {
@@ -25,8 +36,10 @@ function liveOf(handle: Handle, record: MachineRecord): LiveMachine {
 
 export async function execIn(context: Context, ref: string, spec: ExecSpec): Promise<GuestStream> {
   checkExec(spec);
-  const { live, record } = await reachGuest(context, ref, "exec");
-  return await live.exec(spec, record.boot.workload);
+  const { live, record, handle } = await reachGuest(context, ref, "exec");
+  const stream = await live.exec(spec, record.boot.workload);
+  inUse(context, handle, stream.exit);
+  return stream;
 }
 
 export async function attachTo(context: Context, ref: string, user: AbortSignal | undefined): Promise<WorkloadInput> {
@@ -40,7 +53,14 @@ export async function attachTo(context: Context, ref: string, user: AbortSignal 
     const record = await handle.until(first, whenStarted(first), waiting.signal);
     // The commit that says "running" comes a moment before the live machine is held.
     await handle.queue.internal(() => undefined);
-    return await liveOf(handle, record).attach();
+    const input = await liveOf(handle, record).attach();
+    const left = Promise.withResolvers<void>();
+    inUse(context, handle, left.promise);
+    const close = () => {
+      left.resolve();
+      input.close();
+    };
+    return { ...input, close };
   } finally {
     waiting.done();
   }

@@ -1,6 +1,6 @@
 import { IsthmusError, type MachineState } from "@isthmus/contract";
 import { WAITERS_PER_MACHINE } from "./config.ts";
-import type { LiveMachine, MachineRecord } from "./ports.ts";
+import type { ContactWatch, LiveMachine, MachineRecord } from "./ports.ts";
 import { StateQueue } from "./state-queue.ts";
 
 export interface StartInProgress {
@@ -9,7 +9,7 @@ export interface StartInProgress {
   readonly done: Promise<MachineRecord>;
 }
 
-export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold";
+export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact";
 
 /** What is known of a machine in this process only; everything that must survive is in its record. */
 export class Handle {
@@ -24,6 +24,12 @@ export class Handle {
   /** stops the trimming of the output file */
   trimming: { stop(): void } | undefined;
   removed = false;
+  /** execs, attached clients and copies under way */
+  sessions = 0;
+  /** ms since 1970 when it was last seen in use */
+  lastUsedMs = 0;
+  /** listens on the ports of a suspended machine */
+  contact: ContactWatch | undefined;
   /** clients reading the output */
   readers = 0;
   /** a client has read the output to its end */
@@ -89,6 +95,8 @@ export class Handle {
   /** Lets go of everything; the machine itself goes on. */
   release(): void {
     this.clearTimers();
+    this.contact?.close();
+    this.contact = undefined;
     this.trimming?.stop();
     this.trimming = undefined;
     this.live?.release();

@@ -1,4 +1,9 @@
+import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { cloneFrom } from "../snapshot/clone.ts";
+import { createSnapshotActions } from "../snapshot/create-actions.ts";
+import type { SnapshotFolders } from "../snapshot/ports.ts";
+import { Snapshots } from "../snapshot/snapshots.ts";
 import { createTemplateActions } from "../template/actions.ts";
 import { Pools } from "../template/pools.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
@@ -6,20 +11,23 @@ import type { Templates } from "../template/templates.ts";
 import type { Machines } from "./actions.ts";
 import { adoptAll } from "./adopt.ts";
 import { CLOSE_GRACE_MS, STARTS_PER_CPU } from "./config.ts";
+import { awaitContact } from "./contact.ts";
 import { type Context, checkOpen, find, sleep } from "./context.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { createMachine } from "./create.ts";
 import { readEvents } from "./event-log.ts";
-import { attachTo, execIn, reachGuest, statsOf } from "./guest.ts";
+import { attachTo, execIn, inUse, reachGuest, statsOf } from "./guest.ts";
 import type { Handle } from "./handle.ts";
+import { watchIdleness } from "./idle.ts";
 import { readLogs } from "./logs.ts";
-import type { Clock, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
+import type { Clock, ContactPorts, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
 import { removeMachine } from "./remove.ts";
 import { createRemovedExits } from "./removed-exits.ts";
 import { requireSignal } from "./resolve-spec.ts";
 import { launch, requestStart } from "./start.ts";
 import { StartGate } from "./start-gate.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
+import { requestResume, suspendMachine } from "./suspend.ts";
 import { allow, become } from "./transition.ts";
 import { started, startedEarlier, waitFor } from "./wait.ts";
 
@@ -37,6 +45,10 @@ export interface MachinesParts {
   readonly templates?: Templates;
   /** absent: no clone is prepared ahead */
   readonly places?: PreparedPlaces;
+  /** absent: suspended machines are resumed by their users only */
+  readonly contacts?: ContactPorts;
+  /** absent: no snapshots are taken */
+  readonly snapshotFolders?: SnapshotFolders;
   /** for fault tests; does nothing when absent */
   readonly crashpoint?: Crashpoint;
 }
@@ -48,13 +60,24 @@ export function createMachines(parts: MachinesParts): Machines {
     crashpoint: parts.crashpoint ?? (() => {}),
     gate,
     pools: poolsOf(parts, gate),
+    snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
     removedExits: createRemovedExits(),
     launch: (handle, by) => launch(context, handle, by),
+    watchIdleness: (handle, live, idleMs) => watchIdleness(context, handle, live, idleMs),
+    awaitContact: (handle) => awaitContact(context, handle),
     closing: new AbortController(),
   };
   const templates = createTemplateActions({ ...context, checkOpen: () => checkOpen(context) });
-  return { templates, ...lifecycle(context), ...reading(context), ...guest(context), ...daemon(context) };
+  return {
+    templates,
+    snapshots: createSnapshotActions(context),
+    ...lifecycle(context),
+    ...saving(context),
+    ...reading(context),
+    ...guest(context),
+    ...daemon(context),
+  };
 }
 
 function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, gate: StartGate): Pools | undefined {
@@ -105,6 +128,16 @@ function lifecycle(context: Context): Lifecycle {
   };
 }
 
+function saving(context: Context): Pick<Machines, "suspend" | "resume" | "clone"> {
+  return {
+    suspend: async (ref) => await suspendMachine(context, await settled(context, ref)),
+    async resume(ref, options = {}) {
+      return await started(context, await requestResume(context, await settled(context, ref)), options.signal);
+    },
+    clone: (source, spec = {}, options = {}) => cloneFrom(context, source, spec, options),
+  };
+}
+
 async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "unpause"): Promise<Machine> {
   const handle = await settled(context, ref);
   const { name } = context.store.machine(handle.id).machine;
@@ -129,7 +162,7 @@ function reading(context: Context): Pick<Machines, "get" | "list" | "counts" | "
       return { machines: records.map((record) => record.machine), next };
     },
     counts: () => context.store.counts(),
-    imageHolder: (digest) => context.store.imageHolder(digest),
+    imageHolder: (digest) => context.store.imageHolder(digest) ?? context.snapshots?.imageHolder(digest),
     wait: (ref, condition = "exited", signal) => waitFor(context, ref, condition, signal),
     logs: (ref, options) => readLogs(context, ref, options),
     events: (options) => readEvents(context, options),
@@ -144,12 +177,16 @@ function guest(context: Context): Guest {
     attach: (ref, signal) => attachTo(context, ref, signal),
     stats: (ref) => statsOf(context, ref),
     async putArchive(ref, path, archive, signal) {
-      const { live } = await reachGuest(context, ref, "copy");
-      await live.putArchive(path, archive, signal);
+      const { live, handle } = await reachGuest(context, ref, "copy");
+      const put = live.putArchive(path, archive, signal);
+      inUse(context, handle, put);
+      await put;
     },
     async getArchive(ref, path, signal) {
-      const { live } = await reachGuest(context, ref, "copy");
-      return await live.getArchive(path, signal);
+      const { live, handle } = await reachGuest(context, ref, "copy");
+      const archive = await live.getArchive(path, signal);
+      inUse(context, handle, finished(archive, { writable: false }));
+      return archive;
     },
     async statPath(ref, path) {
       const { live } = await reachGuest(context, ref, "copy");

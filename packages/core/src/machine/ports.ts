@@ -10,6 +10,7 @@ import type {
   MachineStats,
   PublishedPort,
 } from "@isthmus/contract";
+import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
@@ -24,6 +25,8 @@ export interface StartPlan {
   /** writable ext4 disk; absent for a read-only root */
   readonly diskPath?: string;
   readonly diskBytes?: number;
+  /** `qcow2` for the disk of a machine that was cloned from a snapshot: what differs from the snapshot's; default raw */
+  readonly diskFormat?: "raw" | "qcow2";
   /** file that the VMM appends output records to */
   readonly outputPath: string;
   readonly cpus: number;
@@ -56,11 +59,13 @@ export interface Engine {
   start(plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine>;
   /** absent: machines of this engine always boot */
   readonly cloning?: Cloning;
+  /** absent: machines of this engine cannot be saved and gone on with */
+  readonly saving?: Saving;
   /**
    * Takes up a machine that an earlier daemon started in `folder`: checks pid and start time, reconnects, and finishes a start that was cut short.
-   * Undefined when its process is gone (or is another's): nothing of it runs then, and leftovers such as sockets are cleared away.
+   * `before` is called ahead of a saved guest's going on, as that of `SavedGuest`. Undefined when its process is gone (or is another's): nothing of it runs then, and leftovers such as sockets are cleared away.
    */
-  adopt(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine | undefined>;
+  adopt(plan: StartPlan, signal: AbortSignal, before?: () => Promise<void>): Promise<LiveMachine | undefined>;
   /** Engine processes on this host whose machine folder is under `machinesFolder`: for finding orphans. */
   processes(machinesFolder: string): Promise<readonly { readonly pid: number; readonly machineId: string }[]>;
   /** Ends the process of a machine that no record knows; a no-op when it is gone. Never touches a pid whose command line does not name the folder. */
@@ -75,6 +80,14 @@ export interface Cloning {
   make(shape: GuestShape, place: Making, signal: AbortSignal): Promise<TemplateFacts>;
   /** A process with the state of the template in `template`, waiting. Throws TEMPLATE_FAILED, CANCELLED. */
   prepare(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<PreparedClone>;
+}
+
+/** What an engine that can save guests offers beside `LiveMachine.capture`. */
+export interface Saving {
+  /** Why a guest with these parts cannot go on here; undefined when it can. */
+  refusal(parts: SavedParts): Promise<string | undefined>;
+  /** A machine in the folders of `plan` that goes on from a saved guest. Throws SNAPSHOT_UNUSABLE and what `Engine.start` throws; nothing of it is left then. */
+  restore(plan: StartPlan, saved: SavedGuest, signal: AbortSignal): Promise<LiveMachine>;
 }
 
 /** A clone that has its template's state and waits for an identity. */
@@ -109,6 +122,10 @@ export interface LiveMachine {
   kill(): Promise<void>;
   pause(): Promise<void>;
   unpause(): Promise<void>;
+  /** Saves the guest as it is at one moment. Throws CAPTURE_FAILED, DISK_FULL, CANCELLED, AGENT_UNREACHABLE: the guest goes on then. */
+  capture(plan: CapturePlan, signal: AbortSignal): Promise<CaptureFacts>;
+  /** Processor time of the engine process, and TCP connections that are open on its published ports. */
+  activity(): Promise<{ readonly cpuMs: number; readonly connections: number }>;
   stats(): Promise<GuestStats>;
   /** tar into folder `path`. Throws PATH_NOT_FOUND, BAD_ARCHIVE. */
   putArchive(path: string, archive: Readable, signal?: AbortSignal): Promise<void>;
@@ -184,6 +201,9 @@ export interface OutputFiles {
   keep(path: string, maxBytes: number): { stop(): void };
 }
 
+/** What a start goes on from. */
+export type SavedSource = { readonly from: "suspension" } | { readonly from: "snapshot"; readonly id: string };
+
 export interface MachineRecord {
   readonly machine: Machine;
   /** what a restart of the daemon needs and no user sees */
@@ -214,6 +234,12 @@ export interface BootRecord {
   readonly resumes?: number;
   /** notes on the spec and on what was lost, before those of a start */
   readonly notes?: readonly string[];
+  /** what the next start, or the one in progress, goes on from instead of beginning anew */
+  readonly goesOnFrom?: SavedSource;
+  /** its disk holds what differs from the disk of the snapshot that it was cloned from */
+  readonly overlay?: true;
+  /** a suspension is under way: what a daemon that dies in it leaves is undone */
+  readonly suspending?: true;
 }
 
 export interface MachineQuery {
@@ -285,6 +311,11 @@ export interface MachineFolders {
   create(id: string): Promise<void>;
   /** Makes the folder for sockets when it is missing, as after a reboot of the host. */
   createSocketFolder(id: string): Promise<void>;
+  /** Makes the disk of a clone: a link to the snapshot's disk, and a file for what differs from it. Throws DISK_FULL. */
+  createOverlay(id: string, snapshotDisk: string, sizeBytes: number): Promise<void>;
+  overlayPath(id: string): string;
+  /** What a suspended machine goes on from; it is there whole or not at all. */
+  readonly saved: SavedFolders;
   /** Makes the writable ext4 disk, sparse, in place of any: a copy of the one at `copyOf`, else an empty one. Throws DISK_FULL, HOST_COMMAND_FAILED. */
   createDisk(id: string, sizeBytes: number, copyOf?: string): Promise<string>;
   diskPath(id: string): string;
@@ -297,6 +328,35 @@ export interface MachineFolders {
   remove(id: string): Promise<void>;
   /** ids of folders that exist */
   list(): Promise<readonly string[]>;
+}
+
+/** The published ports of suspended machines. */
+export interface ContactPorts {
+  /** Listens on TCP ports; `contacted` is called at the first connection. Throws PORT_TAKEN. */
+  watch(ports: readonly PublishedPort[], contacted: () => void): Promise<ContactWatch>;
+}
+
+export interface ContactWatch {
+  /** Stops listening, so that the machine can have the ports; connections that have come are held. */
+  free(): Promise<void>;
+  /** Joins them to the ports, which are the machine's by now. */
+  pass(): void;
+  /** Stops listening and drops them. */
+  close(): void;
+}
+
+/** The saved guest of each suspended machine, in the machine's folder. */
+export interface SavedFolders {
+  /** A new, empty folder; one that was left half-made goes. Throws DISK_FULL. */
+  begin(id: string): Promise<string>;
+  /** What `begin` gave, with these facts, becomes what the machine goes on from; durable when it resolves. Throws DISK_FULL. */
+  commit(id: string, facts: CaptureFacts): Promise<void>;
+  /** Undefined when there is none, or none that was not used. */
+  load(id: string): Promise<{ readonly folder: string; readonly facts: CaptureFacts } | undefined>;
+  /** The guest goes on: what was saved no longer fits its disk and is never gone on from again. Durable when it resolves. */
+  use(id: string): Promise<void>;
+  /** All of it, half-made and used ones too. */
+  remove(id: string): Promise<void>;
 }
 
 /** Structured log: fields, then what happened. */

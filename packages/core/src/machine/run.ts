@@ -1,6 +1,7 @@
 import type { StartedFrom } from "../template/starting.ts";
 import type { Context } from "./context.ts";
 import { finish } from "./end.ts";
+import { forgetSaved } from "./going-on.ts";
 import type { Handle } from "./handle.ts";
 import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { requestStop } from "./stop.ts";
@@ -17,8 +18,9 @@ export interface StartStory {
 /** The guest answered: from here on the machine runs. A job of its state queue. */
 export function takeOver(context: Context, handle: Handle, live: LiveMachine, story: StartStory): MachineRecord {
   const { timings, startedFrom } = story;
-  const { boot } = context.store.machine(handle.id);
+  const { boot, machine } = context.store.machine(handle.id);
   const now = context.clock.now();
+  const resumed = boot.goesOnFrom?.from === "suspension";
   context.crashpoint("start.before-running");
   const record = become(context, handle, "running", {
     machine: {
@@ -26,17 +28,19 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
       accelerator: live.accelerator,
       ports: [...live.ports],
       notes: [...(boot.notes ?? []), ...live.notes, ...story.notes],
-      startedFrom,
+      startedFrom: startedFrom ?? (resumed ? "suspension" : undefined),
       timings,
-      startedAt: new Date(now).toISOString(),
+      startedAt: resumed ? machine.startedAt : new Date(now).toISOString(),
+      suspendedAt: undefined,
       finishedAt: undefined,
       exit: undefined,
       failure: undefined,
     },
-    boot: { startedMs: now },
+    boot: { startedMs: resumed ? boot.startedMs : now, goesOnFrom: undefined },
     details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0, ...(startedFrom && { startedFrom }) },
   });
   context.crashpoint("start.after-running");
+  if (resumed) forgetSaved(context, handle);
   watch(context, handle, live, record);
   return record;
 }
@@ -53,6 +57,8 @@ export function watch(context: Context, handle: Handle, live: LiveMachine, recor
     );
   });
   armTtl(context, handle, record);
+  const { idleSuspendMs } = record.machine.spec;
+  if (idleSuspendMs !== undefined) context.watchIdleness(handle, live, idleSuspendMs);
 }
 
 function armTtl(context: Context, handle: Handle, record: MachineRecord): void {

@@ -4,6 +4,7 @@ import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
 import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
 import { endLive, settleStart, sweepProcesses } from "./end.ts";
+import { backToSuspended, goOn, layOutClone, useSaved } from "./going-on.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
 import type { LiveMachine, MachineRecord, PreparedClone } from "./ports.ts";
 import { takeOver } from "./run.ts";
@@ -104,7 +105,7 @@ async function resume(context: Context, handle: Handle, signal: AbortSignal): Pr
     await sweepProcesses(context, handle);
     return undefined;
   }
-  const live = await engineOf(context, record).adopt(planOf(context, record), signal);
+  const live = await engineOf(context, record).adopt(planOf(context, record), signal, () => useSaved(context, record));
   if (live) return live;
   await sweepProcesses(context, handle);
   const resumes = record.boot.resumes ?? 0;
@@ -124,7 +125,9 @@ async function fail(context: Context, handle: Handle, signal: AbortSignal, by: S
     await context.folders.removeDisk(handle.id).catch((cause) => context.log.warn({ machine: handle.id, err: cause }, "disk left behind"));
   }
   if (by === "crash") await sweepProcesses(context, handle);
-  await insist(context, handle, () => settleStart(context, handle, failure, by));
+  await insist(context, handle, async () => {
+    if (!(await backToSuspended(context, handle, failure))) settleStart(context, handle, failure, by);
+  });
   return failure;
 }
 
@@ -139,11 +142,12 @@ function asStartFailure(context: Context, handle: Handle, error: unknown): Isthm
 /** Folder and output file: made when missing, kept otherwise, for a machine keeps its writable layer from run to run. */
 async function prepare(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<void> {
   const { crashpoint, folders, images, output, store } = context;
-  const { machine } = store.machine(handle.id);
+  const { machine, boot } = store.machine(handle.id);
   const began = performance.now();
   await images.resolve(machine.imageDigest);
   crashpoint("start.before-folder");
-  if (!(await folders.has(handle.id))) {
+  if (boot.goesOnFrom?.from === "snapshot") await layOutClone(context, store.machine(handle.id), boot.goesOnFrom.id);
+  else if (!(await folders.has(handle.id))) {
     progress.prepared = await claim(context, handle);
     if (progress.prepared === undefined) await folders.create(handle.id);
   }
@@ -151,7 +155,7 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   crashpoint("start.after-folder");
   signal.throwIfAborted();
   const hasDisk = progress.prepared === undefined && (await folders.hasDisk(handle.id));
-  progress.newDisk = machine.spec.readOnly !== true && !hasDisk;
+  progress.newDisk = machine.spec.readOnly !== true && !hasDisk && boot.goesOnFrom === undefined;
   crashpoint("start.before-prepare");
   const bootOffset = await output.prepare(folders.outputPath(handle.id));
   crashpoint("start.after-prepare");
@@ -173,7 +177,15 @@ const LOST_DISK = "the file of its disk was missing when it started again: what 
 
 function writeStarting(context: Context, handle: Handle, bootOffset: number, news: readonly string[]): void {
   const notes = [...new Set([...(context.store.machine(handle.id).boot.notes ?? []), ...news])];
-  const boot = { bootOffset, hostBootId: context.capacity.bootId(), startedMs: undefined, notes };
+  const { goesOnFrom, bootOffset: earlier, startedMs } = context.store.machine(handle.id).boot;
+  // What a machine wrote before it was suspended is of the same run.
+  const kept = goesOnFrom?.from === "suspension";
+  const boot = {
+    bootOffset: kept ? earlier : bootOffset,
+    startedMs: kept ? startedMs : undefined,
+    hostBootId: context.capacity.bootId(),
+    notes,
+  };
   context.crashpoint("start.before-starting");
   if (context.store.machine(handle.id).machine.state === "starting") amend(context, handle, { boot });
   else become(context, handle, "starting", { boot });
@@ -182,6 +194,7 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
 
 async function spawn(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<Begun> {
   const record = context.store.machine(handle.id);
+  if (record.boot.goesOnFrom !== undefined) return await goOn(context, record, record.boot.goesOnFrom, signal);
   const { templates, log } = context;
   const { prepared } = progress;
   context.crashpoint("start.before-engine");

@@ -1,7 +1,7 @@
 import { IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
 import { SIGKILL, STOP_GRACE_MS } from "./config.ts";
 import { type Context, engineOf, waitingSignal } from "./context.ts";
-import { finish } from "./end.ts";
+import { endSuspended, finish } from "./end.ts";
 import { type Handle, isFinal } from "./handle.ts";
 import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { allow, amend, become, conflict, insist } from "./transition.ts";
@@ -121,13 +121,14 @@ async function endUnreachable(context: Context, handle: Handle): Promise<void> {
 export async function requestKill(context: Context, handle: Handle, signal: number): Promise<MachineRecord> {
   const { name } = context.store.machine(handle.id).machine;
   if (signal !== SIGKILL) return await signalWorkload(context, handle, signal);
-  const record = await handle.queue.request(name, () => {
+  const record = await handle.queue.request(name, async () => {
     const present = context.store.machine(handle.id);
     allow("kill", present);
+    if (present.machine.state === "suspended") return await endSuspended(context, handle);
     markKilled(context, handle);
     return present;
   });
-  await endEngine(context, handle);
+  if (record.machine.state !== "exited") await endEngine(context, handle);
   return record;
 }
 

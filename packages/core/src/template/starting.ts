@@ -3,7 +3,7 @@ import type { Engine, LiveMachine, Log, PreparedClone, StartPlan } from "../mach
 import type { GuestShape } from "./shape.ts";
 import type { Templates } from "./templates.ts";
 
-export type StartedFrom = "boot" | "template" | "pool";
+export type StartedFrom = "boot" | "template" | "pool" | "snapshot" | "suspension";
 
 export interface Begun {
   readonly live: LiveMachine;

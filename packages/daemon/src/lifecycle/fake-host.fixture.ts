@@ -1,5 +1,16 @@
 import { type Image, IsthmusError } from "@isthmus/contract";
-import type { Clock, Engine, EngineEnd, LiveMachine, MachineFolders, OutputFiles, OutputRecord, StartPlan } from "@isthmus/core";
+import type {
+  CaptureFacts,
+  Clock,
+  Engine,
+  EngineEnd,
+  LiveMachine,
+  MachineFolders,
+  OutputFiles,
+  OutputRecord,
+  SavedFolders,
+  StartPlan,
+} from "@isthmus/core";
 
 /** An engine process: it outlives the daemon, as real ones do. */
 export interface FakeProcess {
@@ -20,6 +31,7 @@ export class FakeHost {
   readonly processes = new Map<string, FakeProcess>();
   readonly folders = new Set<string>();
   readonly disks = new Set<string>();
+  readonly saved = new Map<string, CaptureFacts>();
   readonly outputs = new Map<string, OutputRecord[]>();
   bootId = "boot-1";
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
@@ -168,7 +180,31 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
     async unpause() {
       process.paused = false;
     },
+    activity: async () => ({ cpuMs: 0, connections: 0 }),
+    async capture(plan) {
+      process.paused = !plan.goOn;
+      return { parts: {}, accelerator: "tcg", sizeBytes: 1, pausedMs: 1 };
+    },
     release() {},
+  };
+}
+
+function fakeSaved(host: FakeHost): SavedFolders {
+  return {
+    begin: async (id) => `/m/${id}/half`,
+    async commit(id, facts) {
+      host.saved.set(id, facts);
+    },
+    async load(id) {
+      const facts = host.saved.get(id);
+      return facts && { folder: `/m/${id}/saved`, facts };
+    },
+    async use(id) {
+      host.saved.delete(id);
+    },
+    async remove(id) {
+      host.saved.delete(id);
+    },
   };
 }
 
@@ -180,6 +216,11 @@ export function fakeFolders(host: FakeHost): MachineFolders {
     socketFolder: (id) => `/s/${id}`,
     outputPath: (id) => `${folder(id)}/output`,
     diskPath: (id) => `${folder(id)}/disk`,
+    overlayPath: (id) => `${folder(id)}/overlay`,
+    async createOverlay(id) {
+      host.disks.add(id);
+    },
+    saved: fakeSaved(host),
     async create(id) {
       if (host.folders.has(id)) throw new IsthmusError("INTERNAL", { reason: "the folder exists" });
       host.folders.add(id);

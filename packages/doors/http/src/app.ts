@@ -26,6 +26,7 @@ import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
@@ -56,6 +57,7 @@ const jsonRoutes: readonly Routes[] = [
   eventRoutes,
   imageRoutes,
   templateRoutes,
+  snapshotRoutes,
   kernelRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];

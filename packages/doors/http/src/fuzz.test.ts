@@ -11,13 +11,13 @@ import { type FakeMachines, fakeDeps } from "./testing/fakes.ts";
 import { Random } from "./testing/random.ts";
 import { bodyText, fitting, mutated, queryText } from "./testing/requests.ts";
 
-const REQUESTS = Number(process.env.ISTHMUS_FUZZ_REQUESTS ?? 20_000);
+const REQUESTS = Number(process.env.ISTHMUS_FUZZ_REQUESTS ?? 24_000);
 const SEED = Number(process.env.ISTHMUS_FUZZ_SEED ?? Date.now() % 1_000_000);
 /** Nothing here has a reason to wait. */
 const ANSWER_TIMEOUT_MS = 5_000;
 const GROWTH_BYTES = 50 * 1024 * 1024;
-/** of the 20,000, so that no route is left out as their number grows */
-const PER_ROUTE = 500 / 20_000;
+/** of the 24,000, so that no route is left out as their number grows */
+const PER_ROUTE = 500 / 24_000;
 
 type Method = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";
 
@@ -79,13 +79,18 @@ function fault(answer: Answer, route: RouteOptions | undefined): string | undefi
 setFlagsFromString("--expose-gc");
 const collect: unknown = runInNewContext("gc");
 
-/** Whatever the last request did to it: there is a machine `done` that has ended. */
+/** Whatever the last request did: there are a machine `done` that has ended and a snapshot of that name, taken while it ran. */
 async function settle(machines: FakeMachines): Promise<void> {
   const [first] = machines.entries.values();
   const known = first?.machine.name === "done";
   if (!known) machines.entries.clear();
-  if (!known) await machines.create({ image: "x", name: "done" });
+  if (!known) await machines.create({ image: "x", name: "done" }, { start: true });
   if (!known) machines.print("done", "stdout", "output");
+  const { snapshots } = machines;
+  if (!snapshots.entries.some(({ name }) => name === "done")) {
+    machines.entry("done").machine = { ...machines.get("done"), state: "running" };
+    await snapshots.create("done", { name: "done" });
+  }
   machines.exit("done", { code: 0 });
 }
 
@@ -99,7 +104,7 @@ function memory(): { readonly heap: number; readonly rss: number } {
 /** The fakes keep everything. */
 function forget({ machines, images }: ReturnType<typeof fakeDeps>): void {
   for (const { machine } of [...machines.entries.values()]) if (machine.name !== "done") machines.entries.delete(machine.id);
-  for (const list of [machines.stored, machines.signals, machines.stopped]) list.length = 0;
+  for (const list of [machines.stored, machines.signals, machines.stopped, machines.snapshots.signals]) list.length = 0;
   machines.archives.clear();
   images.images.clear();
 }
@@ -145,7 +150,8 @@ describe("malformed requests", () => {
     expect("polluted" in {}).toBe(false);
     // The fuzzer is worth something only when it also gets through.
     expect(statuses.get(400)).toBeGreaterThan(REQUESTS / 10);
-    expect(reached.size).toBeGreaterThan(12);
+    expect(reached.size).toBeGreaterThan(15);
+    for (const url of ["/v1/snapshots", "/v1/snapshots/:ref", "/v1/snapshots/:ref/clone"]) expect(reached.get(url), url).toBeGreaterThan(0);
     const after = memory();
     console.log(`grown by ${(after.heap - before.heap) >> 10} KiB of heap, ${(after.rss - before.rss) >> 10} KiB resident`);
     expect(after.heap - before.heap).toBeLessThan(GROWTH_BYTES);

@@ -34,5 +34,7 @@ export const SinceSchema = Type.Optional(
 
 export const machineAnswer = { 200: MachineSchema, ...failures };
 
+export const clonesAnswer = { 201: closed({ machines: Type.Array(MachineSchema) }), ...failures };
+
 /** An answer without a body. */
 export const nothing = (description: string) => Type.Unsafe<undefined>({ type: "null", description });

@@ -2,6 +2,9 @@ import { basename, dirname } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
+import { goOn } from "./capture/capture.ts";
+import { DiskCopy } from "./capture/disk-copy.ts";
+import { renew } from "./capture/restore.ts";
 import { agentSocketPath, qmpSocketPath } from "./command-line.ts";
 import { ADOPT_BUDGET_MS, START_DEADLINE_MS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
@@ -29,17 +32,20 @@ async function finishStart(parts: {
   link: AgentLink;
   monitor: Monitor;
   vmm: VmmProcess;
+  before?: () => Promise<void>;
 }): Promise<void> {
-  const { plan, state, link, monitor, vmm } = parts;
+  const { plan, state, link, monitor, vmm, before } = parts;
   try {
-    // A prepared clone is stopped until its start.
+    await before?.();
+    // A prepared clone is stopped until its start, a saved guest until all is ready.
     if (await monitor.paused()) await monitor.execute("cont");
+    if (state.restoring !== undefined) await renew(link, plan, state.restoring === "clone");
     const session = await link.session(START_DEADLINE_MS);
     if (session.greeting.state === "idle") {
       await Promise.all([configureGuest(session, plan), monitor.dropConsole()]);
       await startWorkload(session, plan);
     }
-    await saveState(plan.folder, { ...state, phase: "running", pid: vmm.pid, startTime: vmm.startTime });
+    await saveState(plan.folder, { ...state, phase: "running", restoring: undefined, pid: vmm.pid, startTime: vmm.startTime });
   } catch (error) {
     // When the daemon lets go meanwhile, the next one finishes the start.
     if (!link.closed) await vmm.kill();
@@ -63,6 +69,7 @@ interface Adopted {
   readonly vmm: VmmProcess;
   readonly link: AgentLink;
   readonly monitor: Monitor;
+  readonly before?: () => Promise<void>;
 }
 
 /** Asks VMM and guest for `ADOPT_BUDGET_MS` at most; what did not answer becomes a note and is asked again when somebody needs it. */
@@ -75,6 +82,7 @@ async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boole
   };
   const running = state.phase === "running";
   const finished = running ? undefined : finishStart(adopted).catch(late);
+  if (state.capturing === true) await within(ADOPT_BUDGET_MS, endCapture(adopted).catch(late));
   const paused = await within(ADOPT_BUDGET_MS, Promise.race([vmm.ended, monitor.paused(ADOPT_BUDGET_MS).catch(late)]));
   if (paused === "late") return { paused: false, notes: ["its engine process did not answer when the daemon started"] };
   if (paused === true && running) {
@@ -91,13 +99,30 @@ async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boole
   };
 }
 
+/** Its daemon died while it was saved: what was saved is worth nothing, and it goes on. */
+async function endCapture({ plan, state, link, monitor }: Adopted): Promise<void> {
+  await DiskCopy.clear(monitor);
+  await goOn({ link, monitor });
+  await saveState(plan.folder, { ...state, capturing: undefined });
+}
+
 /** A clone whose daemon died before its template's state was loaded holds nothing worth keeping. One that does not say so is treated as any other. */
 async function restoreWasCutShort(monitor: Monitor): Promise<boolean> {
   return await monitor.unrestored(ADOPT_BUDGET_MS).catch(() => false);
 }
 
+export interface AdoptRequest {
+  readonly plan: StartPlan;
+  /** of the host */
+  readonly bootId: string;
+  /** called before a guest that has not yet gone on does so */
+  readonly before?: () => Promise<void>;
+  readonly signal: AbortSignal;
+  readonly log: EngineLog;
+}
+
 /** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `ADOPT_BUDGET_MS` at most. Throws CANCELLED. */
-export async function adoptMachine(plan: StartPlan, bootId: string, signal: AbortSignal, log: EngineLog): Promise<QemuMachine | undefined> {
+export async function adoptMachine({ plan, bootId, before, signal, log }: AdoptRequest): Promise<QemuMachine | undefined> {
   if (signal.aborted) throw new IsthmusError("CANCELLED", { what: `taking up ${plan.name}` });
   const state = await loadState(plan.folder);
   const found = state === undefined ? undefined : await findProcess(plan.folder, state, bootId);
@@ -109,7 +134,7 @@ export async function adoptMachine(plan: StartPlan, bootId: string, signal: Abor
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.expectEnd());
   if (state.phase !== "running" && (await restoreWasCutShort(monitor))) await vmm.kill();
-  const taken = vmm.over ? undefined : await takeUp({ plan, state, vmm, link, monitor }, log);
+  const taken = vmm.over ? undefined : await takeUp({ plan, state, vmm, link, monitor, before }, log);
   vmm.look();
   if (taken === undefined || vmm.over) {
     link.close();
@@ -118,5 +143,5 @@ export async function adoptMachine(plan: StartPlan, bootId: string, signal: Abor
     return undefined;
   }
   const notes = [...state.notes, ...taken.notes];
-  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes }, paused: taken.paused });
+  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes, capturing: undefined }, paused: taken.paused });
 }

@@ -22,6 +22,7 @@ export class AgentLink {
   #session: AgentSession | undefined;
   #connecting: Promise<AgentSession> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #dropped = false;
   #backoffMs = BACKGROUND_RECONNECT_MIN_MS;
 
   constructor(path: string, name: string) {
@@ -62,6 +63,13 @@ export class AgentLink {
       this.session().catch(() => this.keep());
     }, this.#backoffMs).unref();
     this.#backoffMs = Math.min(this.#backoffMs * 2, BACKGROUND_RECONNECT_MAX_MS);
+  }
+
+  /** Ends the session; a later request, or `keep`, begins another. */
+  drop(): void {
+    clearTimeout(this.#timer);
+    this.#dropped = true;
+    this.#session?.close();
   }
 
   get closed(): boolean {
@@ -107,7 +115,10 @@ export class AgentLink {
   #take(session: AgentSession): AgentSession {
     this.#session = session;
     this.#backoffMs = BACKGROUND_RECONNECT_MIN_MS;
-    void session.closed.then(() => this.keep());
+    this.#dropped = false;
+    void session.closed.then(() => {
+      if (!this.#dropped) this.keep();
+    });
     return session;
   }
 }

@@ -15,6 +15,8 @@ export interface VmmLayout {
   readonly socketFolder: string;
   readonly rootfsPath: string;
   readonly diskPath?: string;
+  /** default raw, which is never guessed: a guest could write the header of another format */
+  readonly diskFormat?: "raw" | "qcow2";
   readonly outputPath: string;
   /** what boots; when absent, QEMU waits to be told where the state of a saved guest is */
   readonly boot?: { readonly kernelPath: string; readonly initramfsPath: string };
@@ -47,15 +49,18 @@ export function qmpSocketPath(socketFolder: string): string {
 
 function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
   const microvm = variant.machineType === "microvm";
+  // Device state is saved without a description of itself for debuggers.
+  const common: Settings = [["suppress-vmdesc", "on"]];
   const settings: Settings = microvm
     ? [
+        ...common,
         // Debian's kernel finds virtio-mmio devices through ACPI only. With it and a known time-stamp counter the kernel needs no PIT, which wakes QEMU 36 times a second.
         ["acpi", "on"],
         ["pit", "off"],
         ["pic", "on"],
         ["rtc", "on"],
       ]
-    : [["vmport", "off"]];
+    : [...common, ["vmport", "off"]];
   const memory = memoryArguments(layout);
   const accelerator = variant.accelerator === "tcg" ? optionArgument("tcg", [["tb-size", TCG_BUFFER_MIB]]) : "kvm";
   return [
@@ -93,18 +98,25 @@ function memoryArguments(layout: VmmLayout): string[] {
 
 /** A guest that goes on needs no kernel: leaving it out spares the time and memory to load one. */
 function beginning(layout: VmmLayout, variant: BootVariant): string[] {
-  if (layout.boot === undefined) return ["-incoming", "defer"];
+  // Stopped until told, and without the section that a stream of devices alone does not begin with.
+  if (layout.boot === undefined) return ["-incoming", "defer", "-S", "-global", "migration.send-configuration=off"];
   const { kernelPath, initramfsPath } = layout.boot;
   return ["-kernel", kernelPath, "-initrd", initramfsPath, "-append", kernelArguments(layout, variant)];
 }
 
 function diskArguments(layout: VmmLayout, suffix: string): string[] {
-  const block = (node: string, path: string, more: Settings) =>
-    optionArgument("driver=raw", [["node-name", node], ...more, ["file.driver", "file"], ["file.filename", path]]);
+  const block = (node: string, path: string, more: Settings, format = "raw") =>
+    optionArgument(`driver=${format}`, [["node-name", node], ...more, ["file.driver", "file"], ["file.filename", path]]);
   // The first virtio-blk device is vda in the guest, the second vdb.
   const root = ["-blockdev", block("root", layout.rootfsPath, [["read-only", "on"]]), "-device", `virtio-blk-${suffix},drive=root`];
   if (layout.diskPath === undefined) return root;
-  return [...root, "-blockdev", block("disk", layout.diskPath, [["discard", "unmap"]]), "-device", `virtio-blk-${suffix},drive=disk`];
+  return [
+    ...root,
+    "-blockdev",
+    block("disk", layout.diskPath, [["discard", "unmap"]], layout.diskFormat),
+    "-device",
+    `virtio-blk-${suffix},drive=disk`,
+  ];
 }
 
 function portArguments(layout: VmmLayout, suffix: string): string[] {

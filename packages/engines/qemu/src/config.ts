@@ -43,6 +43,8 @@ export const STATE_FD = 3;
 
 export const QMP_DEADLINE_MS = 10_000;
 export const QMP_LINE_BYTES = 1 * MIB;
+/** Between two tries to let a guest go on whose disk found no room. */
+export const ROOM_LOOK_MS = 2_000;
 
 /** From SIGKILL to the end of the process. */
 export const KILL_DEADLINE_MS = 10_000;
@@ -74,6 +76,20 @@ export const SOCKET_PATH_BYTES = 107;
 /** USER_HZ, fixed by the Linux ABI on x86 and ARM */
 export const CLOCK_TICKS_PER_SECOND = 100;
 export const PAGE_BYTES = 4_096;
+/** Guest memory is saved in pieces of at most so many bytes. */
+export const COPY_CHUNK_BYTES = 1 * MIB;
+/** After so many bytes of it the daemon serves its other clients. */
+export const COPY_TURN_BYTES = 16 * MIB;
+/** A copy of the file that a guest's memory was mapped from, which can be as large as the guest. */
+export const BASE_COPY_DEADLINE_MS = 600_000;
+/** A disk of a terabyte takes its time; the guest goes on meanwhile. */
+export const DISK_COPY_DEADLINE_MS = 6 * 3_600_000;
+/** Stopping and starting all processes of a guest. */
+export const FREEZE_DEADLINE_MS = 5_000;
+/** Between the moment that a restored guest goes on and the first connection to it: it must have noticed that its former host left. */
+export const RESTORED_SETTLE_MS = 30;
+/** Between letting go of a guest and stopping it to be suspended, for the same reason. */
+export const SUSPEND_SETTLE_MS = 20;
 
 /** QEMU's user-mode network: what slirp serves. */
 export const GUEST_ADDRESS = "10.0.2.15";
@@ -99,4 +115,6 @@ export const fileNames = {
   console: "console.log",
   agentSocket: "agent.sock",
   qmpSocket: "qmp.sock",
+  /** the machine's own name for the file that its memory is mapped from */
+  memoryBase: "memory.base",
 } as const;

@@ -1,6 +1,7 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Accelerator, PublishedPort } from "@isthmus/contract";
+import type { SavedParts } from "@isthmus/core";
 import { agentSocketPath, qmpSocketPath } from "./command-line.ts";
 import { fileNames } from "./config.ts";
 
@@ -18,6 +19,12 @@ export interface EngineState {
   readonly ports: readonly PublishedPort[];
   readonly notes: readonly string[];
   readonly timings: Readonly<Record<string, number>>;
+  /** what must match where its guest goes on after it was saved */
+  readonly parts: SavedParts;
+  /** its guest is stopped, or its processes are, while it is saved */
+  readonly capturing?: true | undefined;
+  /** it is brought back from a saved guest, as itself or as a clone */
+  readonly restoring?: "same" | "clone" | undefined;
 }
 
 /** Replaces the state as a whole. Not synced to disk: after a crash of the host there is no process to find. */
@@ -28,7 +35,15 @@ export async function saveState(folder: string, state: EngineState): Promise<voi
 }
 
 function isState(value: unknown): value is EngineState {
-  return typeof value === "object" && value !== null && "phase" in value && "bootId" in value && "accelerator" in value && "ports" in value;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "phase" in value &&
+    "bootId" in value &&
+    "accelerator" in value &&
+    "ports" in value &&
+    "parts" in value
+  );
 }
 
 /** Undefined when there is none that can be used: nothing was spawned then. */
@@ -48,6 +63,7 @@ export async function clearLeftovers(folder: string, socketFolder: string): Prom
     qmpSocketPath(socketFolder),
     join(folder, fileNames.state),
     join(folder, `${fileNames.state}.new`),
+    join(folder, fileNames.memoryBase),
   ];
   await Promise.all(paths.map((path) => rm(path, { force: true })));
 }

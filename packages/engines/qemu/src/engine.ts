@@ -2,6 +2,8 @@ import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, StartPlan } from "@isthmus/core";
 import { AcceleratorProbe, type WantedAccelerator } from "./accelerator.ts";
 import { adoptMachine } from "./adopt.ts";
+import { savedParts } from "./capture/parts.ts";
+import { createSaving } from "./capture/saving.ts";
 import { PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./host-ports.ts";
@@ -54,10 +56,24 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     const { variant, verdict } = await probe.choose(kernel);
     timer.mark("accelerator");
     const notes = variant.machineType === "microvm" ? [] : [`runs on ${variant.machineType}: ${verdict.reason}`];
+    const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
     for (let attempt = 1; ; attempt += 1) {
       const ports = await choosePorts(plan.ports);
       try {
-        return await bootMachine({ plan, kernel, variant, template, ports, notes, tscKhz: await tscKhz(), bootId, timer, signal, log });
+        return await bootMachine({
+          plan,
+          kernel,
+          variant,
+          template,
+          ports,
+          notes,
+          parts,
+          tscKhz: await tscKhz(),
+          bootId,
+          timer,
+          signal,
+          log,
+        });
       } catch (error) {
         const another = hasCode(error, "PORT_TAKEN") && plan.ports.some(({ host }) => host === 0) && attempt < PORT_ATTEMPTS;
         if (!another) throw error;
@@ -70,7 +86,8 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     isolation: "microvm",
     start,
     cloning: createCloning({ kernels, probe, tscKhz, bootId }),
-    adopt: (plan, signal) => adoptMachine(plan, bootId, signal, log),
+    saving: createSaving({ kernels, probe, bootId, log }),
+    adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, signal, log }),
     processes: async (machinesFolder) => (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
       const startTime = processStatus(pid)?.startTime;

@@ -78,6 +78,7 @@ describe("the engine's state", () => {
     ports: [],
     notes: [],
     timings: {},
+    parts: {},
   };
 
   it("is what was saved last, and gone with the leftovers", async () => {

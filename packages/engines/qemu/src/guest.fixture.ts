@@ -26,6 +26,8 @@ const applets = [
   "sha256sum",
   "yes",
   "head",
+  "od",
+  "date",
 ];
 
 /** The kernel that the set-up of all system tests fetched into the data folder ISTHMUS_TEST_SEED, with its initramfs. */

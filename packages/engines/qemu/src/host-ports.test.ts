@@ -1,7 +1,8 @@
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import type { PublishedPort } from "@isthmus/contract";
 import { describe, expect, it } from "vitest";
-import { choosePorts, portTakenIn } from "./host-ports.ts";
+import { choosePorts, connectionsTo, portTakenIn } from "./host-ports.ts";
 
 const free: PublishedPort = { guest: 80, host: 0, address: "127.0.0.1", protocol: "tcp" };
 
@@ -25,6 +26,21 @@ describe("choosing ports", () => {
     const host = typeof address === "object" && address !== null ? address.port : 0;
     await expect(choosePorts([free, { ...free, host }])).rejects.toMatchObject({ code: "PORT_TAKEN", details: { port: host } });
     await new Promise((resolve) => server.close(resolve));
+  });
+
+  it("counts the connections that are open to a port", async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port: PublishedPort = { ...free, host: typeof address === "object" && address !== null ? address.port : 0 };
+    expect(await connectionsTo([port])).toBe(0);
+    const client = connect(port.host, "127.0.0.1");
+    await once(client, "connect");
+    expect(await connectionsTo([port])).toBe(1);
+    expect(await connectionsTo([{ ...port, address: "127.0.0.2" }])).toBe(0);
+    client.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    expect(await connectionsTo([port])).toBe(0);
   });
 
   it("refuses the same port twice", async () => {

@@ -1,4 +1,5 @@
 import { createSocket } from "node:dgram";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { IsthmusError, type PublishedPort } from "@isthmus/contract";
 
@@ -59,6 +60,26 @@ export async function choosePorts(ports: readonly PublishedPort[]): Promise<read
   } finally {
     await Promise.all(held.map((each) => each.release()));
   }
+}
+
+/** TCP connections that are open to these ports, whoever has them (proc(5), /proc/net/tcp). */
+export async function connectionsTo(ports: readonly PublishedPort[]): Promise<number> {
+  const wanted = new Set(ports.filter(({ protocol }) => protocol === "tcp").map(({ address, host }) => endOf(address, host)));
+  if (wanted.size === 0) return 0;
+  const lines = (await readFile("/proc/net/tcp", "utf8")).split("\n");
+  return lines.filter((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    return state === ESTABLISHED && local !== undefined && wanted.has(local);
+  }).length;
+}
+
+/** TCP_ESTABLISHED of include/net/tcp_states.h of Linux, as /proc/net/tcp writes it */
+const ESTABLISHED = "01";
+
+/** An IPv4 address and port as /proc/net/tcp writes them: the address as a number of this little-endian host, both in hex. */
+function endOf(address: string, port: number): string {
+  const bytes = address.split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
+  return `${bytes.reverse().join("")}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
 }
 
 /** The PORT_TAKEN that QEMU's words tell of, if they do. */

@@ -1,6 +1,7 @@
 import { IsthmusError } from "@isthmus/contract";
 import { QMP_DEADLINE_MS } from "./config.ts";
 import { Qmp } from "./qmp.ts";
+import { goOnWhenThereIsRoom, NO_ROOM } from "./room.ts";
 
 /** QEMU's monitor of one machine, connected when it is needed and again after it was lost. */
 export class Monitor {
@@ -21,16 +22,14 @@ export class Monitor {
     return await qmp.execute(name, args, deadlineMs);
   }
 
-  /**
-   * Begins a migration, `migrate` or `migrate-incoming`, and waits until it is over. The guest's memory is in a file: its pages are not part of the stream.
-   * Throws HOST_COMMAND_FAILED, PROTOCOL, TIMEOUT.
-   */
-  async migrate(name: "migrate" | "migrate-incoming", uri: string, deadlineMs: number): Promise<void> {
+  /** Loads the state of a guest's devices, its memory being there, and waits until that is over; the guest stays stopped. Throws HOST_COMMAND_FAILED, PROTOCOL, TIMEOUT. */
+  async incoming(uri: string, deadlineMs: number): Promise<void> {
+    const name = "migrate-incoming";
     const qmp = await this.#connected(deadlineMs);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(() => reject(new IsthmusError("TIMEOUT", { what: `QEMU's ${name}`, limit: deadlineMs })), deadlineMs);
     void qmp.closed.then(() => reject(new IsthmusError("PROTOCOL", { reason: `QEMU closed its monitor during ${name}` })));
-    qmp.onEvent("MIGRATION", (data) => {
+    const off = qmp.onEvent("MIGRATION", (data) => {
       const status = typeof data === "object" && data !== null ? Reflect.get(data, "status") : undefined;
       if (status === "completed") resolve();
       if (status === "failed")
@@ -38,18 +37,34 @@ export class Monitor {
     });
     promise.catch(() => {});
     try {
-      const capabilities = ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true }));
-      await qmp.execute("migrate-set-capabilities", { capabilities }, deadlineMs);
+      await qmp.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] }, deadlineMs);
       await qmp.execute(name, { uri }, deadlineMs);
       await promise;
     } finally {
       clearTimeout(timer);
+      off();
     }
   }
 
-  /** True when the guest's CPUs are stopped. */
+  /** Data of the next event of this name, on the connection that is open now. Throws PROTOCOL, TIMEOUT. */
+  async once(name: string, deadlineMs: number): Promise<Readonly<Record<string, unknown>>> {
+    const qmp = await this.#connected(QMP_DEADLINE_MS);
+    const { promise, resolve, reject } = Promise.withResolvers<Readonly<Record<string, unknown>>>();
+    const timer = setTimeout(() => reject(new IsthmusError("TIMEOUT", { what: `QEMU's ${name}`, limit: deadlineMs })), deadlineMs);
+    void qmp.closed.then(() => reject(new IsthmusError("PROTOCOL", { reason: `QEMU closed its monitor before ${name}` })));
+    const off = qmp.onEvent(name, (data) => resolve(typeof data === "object" && data !== null ? { ...data } : {}));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      off();
+    }
+  }
+
+  /** True when the guest's CPUs are stopped, and not because its disk found no room: then it goes on by itself. */
   async paused(deadlineMs?: number): Promise<boolean> {
-    return (await this.#status(deadlineMs)).running === false;
+    const { running, status } = await this.#status(deadlineMs);
+    return running === false && status !== NO_ROOM;
   }
 
   /** True when QEMU still waits for the state of a saved guest: there is no guest yet. */
@@ -93,6 +108,7 @@ export class Monitor {
   async #connect(deadlineMs: number): Promise<Qmp> {
     const qmp = await Qmp.connect(this.#path, deadlineMs);
     this.#qmp = qmp;
+    goOnWhenThereIsRoom(qmp);
     void qmp.closed.then(this.#onClosed);
     return qmp;
   }

@@ -1,10 +1,23 @@
 import type { Readable } from "node:stream";
 import { type AgentSession, getArchive, putArchive, readPathStat, readStats } from "@isthmus/agent-client";
 import { type Accelerator, type ExecSpec, IsthmusError, type PublishedPort } from "@isthmus/contract";
-import type { EngineEnd, GuestStats, GuestStream, LiveMachine, PathStat, StartPlan, Workload, WorkloadInput } from "@isthmus/core";
+import type {
+  CaptureFacts,
+  CapturePlan,
+  EngineEnd,
+  GuestStats,
+  GuestStream,
+  LiveMachine,
+  PathStat,
+  StartPlan,
+  Workload,
+  WorkloadInput,
+} from "@isthmus/core";
 import type { AgentLink } from "./agent-link.ts";
+import { capture } from "./capture/capture.ts";
 import type { EngineState } from "./engine-state.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
+import { connectionsTo } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
 import { processStatus } from "./proc.ts";
 import type { VmmProcess } from "./vmm-process.ts";
@@ -87,6 +100,19 @@ export class QemuMachine implements LiveMachine {
     this.#present();
     await this.#parts.monitor.execute("cont");
     this.#paused = false;
+    this.#parts.link.keep();
+  }
+
+  async capture(wanted: CapturePlan, signal: AbortSignal): Promise<CaptureFacts> {
+    this.#present();
+    const { plan, state, link, monitor } = this.#parts;
+    const facts = await capture({ plan, state, pid: this.pid, link, monitor }, wanted, signal);
+    this.#paused = !wanted.goOn;
+    return facts;
+  }
+
+  async activity(): Promise<{ cpuMs: number; connections: number }> {
+    return { cpuMs: processStatus(this.pid)?.cpuMs ?? 0, connections: await connectionsTo(this.ports) };
   }
 
   async stats(): Promise<GuestStats> {

@@ -66,9 +66,10 @@ export class Qmp {
     }
   }
 
-  /** Calls `listener` with the data of each event of this name. */
-  onEvent(name: string, listener: (data: unknown) => void): void {
+  /** Calls `listener` with the data of each event of this name, until the returned function is called. */
+  onEvent(name: string, listener: (data: unknown) => void): () => void {
     this.#events.on(name, listener);
+    return () => this.#events.off(name, listener);
   }
 
   close(): void {

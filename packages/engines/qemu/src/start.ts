@@ -1,7 +1,8 @@
 import type { AgentSession } from "@isthmus/agent-client";
 import { hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
-import type { BootKernel, StartPlan } from "@isthmus/core";
+import type { BootKernel, SavedParts, StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
+import { keepMemoryBase, requireSaved } from "./capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
 import { CLONE_DEADLINE_MS, QEMU_PROGRAM, START_DEADLINE_MS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
@@ -24,6 +25,7 @@ export interface BootRequest {
   readonly template?: string;
   readonly ports: readonly PublishedPort[];
   readonly notes: readonly string[];
+  readonly parts: SavedParts;
   readonly tscKhz?: number;
   /** of the host */
   readonly bootId: string;
@@ -63,38 +65,53 @@ export function asTemplateFailure(error: unknown): unknown {
   return new IsthmusError("TEMPLATE_FAILED", { reason: IsthmusError.from(error).message }, { cause: error });
 }
 
-/**
- * Spawns a VMM and brings its guest to a running workload. Throws START_FAILED, START_TIMEOUT, PORT_TAKEN, ENGINE_MISSING, CANCELLED, TEMPLATE_FAILED, or
- * what the guest refused; nothing of the start is left then but its logs.
- */
-export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
-  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, signal, log } = request;
-  const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
-  const args = commandLine({ ...plan, ...source, ports, tscKhz }, variant);
-  const state: EngineState = { phase: "spawning", bootId: request.bootId, accelerator: variant.accelerator, ports, notes, timings: {} };
+/** A VMM that was spawned, until its guest is up. */
+export interface Spawned {
+  readonly vmm: VmmProcess;
+  readonly link: AgentLink;
+  readonly monitor: Monitor;
+  readonly watch: Watch;
+  /** Writes down what a later daemon must know. */
+  readonly note: (change: Partial<EngineState>) => Promise<void>;
+}
+
+export interface SpawnRequest {
+  readonly plan: StartPlan;
+  readonly args: readonly string[];
+  /** of a saved guest that goes on: its devices' state, and the file that its memory is mapped from */
+  readonly saved?: { readonly statePath: string; readonly memoryPath: string };
+  /** without its process */
+  readonly state: EngineState;
+  readonly timer: StepTimer;
+  readonly signal: AbortSignal;
+  readonly log: EngineLog;
+}
+
+/** Spawns a VMM and has `bring` see to its guest. When that fails nothing of the start is left but its logs. Throws ENGINE_MISSING and what `bring` throws. */
+export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawned) => Promise<void>): Promise<QemuMachine> {
+  const { plan, args, saved, state, timer, signal, log } = request;
   let vmm: VmmProcess | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm?.expectEnd());
   try {
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);
-    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, template === undefined ? undefined : statePath(template));
-    const booting: EngineState = { ...state, phase: "booting", pid: vmm.pid, startTime: vmm.startTime };
-    const watch = watchOf(plan, vmm, signal);
-    const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
-    const session = unlessItEnds(watch, greeting).catch((error: unknown) => {
-      throw template === undefined ? error : asTemplateFailure(error);
-    });
-    const [agent] = await Promise.all([session, saveState(plan.folder, booting)]);
-    timer.mark("greeting");
-    const quiet = template === undefined ? monitor.dropConsole() : undefined;
-    await unlessItEnds(watch, Promise.all([configureGuest(agent, plan), quiet]));
-    timer.mark("configure");
-    await ensureWorkload(agent, plan, watch);
-    timer.mark("workload");
-    const running: EngineState = { ...booting, phase: "running", timings: timer.steps };
-    await saveState(plan.folder, running);
-    return new QemuMachine({ plan, vmm, link, monitor, state: running, paused: false });
+    if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
+    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, saved?.statePath);
+    let present = state;
+    let noted = Promise.resolve();
+    const note = (change: Partial<EngineState>) => {
+      present = { ...present, ...change };
+      const next = present;
+      noted = noted.then(() => saveState(plan.folder, next));
+      return noted;
+    };
+    await Promise.all([
+      note({ phase: "booting", pid: vmm.pid, startTime: vmm.startTime }),
+      bring({ vmm, link, monitor, watch: watchOf(plan, vmm, signal), note }),
+    ]);
+    await note({ phase: "running", timings: timer.steps, restoring: undefined });
+    return new QemuMachine({ plan, vmm, link, monitor, state: present, paused: false });
   } catch (error) {
     link.close();
     monitor.close();
@@ -102,4 +119,33 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
     await clearLeftovers(plan.folder, plan.socketFolder);
     throw error;
   }
+}
+
+/**
+ * Spawns a VMM and brings its guest to a running workload. Throws START_FAILED, START_TIMEOUT, PORT_TAKEN, ENGINE_MISSING, CANCELLED, TEMPLATE_FAILED, or
+ * what the guest refused; nothing of the start is left then but its logs.
+ */
+export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
+  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, signal, log, bootId } = request;
+  const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
+  const args = commandLine({ ...plan, ...source, ports, tscKhz }, variant);
+  const { accelerator } = variant;
+  const state: EngineState = { phase: "spawning", bootId, accelerator, ports, notes, timings: {}, parts: request.parts };
+  if (template !== undefined)
+    await requireSaved(template).catch((error: unknown) => {
+      throw asTemplateFailure(error);
+    });
+  const saved = template === undefined ? undefined : { statePath: statePath(template), memoryPath: memoryPath(template) };
+  return await spawnMachine({ plan, args, saved, state, timer, signal, log }, async ({ link, monitor, watch }) => {
+    const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
+    const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
+      throw template === undefined ? error : asTemplateFailure(error);
+    });
+    timer.mark("greeting");
+    const quiet = template === undefined ? monitor.dropConsole() : undefined;
+    await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet]));
+    timer.mark("configure");
+    await ensureWorkload(session, plan, watch);
+    timer.mark("workload");
+  });
 }

@@ -101,6 +101,7 @@ const states: Readonly<Record<string, MachineState>> = {
   starting: "starting",
   running: "running",
   paused: "paused",
+  suspended: "suspended",
   stopping: "stopping",
   exited: "exited",
   failed: "failed",

@@ -1,9 +1,9 @@
 import { limits } from "@isthmus/contract";
-import { ExitSchema } from "@isthmus/contract/schemas";
+import { CloneSpecSchema, ExitSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
 import { callSignal, orAborted } from "../calls.ts";
 import type { Routes } from "../deps.ts";
-import { API_PREFIX, closed, failures, machineAnswer, RefParams } from "../schemas.ts";
+import { API_PREFIX, clonesAnswer, closed, failures, machineAnswer, RefParams } from "../schemas.ts";
 
 const signalName = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 16, description }));
 
@@ -45,6 +45,32 @@ export const lifecycleRoutes: Routes = (app, { machines }, { closing }) => {
   app.post(at("pause"), { schema: schema("Stop the virtual CPUs") }, async ({ params }) => machines.pause(params.ref));
 
   app.post(at("unpause"), { schema: schema("Let the virtual CPUs go on") }, async ({ params }) => machines.unpause(params.ref));
+
+  app.post(at("suspend"), { schema: schema("State to disk, process gone; answers when all of it is durable") }, async ({ params }) =>
+    machines.suspend(params.ref),
+  );
+
+  app.post(
+    at("resume"),
+    { schema: schema("Let a suspended machine go on where it was; answers when the guest does") },
+    async ({ params }, reply) => machines.resume(params.ref, { signal: callSignal(reply, closing) }),
+  );
+
+  app.post(
+    at("clone"),
+    {
+      schema: {
+        ...schema("Clone a running machine, processes, memory and disk included; it goes on"),
+        description: "All clones run when it answers, or there are none.",
+        body: CloneSpecSchema,
+        response: clonesAnswer,
+      },
+    },
+    async ({ params, body }, reply) => {
+      const clones = await machines.clone({ machine: params.ref }, body, { signal: callSignal(reply, closing) });
+      return reply.code(201).send({ machines: [...clones] });
+    },
+  );
 
   app.get(
     at("wait"),

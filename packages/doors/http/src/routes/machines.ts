@@ -12,7 +12,7 @@ const CreateQuery = closed({ start: flag("start it and wait until the guest answ
 const ListQuery = closed({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageSize, description: `default ${defaults.pageSize}` })),
   cursor: Type.Optional(Type.String({ maxLength: 256, description: "next of the page before" })),
-  all: flag("those that do not run as well; default false"),
+  all: flag("those that have ended or never started as well; default false"),
   state: Type.Optional(
     Type.Array(Type.Union(machineStates.map((state) => Type.Literal(state))), {
       maxItems: machineStates.length,
@@ -30,7 +30,8 @@ const ListQuery = closed({
 
 const RemoveQuery = closed({ force: flag("kill it first when it runs; default false") });
 
-const liveStates = machineStates.filter((state) => !isSettled(state));
+/** A suspended machine has no process, yet it has not ended: it goes on at any time. */
+const liveStates = machineStates.filter((state) => !isSettled(state) || state === "suspended");
 
 function idempotencyKey(request: FastifyRequest): string | undefined {
   const key = request.headers["idempotency-key"];

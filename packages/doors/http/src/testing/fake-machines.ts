@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { PassThrough, Readable } from "node:stream";
 import {
+  type CloneSpec,
   can,
   type Event,
   type ExecSpec,
@@ -13,6 +14,7 @@ import {
   type MachineStats,
 } from "@isthmus/contract";
 import type {
+  CloneSource,
   CreateOptions,
   EventOptions,
   LogChunk,
@@ -22,9 +24,11 @@ import type {
   PathStat,
   StopOptions,
   WaitCondition,
+  WaitOptions,
   WorkloadInput,
 } from "@isthmus/core";
 import { FakeProcess } from "./fake-process.ts";
+import { FakeSnapshots } from "./fake-snapshots.ts";
 import { FakeTemplates } from "./fake-templates.ts";
 
 interface Entry {
@@ -43,11 +47,12 @@ export class FakeMachines implements Machines {
   readonly stored: Event[] = [];
   readonly archives = new Map<string, Buffer>();
   readonly stopped: StopOptions[] = [];
-  /** thrown by `create` when set */
+  /** thrown by `create` and `clone` when set */
   refusal: IsthmusError | undefined;
-  /** signals given to `create`, `wait` and streams, to see them aborted */
+  /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
+  readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
   readonly #keys = new Map<string, string>();
 
   async create(spec: MachineSpec, options: CreateOptions = {}): Promise<Machine> {
@@ -133,6 +138,29 @@ export class FakeMachines implements Machines {
 
   async unpause(ref: string): Promise<Machine> {
     return this.#become(ref, "unpause", "running");
+  }
+
+  async suspend(ref: string): Promise<Machine> {
+    return this.#become(ref, "suspend", "suspended", { suspendedAt: new Date().toISOString() });
+  }
+
+  async resume(ref: string, options: WaitOptions = {}): Promise<Machine> {
+    if (options.signal) this.signals.push(options.signal);
+    return this.#become(ref, "resume", "running", { suspendedAt: undefined, startedFrom: "suspension" });
+  }
+
+  async clone(source: CloneSource, spec: CloneSpec = {}, options: WaitOptions = {}): Promise<readonly Machine[]> {
+    const { count = 1, name } = spec;
+    const original = "machine" in source ? this.#allow(this.get(source.machine), "clone") : await this.snapshots.get(source.snapshot);
+    const clones: Machine[] = [];
+    for (let index = 1; index <= count; index += 1) {
+      const cloneName = name === undefined || count === 1 ? name : `${name}-${index}`;
+      const made = await this.create({ ...original.spec, name: cloneName }, { start: true, signal: options.signal });
+      const cloned: Machine = { ...made, clonedFrom: original.name, startedFrom: "snapshot", ports: spec.ports ?? [] };
+      this.entry(made.id).machine = cloned;
+      clones.push(cloned);
+    }
+    return clones;
   }
 
   async remove(ref: string, options: { readonly force?: boolean } = {}): Promise<void> {
@@ -251,15 +279,14 @@ export class FakeMachines implements Machines {
 
   async close(): Promise<void> {}
 
-  #allow(machine: Machine, action: MachineAction): void {
-    if (!can(action, machine.state))
-      throw new IsthmusError("STATE_CONFLICT", { action, name: machine.name, state: machine.state, allowed: "another state" });
+  #allow(machine: Machine, action: MachineAction): Machine {
+    if (can(action, machine.state)) return machine;
+    throw new IsthmusError("STATE_CONFLICT", { action, name: machine.name, state: machine.state, allowed: "another state" });
   }
 
-  #become(ref: string, action: MachineAction, state: Machine["state"]): Machine {
+  #become(ref: string, action: MachineAction, state: Machine["state"], changes: Partial<Machine> = {}): Machine {
     const entry = this.entry(ref);
-    this.#allow(entry.machine, action);
-    entry.machine = { ...entry.machine, state };
+    entry.machine = { ...this.#allow(entry.machine, action), state, ...changes };
     return entry.machine;
   }
 

@@ -178,7 +178,7 @@ describe("a clone whose daemon died before it was restored", () => {
     const vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...of, memoryFile, ports: [] }, variant), of.folder, statePath(template));
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     const { pid, startTime } = vmm;
-    await saveState(of.folder, { phase: "booting", bootId, pid, startTime, accelerator, ports: [], notes: [], timings: {} });
+    await saveState(of.folder, { phase: "booting", bootId, pid, startTime, accelerator, ports: [], notes: [], timings: {}, parts: {} });
     vmm.release();
     expect(await bench.adopt(of)).toBeUndefined();
     expect(await bench.engine.processes(bench.machinesFolder)).toEqual([]);

@@ -1,5 +1,6 @@
 import type { Cloning, Kernels } from "@isthmus/core";
 import type { AcceleratorProbe } from "../accelerator.ts";
+import { savedParts } from "../capture/parts.ts";
 import { makeTemplate } from "./make.ts";
 import { prepareClone } from "./prepared.ts";
 import { templateShape } from "./shape.ts";
@@ -27,8 +28,9 @@ export function createCloning({ kernels, probe, tscKhz, bootId }: CloningParts):
       return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), ...place, signal });
     },
     async prepare(shape, template, place, signal) {
-      const { variant } = await boot();
-      return await prepareClone({ shape, template, place, variant, bootId, signal });
+      const { variant, kernel } = await boot();
+      const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
+      return await prepareClone({ shape, template, place, variant, parts, bootId, signal });
     },
   };
 }

@@ -1,16 +1,14 @@
 import { execFile } from "node:child_process";
-import { createWriteStream } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel, GuestShape, TemplateFacts } from "@isthmus/core";
 import { AgentLink } from "../agent-link.ts";
+import { saveDevices, synced } from "../capture/devices.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
-import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, SAVE_DEADLINE_MS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
+import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { Monitor } from "../monitor.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
 import { unlessItEnds, type Watch } from "../watched.ts";
@@ -49,7 +47,7 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
       for (let times = 0; times < REHEARSALS; times += 1) await unlessItEnds(watch, rehearse(session, shape.network));
     link.close();
     await sleep(TEMPLATE_SETTLE_MS);
-    await unlessItEnds(watch, save(monitor, socketFolder, statePath(folder)));
+    await unlessItEnds(watch, save(monitor, statePath(folder)));
   } finally {
     link.close();
     monitor.close();
@@ -83,29 +81,10 @@ function watchOf({ folder, signal }: MakeRequest, vmm: VmmProcess): Watch {
   return { vmm, signal, what: "making a template", early };
 }
 
-/**
- * Stops the guest and writes the state of its devices; its memory is in its file already. QEMU's sandbox lets it run no program, and Node cannot pass it a
- * file: so the state comes by a socket.
- */
-export async function save(monitor: Monitor, socketFolder: string, path: string): Promise<void> {
-  const socketPath = join(socketFolder, "state.sock");
-  const { promise: written, resolve, reject } = Promise.withResolvers<void>();
-  const server = createServer((socket) => {
-    pipeline(socket, createWriteStream(path, { mode: 0o600, flush: true })).then(resolve, reject);
-  });
-  written.catch(() => {});
-  await new Promise<void>((done, failed) => {
-    server.once("error", failed);
-    server.listen(socketPath, done);
-  });
-  try {
-    await monitor.execute("stop");
-    await monitor.migrate("migrate", `unix:${socketPath}`, SAVE_DEADLINE_MS);
-    await written;
-  } finally {
-    server.close();
-    await rm(socketPath, { force: true });
-  }
+/** Stops the guest and writes the state of its devices; its memory is in its file already. */
+async function save(monitor: Monitor, path: string): Promise<void> {
+  await monitor.execute("stop");
+  await saveDevices(monitor, path);
 }
 
 /** A booting guest writes zeroes to most of its memory: as holes they cost neither disk nor page cache. */
@@ -113,16 +92,6 @@ async function digHoles(path: string): Promise<void> {
   await promisify(execFile)("fallocate", ["--dig-holes", path], { timeout: HOLES_DEADLINE_MS }).catch((cause: unknown) => {
     throw new IsthmusError("HOST_COMMAND_FAILED", { program: "fallocate", reason: String(cause) }, { cause });
   });
-}
-
-/** After a crash of the host a template is whole or not there. */
-async function synced(path: string): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
 }
 
 async function allocated(path: string): Promise<number> {

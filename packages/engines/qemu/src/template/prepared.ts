@@ -1,12 +1,13 @@
-import { IsthmusError, type PublishedPort } from "@isthmus/contract";
-import type { GuestShape, LiveMachine, PreparedClone, PreparedPlace, StartPlan } from "@isthmus/core";
+import { IsthmusError } from "@isthmus/contract";
+import type { GuestShape, LiveMachine, PreparedClone, PreparedPlace, SavedParts, StartPlan } from "@isthmus/core";
 import { AgentLink } from "../agent-link.ts";
+import { keepMemoryBase } from "../capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
-import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, GUEST_ADDRESS, QEMU_PROGRAM } from "../config.ts";
+import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM } from "../config.ts";
 import { type EngineState, saveState } from "../engine-state.ts";
 import { configureGuest, ensureWorkload } from "../guest-setup.ts";
-import { choosePorts } from "../host-ports.ts";
 import { Monitor } from "../monitor.ts";
+import { publish } from "../publish.ts";
 import { QemuMachine } from "../qemu-machine.ts";
 import { asTemplateFailure, watchOf } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
@@ -22,6 +23,7 @@ export interface PrepareRequest {
   readonly template: string;
   readonly place: PreparedPlace;
   readonly variant: BootVariant;
+  readonly parts: SavedParts;
   /** of the host */
   readonly bootId: string;
   readonly signal: AbortSignal;
@@ -73,15 +75,25 @@ class Prepared implements PreparedClone {
 
   async start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> {
     const { vmm, link, monitor } = this.#parts;
-    const { bootId, variant } = this.#request;
+    const { bootId, variant, parts, template } = this.#request;
     const timer = new StepTimer();
     const watch = watchOf(plan, vmm, signal);
     link.moved(agentSocketPath(plan.socketFolder), plan.name);
     monitor.moved(qmpSocketPath(plan.socketFolder));
     try {
+      await keepMemoryBase(plan.folder, memoryPath(template));
       const ports = await publish(monitor, plan.ports);
       const process = { pid: vmm.pid, startTime: vmm.startTime };
-      const state: EngineState = { phase: "booting", bootId, ...process, accelerator: variant.accelerator, ports, notes: [], timings: {} };
+      const state: EngineState = {
+        phase: "booting",
+        bootId,
+        ...process,
+        accelerator: variant.accelerator,
+        ports,
+        notes: [],
+        timings: {},
+        parts,
+      };
       await saveState(plan.folder, state);
       timer.mark("claim");
       const session = await unlessItEnds(watch, awake(link, monitor)).catch((error: unknown) => {
@@ -111,14 +123,4 @@ class Prepared implements PreparedClone {
 async function awake(link: AgentLink, monitor: Monitor) {
   await monitor.execute("cont");
   return await link.session(CONFIGURE_DEADLINE_MS);
-}
-
-/** Publishes ports of a guest that runs already. Throws PORT_TAKEN. */
-async function publish(monitor: Monitor, wanted: readonly PublishedPort[]): Promise<readonly PublishedPort[]> {
-  const ports = await choosePorts(wanted);
-  for (const { protocol, address, host, guest } of ports) {
-    const words = await monitor.humanCommand(`hostfwd_add net ${protocol}:${address}:${host}-${GUEST_ADDRESS}:${guest}`);
-    if (words !== "") throw new IsthmusError("PORT_TAKEN", { port: host, address, reason: words });
-  }
-  return ports;
 }

@@ -1,0 +1,207 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Machine } from "@isthmus/sdk";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { size } from "../seeded.ts";
+import { eventually, World } from "../world.ts";
+
+/** clones of one snapshot */
+const CLONES = size(6, 200);
+/** at once: more only makes each slower */
+const TOGETHER = 50;
+const COUNTING = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done";
+const SERVING = "mkdir -p /w; hostname > /w/name; httpd -f -h /w -p 80";
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterEach(() => world.removeAll());
+afterAll(() => world[Symbol.asyncDispose]());
+
+async function inspect(ref: string): Promise<Machine> {
+  const [machine] = JSON.parse(await world.ok(["inspect", ref]));
+  return machine;
+}
+
+async function lastOf(ref: string): Promise<number> {
+  return Number(await world.ok(["logs", "--tail", "1", ref]));
+}
+
+const run = (name: string, script: string, ...flags: string[]) =>
+  world.ok(["run", "-d", "--name", name, ...flags, "busybox", "sh", "-c", script]);
+
+async function page(ref: string, path: string): Promise<string> {
+  const [port] = (await inspect(ref)).ports;
+  return await (await fetch(`http://127.0.0.1:${port?.host}${path}`)).text();
+}
+
+describe("a suspended machine", () => {
+  it("costs no process and goes on, also with another daemon", async () => {
+    await run("sleeper", COUNTING);
+    await eventually("it counts", async () => ((await lastOf("sleeper")) > 2 ? true : undefined));
+    expect(await world.ok(["suspend", "sleeper"])).toBe("sleeper");
+    expect(world.engines()).toEqual([]);
+    const suspended = await inspect("sleeper");
+    expect(suspended).toMatchObject({ state: "suspended", suspendedAt: expect.any(String) });
+    expect(suspended.pid).toBeUndefined();
+    expect(await world.ok(["ps"])).toContain("suspended");
+    const at = await lastOf("sleeper");
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    expect((await inspect("sleeper")).state).toBe("suspended");
+    expect(await world.ok(["resume", "sleeper"])).toBe("sleeper");
+    await eventually("it counts on", async () => ((await lastOf("sleeper")) > at ? true : undefined));
+    expect(await inspect("sleeper")).toMatchObject({ state: "running", startedFrom: "suspension", startedAt: suspended.startedAt });
+    const numbers = (await world.ok(["logs", "sleeper"])).split("\n").map(Number);
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(readdirSync(join(world.home, "machines", suspended.id))).not.toContain("suspended");
+  });
+
+  it("has its ports again", async () => {
+    await run("web", SERVING, "-p", "80");
+    await eventually("it serves", () => page("web", "/name").catch(() => undefined));
+    const before = (await inspect("web")).ports;
+    await world.ok(["suspend", "web"]);
+    await expect(page("web", "/name")).rejects.toThrow();
+    await world.ok(["resume", "web"]);
+    expect((await inspect("web")).ports).toEqual(before);
+    expect((await page("web", "/name")).trim()).toBe((await inspect("web")).spec.hostname);
+  });
+
+  it("refuses what needs it to run, can be killed, and is forgotten with its machine", async () => {
+    const id = await run("still", COUNTING);
+    await world.ok(["suspend", "still"]);
+    for (const command of [
+      ["exec", "still", "true"],
+      ["suspend", "still"],
+      ["stop", "still"],
+      ["pause", "still"],
+      ["snapshot", "create", "still"],
+    ]) {
+      const { code, stderr } = await world.cli(command);
+      expect(code, command.join(" ")).not.toBe(0);
+      expect(stderr, command.join(" ")).toContain("it is suspended");
+    }
+    await world.ok(["kill", "still"]);
+    expect(await inspect("still")).toMatchObject({ state: "exited", exit: { code: 137 } });
+    expect((await world.cli(["resume", "still"])).stderr).toContain("it is exited");
+    expect(readdirSync(join(world.home, "machines", id)).filter((name) => name.startsWith("suspended"))).toEqual([]);
+    expect(await world.ok(["start", "still"])).toBe("still");
+  });
+});
+
+describe("a machine that nobody uses", () => {
+  it("is suspended by itself, and resumed by whoever contacts one of its ports", async () => {
+    await run("lazy", SERVING, "-p", "80", "--idle-suspend", "2s", "--resume-on-contact");
+    const asleep = () => eventually("it is suspended", async () => ((await inspect("lazy")).state === "suspended" ? true : undefined));
+    await asleep();
+    const held = Array.from({ length: 4 }, () => page("lazy", "/name"));
+    expect(new Set(await Promise.all(held))).toEqual(new Set([`${(await inspect("lazy")).spec.hostname}\n`]));
+    expect(await inspect("lazy")).toMatchObject({ state: "running", startedFrom: "suspension" });
+    await asleep();
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    await eventually("the port listens again", () => page("lazy", "/name").catch(() => undefined));
+    // In use, it is not idle.
+    const using = world.cli(["exec", "lazy", "sleep", "6"]);
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    expect((await inspect("lazy")).state).toBe("running");
+    expect((await using).code).toBe(0);
+    await asleep();
+    await world.ok(["rm", "-f", "lazy"]);
+  });
+
+  it("that computes by itself is in use", async () => {
+    await run("eager", "while :; do :; done", "--idle-suspend", "1s");
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect((await inspect("eager")).state).toBe("running");
+  });
+});
+
+describe("clones of a running machine", () => {
+  it("go on where it is, and so does it", async () => {
+    await run("origin", `echo one > /file; sync; ${COUNTING}`);
+    await eventually("it counts", async () => ((await lastOf("origin")) > 2 ? true : undefined));
+    const at = await lastOf("origin");
+    const ids = (await world.ok(["clone", "origin", "-n", "2", "--name", "copy"])).split("\n");
+    expect(ids).toHaveLength(2);
+    expect(await inspect("copy-1")).toMatchObject({ id: ids[0], startedFrom: "snapshot", clonedFrom: "origin" });
+    await world.ok(["exec", "copy-1", "sh", "-c", "echo two > /file; sync"]);
+    for (const [name, content] of [
+      ["origin", "one"],
+      ["copy-1", "two"],
+      ["copy-2", "one"],
+    ] as const) {
+      expect(await world.ok(["exec", name, "cat", "/file"])).toBe(content);
+      await eventually(`${name} counts on`, async () => ((await lastOf(name)) > at ? true : undefined));
+    }
+    // A clone that ends and is started again has its own disk still.
+    await world.ok(["stop", "-t", "0", "copy-1"]);
+    await world.ok(["start", "copy-1"]);
+    expect(await world.ok(["exec", "copy-1", "cat", "/file"])).toBe("one");
+    expect(readdirSync(join(world.home, "snapshots"))).toEqual([]);
+  });
+
+  it("get ports of their own; of names and host ports one has each", async () => {
+    await run("served", SERVING, "-p", "80");
+    await eventually("it serves", () => page("served", "/name").catch(() => undefined));
+    await world.ok(["clone", "served", "--name", "other"]);
+    expect(await page("other", "/name")).toBe(await page("served", "/name"));
+    const [port] = (await inspect("served")).ports;
+    const taken = await world.cli(["clone", "served", "-p", `${port?.host}:80`]);
+    expect(taken.stderr).toContain(`port ${port?.host} on 127.0.0.1 is taken`);
+    expect((await world.cli(["clone", "served", "--name", "other"])).stderr).toContain("the name other belongs to machine");
+    expect((await world.cli(["clone", "served", "-n", "2", "-p", "8099:80"])).stderr).toContain("ports[0].host is not valid");
+    expect((await world.machines()).map(({ name }) => name).sort()).toEqual(["other", "served"]);
+    expect(await page("served", "/name")).not.toBe("");
+  });
+});
+
+describe("snapshots", () => {
+  it("outlive their machine, and their clones outlive them", async () => {
+    await run("subject", COUNTING);
+    await eventually("it counts", async () => ((await lastOf("subject")) > 2 ? true : undefined));
+    const id = await world.ok(["snapshot", "create", "subject", "--name", "kept"]);
+    expect((await world.cli(["snapshot", "create", "subject", "--name", "kept"])).stderr).toContain(
+      "the name kept belongs to another snapshot",
+    );
+    await world.ok(["rm", "-f", "subject"]);
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    expect(JSON.parse(await world.ok(["snapshot", "inspect", "kept"]))).toMatchObject([{ id, machineName: "subject" }]);
+    expect((await world.cli(["image", "rm", "busybox"])).stderr).toContain("is used by");
+    await world.ok(["clone", "kept", "--name", "revenant"]);
+    await world.ok(["snapshot", "rm", "kept"]);
+    expect(JSON.parse(await world.ok(["snapshot", "ls", "--json"]))).toEqual([]);
+    expect(readdirSync(join(world.home, "snapshots"))).toEqual([]);
+    const at = await lastOf("revenant").catch(() => 0);
+    await eventually("it counts on", async () => ((await lastOf("revenant")) > at ? true : undefined));
+    // What it was cloned from is gone; it can be saved all the same.
+    await world.ok(["suspend", "revenant"]);
+    await world.ok(["resume", "revenant"]);
+    expect(await world.ok(["exec", "revenant", "echo", "hi"])).toBe("hi");
+  });
+
+  it(`give ${CLONES} clones nothing in common that must be their own`, async () => {
+    const draw = "while :; do head -c 16 /dev/urandom | od -An -tx8; sleep 0.3; done";
+    await run("dice", draw, "--network", "user", "-m", "96m");
+    await world.ok(["snapshot", "create", "dice", "--name", "dice"]);
+    const script = "cat /etc/machine-id /proc/sys/kernel/random/boot_id /sys/class/net/eth0/address; hostname; date +%s";
+    const said: string[][] = [];
+    const drawn: string[] = [];
+    for (let left = CLONES; left > 0; left -= TOGETHER) {
+      const ids = (await world.ok(["clone", "snapshot:dice", "-n", String(Math.min(left, TOGETHER))])).split("\n");
+      for (const id of ids) {
+        said.push((await world.ok(["exec", id, "sh", "-c", script])).split("\n"));
+        expect(Math.abs(Number(said.at(-1)?.[4]) - Date.now() / 1000)).toBeLessThan(3);
+        drawn.push(...(await world.ok(["logs", id])).split("\n").filter(Boolean).slice(0, 20));
+      }
+      await Promise.all(ids.map((id) => world.ok(["rm", "-f", id])));
+    }
+    for (let line = 0; line < 4; line += 1) expect(new Set(said.map((one) => one[line])).size).toBe(CLONES);
+    expect(drawn.length).toBeGreaterThan(CLONES);
+    expect(new Set(drawn).size).toBe(drawn.length);
+    await world.ok(["snapshot", "rm", "dice"]);
+  });
+});
