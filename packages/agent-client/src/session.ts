@@ -52,7 +52,7 @@ export class AgentSession {
   /** The workload's stdin; its credit is what the agent grants in this session. */
   readonly workloadInput: StreamInput;
   readonly #duplex: Duplex;
-  readonly #name: string;
+  #name: string;
   readonly #requestDeadlineMs: number;
   readonly #decoder = new FrameDecoder();
   readonly #pending = new Map<number, Pending>();
@@ -92,6 +92,11 @@ export class AgentSession {
 
   get open(): boolean {
     return this.#over === undefined;
+  }
+
+  /** The guest became another machine: errors name that. */
+  rename(name: string): void {
+    this.#name = name;
   }
 
   /** Called with each EVENT of the agent. Returns the way to stop. */

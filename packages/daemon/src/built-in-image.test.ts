@@ -35,6 +35,21 @@ describe("the built-in image", () => {
     expect(await waiting).toBe(busybox);
   });
 
+  it("is there again for whoever asks for it after it was removed", async () => {
+    const present = new Set<string>();
+    let times = 0;
+    const make = async () => {
+      times += 1;
+      present.add("busybox");
+    };
+    const images = withBuiltIn(storeOf(present), make, silent);
+    await images.list();
+    present.delete("busybox");
+    expect(await images.resolve("busybox")).toBe(busybox);
+    await expect(images.resolve("another")).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    expect(times).toBe(2);
+  });
+
   it("does not keep the daemon from working when it cannot be made", async () => {
     const failed = async () => {
       throw new IsthmusError("ENGINE_MISSING", { program: "busybox", package: "busybox-static" });

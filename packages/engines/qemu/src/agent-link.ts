@@ -53,6 +53,7 @@ export class AgentLink {
   moved(path: string, name: string): void {
     this.#path = path;
     this.#name = name;
+    this.#session?.rename(name);
   }
 
   /** Keeps trying in the background; called by itself when a session is lost. */

@@ -216,6 +216,7 @@ describe("a prepared clone", () => {
     const machine = await prepared.start({ ...of, hostname: "claimed", diskPath: join(of.folder, "disk.ext4") }, never);
     expect(Object.keys(machine.timings)).toEqual(["claim", "configure", "workload"]);
     expect((await bench.engine.processes(bench.machinesFolder)).map(({ machineId }) => machineId)).toEqual([of.id]);
+    await expect(machine.statPath("/nosuch")).rejects.toMatchObject({ code: "PATH_NOT_FOUND", details: { name: of.name } });
     expect(await answerOf(machine.ports[0])).toBe("claimed\n");
     await machine.ended;
     expect(await output(of)).toBe("claimed\ntmpfs\n");
