@@ -28,6 +28,9 @@ export const aims = {
   pausedMs: 50,
 } as const;
 
+/** 500 machines of 128 MiB are promised four times what this class of machine has */
+export const MEMORY_OVERCOMMIT = 6;
+
 /** starts asked for at once */
 export const BURST = 100;
 /** what the best concurrency of raw clones is looked for among, and with how many clones each */

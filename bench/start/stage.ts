@@ -4,7 +4,7 @@ import { defaults } from "@isthmus/contract";
 import { RawTemplate } from "../raw/clone.ts";
 import { guestOf } from "../raw/guest.ts";
 import { BenchWorld } from "../world.ts";
-import { IDLE, POOL_DEADLINE_MS, POOL_POLL_MS, SPEC } from "./config.ts";
+import { IDLE, MEMORY_OVERCOMMIT, POOL_DEADLINE_MS, POOL_POLL_MS, SPEC } from "./config.ts";
 
 /** What the figures of this suite are measured on: a daemon with pools, one without, and a template made by hand of the same kernel, agent and rootfs. */
 export class Stage implements AsyncDisposable {
@@ -29,7 +29,7 @@ export class Stage implements AsyncDisposable {
     const model = await cloned.isthmus.machines.run({ ...SPEC, command: ["sleep", "1000"] });
     const guest = guestOf(model.info.pid ?? 0, join(cloned.home, "disks", `empty-${defaults.diskBytes}.ext4`));
     await model.remove({ force: true });
-    await cloned.restart({ ISTHMUS_POOLS: "off" });
+    await cloned.restart({ ISTHMUS_POOLS: "off", ISTHMUS_MEMORY_OVERCOMMIT: String(MEMORY_OVERCOMMIT) });
     await cloned.isthmus.templates.warm({ ...SPEC });
     const raw = await RawTemplate.make(join(cloned.home, "raw"), guest);
     return new Stage({ pooled, cloned, raw, rootfs: guest.rootfs, rounds });

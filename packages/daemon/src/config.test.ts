@@ -16,6 +16,11 @@ describe("the daemon's settings", () => {
     });
   });
 
+  it("promise no more memory than there is, unless told", () => {
+    expect(readConfig({}, 0, "/p").memoryOvercommit).toBe(1);
+    expect(readConfig({ ISTHMUS_MEMORY_OVERCOMMIT: "2.5" }, 0, "/p").memoryOvercommit).toBe(2.5);
+  });
+
   it("serve TCP with certificate, key and token", () => {
     expect(readConfig(tcp, 0, "/p").tcp).toEqual({ host: "::1", port: 7443, certPath: "/c", keyPath: "/k", tokenPath: "/t" });
   });
@@ -24,6 +29,9 @@ describe("the daemon's settings", () => {
     ["ISTHMUS_HOME", { ISTHMUS_HOME: "relative" }],
     ["ISTHMUS_SOCKET", { ISTHMUS_SOCKET: "a.sock" }],
     ["ISTHMUS_LOG_LEVEL", { ISTHMUS_LOG_LEVEL: "loud" }],
+    ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "0.5" }],
+    ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "33" }],
+    ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "1e1" }],
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost" }],
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost:70000" }],
     ["ISTHMUS_TLS_CERT", { ...tcp, ISTHMUS_TLS_CERT: "" }],

@@ -38,6 +38,8 @@ export interface DaemonConfig {
   readonly templates: boolean;
   /** false: no clone is prepared ahead */
   readonly pools: boolean;
+  /** factor, see `HostCapacity.memoryOvercommit` */
+  readonly memoryOvercommit: number;
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
@@ -62,6 +64,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
     pools: onOrOff(env, "ISTHMUS_POOLS"),
+    memoryOvercommit: overcommit(env.ISTHMUS_MEMORY_OVERCOMMIT || "1"),
     crashAt: env.CRASH_AT || undefined,
   };
 }
@@ -79,6 +82,15 @@ function onOrOff(env: Environment, field: string): boolean {
   const value = env[field] || "on";
   if (value !== "on" && value !== "off") throw invalid(field, value, "must be on or off");
   return value === "on";
+}
+
+/** More than this promises a host to death, whatever its machines do. */
+const OVERCOMMIT_MAX = 32;
+
+function overcommit(value: string): number {
+  const factor = /^\d{1,2}(\.\d{1,3})?$/.test(value) ? Number(value) : Number.NaN;
+  if (factor >= 1 && factor <= OVERCOMMIT_MAX) return factor;
+  throw invalid("ISTHMUS_MEMORY_OVERCOMMIT", value, `must be a number from 1 to ${OVERCOMMIT_MAX}, such as 1.5`);
 }
 
 /** TCP is off unless an address is given; then TLS and a token are required. */

@@ -36,7 +36,7 @@ export interface Parts {
 
 /** The only place that knows which implementation stands behind which port. */
 export async function wire(config: DaemonConfig, store: Store, log: Log): Promise<Parts> {
-  const capacity = hostCapacity();
+  const capacity = hostCapacity(config.memoryOvercommit);
   const { agentPath, home } = config;
   const kernels = fetchingKernels(createKernels({ folder: join(home, "kernels"), agentPath, configuredPath: config.kernelPath }), log);
   const engine = createQemuEngine({

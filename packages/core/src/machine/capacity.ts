@@ -24,7 +24,11 @@ function memoryHeld(holdings: Iterable<Holding>): number {
 /** Throws NO_CAPACITY when a machine of `memoryBytes` does not fit beside the others. */
 export function checkMemory(memoryBytes: number, holdings: Iterable<Holding>, capacity: HostCapacity): void {
   const needed = memoryBytes + ENGINE_OVERHEAD_BYTES;
-  const free = Math.max(0, memoryForMachines(capacity) - memoryHeld(holdings));
+  const { memoryOvercommit = 1 } = capacity;
+  const promised = memoryForMachines(capacity) * memoryOvercommit - memoryHeld(holdings);
+  // What is promised twice must be there when it is asked for: a start needs the memory to be free at this moment.
+  const present = memoryOvercommit > 1 ? capacity.memoryFreeBytes() - HOST_RESERVE_BYTES : Number.POSITIVE_INFINITY;
+  const free = Math.max(0, Math.min(promised, present));
   if (needed <= free) return;
   throw new IsthmusError("NO_CAPACITY", { what: "memory", needed: formatBytes(needed), free: formatBytes(free) });
 }

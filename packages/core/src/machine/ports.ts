@@ -381,6 +381,8 @@ export interface Images {
 export interface HostCapacity {
   memoryTotalBytes(): number;
   memoryFreeBytes(): number;
+  /** how much more memory than there is machines may be promised, as a factor; absent: 1, no more */
+  readonly memoryOvercommit?: number;
   cpus(): number;
   /** changes with each boot of the host */
   bootId(): string;
