@@ -1,3 +1,6 @@
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { World } from "../world.ts";
 
@@ -66,6 +69,18 @@ describe("isthmus run", () => {
     expect(await world.ok(["exec", "-u", "1000", "-w", "/", id, "sh", "-c", "id -u; stat -c %U /tmp/mine"])).toBe("1000\nnobody");
     expect(await world.ok(["logs", id])).toBe("755 0");
     await world.ok(["rm", "-f", id]);
+  });
+
+  it("gives the root of a machine the mode and owner that its image has", async () => {
+    const root = mkdtempSync(join(tmpdir(), "isthmus-root-"));
+    for (const name of ["bin", "proc", "sys", "dev", "etc"]) mkdirSync(join(root, name));
+    copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+    chmodSync(root, 0o711);
+    chownSync(root, 7, 0);
+    await world.ok(["image", "import", root, "rooted"]);
+    rmSync(root, { recursive: true });
+    for (const flags of [[], ["--read-only"]])
+      expect(await world.ok(["run", "--rm", ...flags, "rooted", "/bin/busybox", "stat", "-c", "%a %u %g", "/"])).toBe("711 7 0");
   });
 
   it("feeds stdin to the workload until its end", async () => {

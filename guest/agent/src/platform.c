@@ -25,10 +25,7 @@ _Noreturn void platform_power_off(void) {
   for (;;) pause();
 }
 
-static _Noreturn void fatal(const char *what) {
-  complain("fatal:", what);
-  platform_power_off();
-}
+static _Noreturn void fatal(const char *what) { complain("fatal:", what), platform_power_off(); }
 
 static void mount_at(const char *type, const char *path, unsigned long flags, const char *options) {
   mkdir(path, 0755);
@@ -69,13 +66,16 @@ static bool mount_rootfs(void) {
 
 /* The kernel looked for partitions when it found the disk; in a clone that was another disk, so what it read is forgotten first. */
 static bool mount_disk(void) {
+  struct stat st;
   int device = open("/dev/vdb", O_RDONLY | O_CLOEXEC);
   ioctl(device, BLKFLSBUF);
   close(device);
   mkdir("/disk", 0755), mkdir("/root", 0755);
   if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) return false;
   disk_fd = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  mkdir("/disk/upper", 0755), mkdir("/disk/work", 0755);
+  if (mkdir("/disk/upper", 0755) == 0 && stat("/lower", &st) == 0) /* the root of an overlay is its upper one: it has the image's mode and owner */
+    (void)!chown("/disk/upper", st.st_uid, st.st_gid), chmod("/disk/upper", st.st_mode & 07777);
+  mkdir("/disk/work", 0755);
   return mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") == 0;
 }
 
