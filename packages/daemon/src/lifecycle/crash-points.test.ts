@@ -11,9 +11,17 @@ const scenarios = {
   stop: (daemon) => void daemon.machines.stop("m").catch(() => undefined),
   kill: (daemon) => void daemon.machines.kill("m").catch(() => undefined),
   remove: (daemon) => void daemon.machines.remove("m").catch(() => undefined),
+  snapshot: (daemon) => void daemon.machines.snapshots.create("m").catch(() => undefined),
+  clone: (daemon) => void daemon.machines.clone({ machine: "m" }).catch(() => undefined),
+  suspend: (daemon) => void daemon.machines.suspend("m").catch(() => undefined),
+  resume: (daemon) => void daemon.machines.resume("m").catch(() => undefined),
 } satisfies Record<string, (daemon: FakeDaemon) => void>;
 
 function scenarioOf(point: CrashPoint): keyof typeof scenarios {
+  if (point.startsWith("snapshot")) return "snapshot";
+  if (point.startsWith("clone")) return "clone";
+  if (point.startsWith("suspend")) return point.endsWith("exited") ? "kill" : "suspend";
+  if (point.startsWith("resume")) return "resume";
   if (point.endsWith("queued")) return "start";
   if (point.startsWith("stop")) return "stop";
   if (point.startsWith("kill") || point.startsWith("exit")) return "kill";
@@ -23,6 +31,7 @@ function scenarioOf(point: CrashPoint): keyof typeof scenarios {
 async function prepare(daemon: FakeDaemon, point: CrashPoint): Promise<void> {
   const scenario = scenarioOf(point);
   if (scenario !== "create") await daemon.machines.create({ image: "busybox", name: "m" }, { start: scenario !== "start" });
+  if (scenario === "resume" || /^suspend.*exited/.test(point)) await daemon.machines.suspend("m");
   if (scenario === "remove") await daemon.machines.stop("m");
   if (point.endsWith("failed")) daemon.host.nextStarts = ["hang"];
 }
@@ -35,7 +44,7 @@ export function expectConsistent(daemon: FakeDaemon): void {
   expect(daemon.host.secondCopies).toBe(0);
   const ids = machines.map((machine) => machine.id);
   expect([...daemon.host.folders].filter((id) => !ids.includes(id))).toEqual([]);
-  for (const machine of machines) expect(["requested", "running", "exited", "failed"]).toContain(machine.state);
+  for (const machine of machines) expect(["requested", "running", "suspended", "exited", "failed"]).toContain(machine.state);
 }
 
 describe("a daemon that dies at a crash point", () => {
@@ -62,6 +71,11 @@ describe("a daemon that dies at a crash point", () => {
 });
 
 function outcome(point: CrashPoint): string[] {
+  // A clone whose passing snapshot went with its daemon.
+  if (point === "clone.after-inserts") return ["running", "failed"];
+  if (/^suspend.(after-suspended|before-kill|after-kill|before-exited)$/.test(point)) return ["suspended"];
+  if (point === "suspend.after-exited") return ["exited"];
+  if (point === "resume.before-queued") return ["suspended"];
   if (point === "create.before-insert") return [];
   if (point === "remove.before-delete") return ["exited"];
   if (point.startsWith("remove")) return [];

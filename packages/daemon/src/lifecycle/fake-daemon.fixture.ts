@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GIB, IsthmusError, type Machine } from "@isthmus/contract";
-import { type CrashPoint, createMachines, type Engine, type Log, type Machines, type Store } from "@isthmus/core";
+import { type CrashPoint, createMachines, type Engine, type Log, type MachineFolders, type Machines, type Store } from "@isthmus/core";
 import { openStore } from "@isthmus/host-store";
-import { busybox, FakeClock, FakeHost, fakeEngine, fakeFolders, fakeOutput, quiet } from "./fake-host.fixture.ts";
+import { busybox, FakeClock, FakeHost, fakeEngine, fakeFolders, fakeOutput, fakeSnapshots, quiet } from "./fake-host.fixture.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -65,7 +65,8 @@ export class FakeDaemon {
     const machines = createMachines({
       store: mortal(store, life),
       engines: [mortal(mortalMachines(fakeEngine(this.host), life), life)],
-      folders: mortal(fakeFolders(this.host), life),
+      folders: mortalFolders(fakeFolders(this.host), life),
+      snapshotFolders: mortal(fakeSnapshots(this.host), life),
       output: mortal(fakeOutput(this.host), life),
       images: { resolve: async (ref) => (ref === "missing" ? Promise.reject(new IsthmusError("IMAGE_NOT_FOUND", { ref })) : busybox) },
       clock: {
@@ -91,12 +92,18 @@ export class FakeDaemon {
   }
 }
 
+function mortalFolders(folders: MachineFolders, life: { readonly dead: boolean }): MachineFolders {
+  return mortal({ ...folders, saved: mortal(folders.saved, life) }, life);
+}
+
 function mortalMachines(engine: Engine, life: { readonly dead: boolean }): Engine {
+  const { saving } = engine;
   return {
     ...engine,
+    saving: saving && { ...saving, restore: async (plan, saved, signal) => mortal(await saving.restore(plan, saved, signal), life) },
     start: async (plan, signal) => mortal(await engine.start(plan, signal), life),
-    async adopt(plan, signal) {
-      const live = await engine.adopt(plan, signal);
+    async adopt(plan, signal, before) {
+      const live = await engine.adopt(plan, signal, before);
       return live && mortal(live, life);
     },
   };

@@ -9,6 +9,8 @@ import type {
   OutputFiles,
   OutputRecord,
   SavedFolders,
+  SnapshotFolders,
+  SnapshotRecord,
   StartPlan,
 } from "@isthmus/core";
 
@@ -24,6 +26,8 @@ export interface FakeProcess {
   stubborn: boolean;
   /** the workload was started; before that a start can be cut short */
   complete: boolean;
+  /** it goes on from a saved guest, which is in memory */
+  restoring: boolean;
 }
 
 /** What is outside the daemon: processes, folders, output files. Pure logic and races are what the fake is for; real engines have tests of their own. */
@@ -32,6 +36,7 @@ export class FakeHost {
   readonly folders = new Set<string>();
   readonly disks = new Set<string>();
   readonly saved = new Map<string, CaptureFacts>();
+  readonly snapshots = new Map<string, SnapshotRecord>();
   readonly outputs = new Map<string, OutputRecord[]>();
   bootId = "boot-1";
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
@@ -43,7 +48,7 @@ export class FakeHost {
     if (this.processes.has(plan.id)) this.secondCopies += 1;
     this.#pid += 1;
     const ended = Promise.withResolvers<EngineEnd>();
-    const process = { pid: this.#pid, plan, ended, paused: false, hung: false, stubborn: false, complete: false };
+    const process = { pid: this.#pid, plan, ended, paused: false, hung: false, stubborn: false, complete: false, restoring: false };
     this.processes.set(plan.id, process);
     return process;
   }
@@ -123,8 +128,23 @@ export function fakeEngine(host: FakeHost): Engine {
       host.write(plan.outputPath, "start", "{}");
       return live(host, process);
     },
-    async adopt(plan) {
+    saving: {
+      refusal: async () => undefined,
+      async restore(plan, saved) {
+        await saved.beforePorts?.();
+        const process = host.spawn(plan);
+        process.restoring = true;
+        await saved.before?.();
+        process.complete = true;
+        return live(host, process);
+      },
+    },
+    async adopt(plan, _signal, before) {
       const process = host.processes.get(plan.id);
+      if (process?.restoring === true && !process.complete) {
+        await before?.();
+        process.complete = true;
+      }
       if (process?.hung) throw new IsthmusError("AGENT_UNREACHABLE", { name: plan.name, reason: "it hangs" });
       if (!process?.complete) return undefined;
       return live(host, process);
@@ -186,6 +206,23 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
       return { parts: {}, accelerator: "tcg", sizeBytes: 1, pausedMs: 1 };
     },
     release() {},
+  };
+}
+
+export function fakeSnapshots(host: FakeHost): SnapshotFolders {
+  const nothing = async () => {};
+  return {
+    folder: (id) => `/snapshots/${id}`,
+    diskIn: (folder) => `${folder}/disk`,
+    load: async () => [...host.snapshots.values()],
+    begin: async () => "/snapshots/taking",
+    async commit(_folder, record) {
+      host.snapshots.set(record.snapshot.id, record);
+    },
+    discard: nothing,
+    async remove(id) {
+      host.snapshots.delete(id);
+    },
   };
 }
 
