@@ -9,6 +9,7 @@ export class Monitor {
   readonly #onClosed: () => void;
   #connecting: Promise<Qmp> | undefined;
   #qmp: Qmp | undefined;
+  #closed = false;
 
   /** `onClosed` is called when a connection ends: perhaps QEMU did. */
   constructor(path: string, onClosed: () => void) {
@@ -93,12 +94,15 @@ export class Monitor {
     return String(await this.execute("human-monitor-command", { "command-line": line })).trim();
   }
 
+  /** For good: the machine is another daemon's now, and QEMU serves one client at a time. */
   close(): void {
+    this.#closed = true;
     this.#qmp?.close();
   }
 
   async #connected(deadlineMs: number): Promise<Qmp> {
     if (this.#qmp?.open) return this.#qmp;
+    if (this.#closed) throw new IsthmusError("PROTOCOL", { reason: "QEMU's monitor was let go" });
     this.#connecting ??= this.#connect(deadlineMs).finally(() => {
       this.#connecting = undefined;
     });
