@@ -142,6 +142,6 @@ export async function adoptMachine({ plan, bootId, before, signal, log }: AdoptR
     await clearLeftovers(plan.folder, plan.socketFolder);
     return undefined;
   }
-  const notes = [...state.notes, ...taken.notes];
+  const notes = [...new Set([...state.notes, ...taken.notes])];
   return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes, capturing: undefined }, paused: taken.paused });
 }
