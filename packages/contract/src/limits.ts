@@ -36,6 +36,8 @@ export const limits = {
 /** What a machine gets when its spec is silent. */
 export const defaults = {
   isolation: "auto",
+  tenant: "default",
+  priority: "normal",
   cpus: 1,
   memoryBytes: 128 * MIB,
   diskBytes: 1 * GIB,

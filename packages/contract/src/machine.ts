@@ -15,6 +15,11 @@ const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\
 export const IsolationSchema = Type.Union([Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { $id: "Isolation" });
 export const AcceleratorSchema = Type.Union([Type.Literal("kvm"), Type.Literal("tcg")], { $id: "Accelerator" });
 
+export const PrioritySchema = Type.Union([Type.Literal("low"), Type.Literal("normal"), Type.Literal("high")], {
+  default: defaults.priority,
+  description: "among the starts of one tenant",
+});
+
 export const PortSchema = Type.Object(
   {
     guest: Type.Integer({ minimum: 1, maximum: 65535, description: "port in the guest" }),
@@ -97,6 +102,24 @@ export const MachineSpecSchema = Type.Object(
       }),
     ),
     autoRemove: Type.Optional(Type.Boolean({ default: false, description: "remove the machine when it has exited" })),
+    tenant: Type.Optional(
+      Type.String({
+        pattern: namePattern,
+        default: defaults.tenant,
+        description: "whom it counts for: quotas and shares of starts are a tenant's",
+      }),
+    ),
+    priority: Type.Optional(PrioritySchema),
+    maxWaitMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: limits.ttlMaxMs,
+        description: "how long its start may wait for room or licences; 0 refuses it at once; the host's setting when absent",
+      }),
+    ),
+    evictable: Type.Optional(
+      Type.Boolean({ default: false, description: "may be ended when the host is short of memory and nothing else helps" }),
+    ),
     ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.ttlMaxMs, description: "stop the machine this long after its start" })),
     idleSuspendMs: Type.Optional(
       Type.Integer({
@@ -203,6 +226,8 @@ export const ExecSpecSchema = Type.Object(
   { ...closed, $id: "ExecSpec" },
 );
 
+/** Which of one tenant's starts go first; under pressure, low ones give way first. */
+export type Priority = Static<typeof PrioritySchema>;
 /** Class of a machine. */
 export type Isolation = Static<typeof IsolationSchema>;
 /** What runs the guest's instructions. */

@@ -13,6 +13,7 @@ export type {
   MachinePage,
   MachineSpec,
   MachineStats,
+  Priority,
   PublishedPort,
 } from "./machine.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";

@@ -44,6 +44,8 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     ...spec,
     name: context.name,
     isolation: spec.isolation ?? defaults.isolation,
+    tenant: spec.tenant ?? defaults.tenant,
+    priority: spec.priority ?? defaults.priority,
     hostname: spec.hostname ?? context.id.slice(0, HOSTNAME_FROM_ID_CHARS),
     cpus,
     memoryBytes,
@@ -105,6 +107,7 @@ function checkLifecycle(spec: MachineSpec): void {
     throw new IsthmusError("INVALID_REQUEST", { field: "autoRemove", reason, value: true });
   }
   if (spec.ttlMs !== undefined) whole(spec.ttlMs, "ttlMs", 1, limits.ttlMaxMs);
+  if (spec.maxWaitMs !== undefined) whole(spec.maxWaitMs, "maxWaitMs", 0, limits.ttlMaxMs);
 }
 
 function whole(value: number, field: string, least: number, most: number): number {
