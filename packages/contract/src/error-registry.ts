@@ -100,6 +100,27 @@ export const errorRegistry = {
     message: "machine {name} could not be saved: {reason}",
     remedy: "The machine goes on; see isthmus doctor and try again.",
   },
+  LICENCE_SHORT: {
+    status: 429,
+    message: "no seat for {product}: {needed} needed, {free} of {total} free ({reason})",
+    remedy: "Wait until seats are returned, or add some; who holds them: isthmus license inspect {pool}",
+  },
+  LICENCE_UNAVAILABLE: {
+    status: 422,
+    message: "no licence for {product} can be had: {reason}",
+    remedy: "Add seats with isthmus license add, or ask for less; see isthmus license ls.",
+  },
+  LICENCE_POOL_NOT_FOUND: { status: 404, message: "no licence pool {name}", remedy: "List what there is with: isthmus license ls" },
+  LICENCE_POOL_TAKEN: {
+    status: 409,
+    message: "there is a licence pool {name} already",
+    remedy: "Choose another --name, or change that one with: isthmus license add --replace",
+  },
+  LICENCE_POOL_IN_USE: {
+    status: 409,
+    message: "seats of licence pool {name} are held by {value} machines, {holder} among them",
+    remedy: "Stop them first, or use --force: they keep running without a licence.",
+  },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 
   // Guest

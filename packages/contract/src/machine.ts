@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { ProductSchema } from "./licence.ts";
 import { defaults, limits } from "./limits.ts";
 import { type MachineState, machineStates } from "./states.ts";
 
@@ -130,6 +131,12 @@ export const MachineSpecSchema = Type.Object(
     ),
     resumeOnContact: Type.Optional(
       Type.Boolean({ default: false, description: "while it is suspended, a connection to a published TCP port resumes it" }),
+    ),
+    licences: Type.Optional(
+      Type.Array(ProductSchema, {
+        maxItems: limits.licences,
+        description: "products that it needs a licence for, beside those that its image and the label org.isthmus.licences name",
+      }),
     ),
     logMaxBytes: Type.Optional(
       Type.Integer({

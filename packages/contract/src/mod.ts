@@ -2,6 +2,19 @@ export type { DoctorReport, Event, Finding, LogLine, Version } from "./daemon.ts
 export { type ErrorCode, errorRegistry } from "./error-registry.ts";
 export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";
 export type { Image, ImageConfig, Kernel, Progress } from "./image.ts";
+export type {
+  LicenceAudit,
+  LicenceDay,
+  LicenceForecast,
+  LicenceMetric,
+  LicencePool,
+  LicencePoolSpec,
+  LicencePoolStatus,
+  LicenceProductReport,
+  LicenceReport,
+  LicenceUse,
+  SeatHolder,
+} from "./licence.ts";
 export { defaults, limits } from "./limits.ts";
 export type {
   Accelerator,

@@ -1,5 +1,6 @@
 export * from "./daemon.ts";
 export * from "./image.ts";
+export * from "./licence.ts";
 export * from "./machine.ts";
 export * from "./snapshot.ts";
 export * from "./template.ts";

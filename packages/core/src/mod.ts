@@ -1,5 +1,7 @@
 export type * from "./host/ports.ts";
 export type * from "./image/ports.ts";
+export type * from "./licence/lease.ts";
+export type * from "./licence/ports.ts";
 export type * from "./machine/actions.ts";
 export { type CrashPoint, type Crashpoint, crashPoints } from "./machine/crash-points.ts";
 export { createMachines, type MachinesParts } from "./machine/machines.ts";

@@ -10,8 +10,11 @@ import type {
   MachineStats,
   PublishedPort,
 } from "@isthmus/contract";
+import type { Lease } from "../licence/lease.ts";
+import type { LicenceTables } from "../licence/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
+import type { NewEvent, StoredEvent } from "./stored-events.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
 export interface StartPlan {
@@ -240,6 +243,8 @@ export interface BootRecord {
   readonly overlay?: true;
   /** a suspension is under way: what a daemon that dies in it leaves is undone */
   readonly suspending?: true;
+  /** what its start was granted; goes in the commit in which the machine settles */
+  readonly lease?: Lease;
 }
 
 export interface MachineQuery {
@@ -250,21 +255,10 @@ export interface MachineQuery {
   readonly cursor?: string;
 }
 
-export interface NewEvent {
-  readonly type: string;
-  readonly machineId?: string;
-  readonly machineName?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-}
-
-export interface StoredEvent extends NewEvent {
-  readonly seq: number;
-  readonly time: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
+export type { NewEvent, StoredEvent };
 
 /** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
-export interface Store {
+export interface Store extends LicenceTables {
   /** Throws NAME_TAKEN. */
   insertMachine(
     record: MachineRecord,

@@ -1,4 +1,5 @@
 import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
+import { resolveLicences } from "../licence/needs.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
@@ -37,6 +38,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
   const cpus = whole(spec.cpus ?? defaults.cpus, "cpus", 1, limits.cpus);
   const memoryBytes = resolveMemory(spec.memoryBytes ?? defaults.memoryBytes);
   const { network, ports } = resolvePublishing(spec);
+  const licences = resolveLicences(spec, image);
   const notes: string[] = [];
   if (cpus > context.hostCpus) notes.push(`cpus is ${cpus}, but the host has ${context.hostCpus}: they share them`);
   const stopSignal = resolveStopSignal(spec, image, notes);
@@ -58,6 +60,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     stopTimeoutMs: whole(spec.stopTimeoutMs ?? defaults.stopTimeoutMs, "stopTimeoutMs", 0, limits.stopTimeoutMaxMs),
     restart: spec.restart ?? { policy: "no" },
     autoRemove: spec.autoRemove ?? false,
+    ...(licences.length === 0 ? {} : { licences }),
     logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),
   };
   return { spec: filled, isolation, workload: resolveWorkload(spec, image), stopSignal, notes };

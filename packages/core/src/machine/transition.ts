@@ -8,6 +8,8 @@ import {
   type MachineState,
   machineActions,
 } from "@isthmus/contract";
+import { leaseIn } from "../licence/lease.ts";
+import { leaseEvents } from "../licence/lease-events.ts";
 import { COMMIT_RETRY_MS } from "./config.ts";
 import { type Context, sleep } from "./context.ts";
 import type { Handle } from "./handle.ts";
@@ -48,11 +50,13 @@ function commit(
   change: Change & { readonly to: MachineState },
   events: readonly NewEvent[],
 ): MachineRecord {
+  const boot = { ...record.boot, ...change.boot };
   const next: MachineRecord = {
     machine: { ...record.machine, ...change.machine, state: change.to },
-    boot: { ...record.boot, ...change.boot },
+    // In this one place, so that whatever ends a machine returns what it held, and once.
+    boot: { ...boot, lease: leaseIn(change.to, boot.lease) },
   };
-  context.store.updateMachine(next, events);
+  context.store.updateMachine(next, [...events, ...leaseEvents(context.store, record, next)]);
   handle.notify(next);
   return next;
 }

@@ -6,6 +6,8 @@ export const SQLITE_MIN = [3, 51, 3] as const;
 export const BUSY_TIMEOUT_MS = 5000;
 /** Newest events kept; older ones are deleted as new ones come. */
 export const EVENTS_KEPT = 100_000;
+/** Newest events of licences kept: reports reach as far back as they do. */
+export const LICENCE_EVENTS_KEPT = 1_000_000;
 /** How often old events and keys are looked for, in events appended. */
 export const PRUNE_EVERY_EVENTS = 1000;
 /** ms for which an idempotency key is remembered */

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { NewEvent, StoredEvent } from "@isthmus/core";
-import { EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
+import { EVENTS_KEPT, LICENCE_EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
 import { jsonObject, text } from "./rows.ts";
 
 interface EventQuery {
@@ -9,6 +9,9 @@ interface EventQuery {
   readonly limit: number;
   readonly machineId?: string;
 }
+
+/** As in the index `events_of_licences`. */
+const OF_LICENCES = "type >= 'licence.' AND type < 'licence/'";
 
 /** The event log. Appending happens inside the caller's transaction. */
 export class EventLog {
@@ -31,9 +34,17 @@ export class EventLog {
     const last = stored.at(-1);
     if (last && this.#sincePrune >= PRUNE_EVERY_EVENTS) {
       this.#sincePrune = 0;
-      this.#db.prepare("DELETE FROM events WHERE seq <= ?").run(last.seq - EVENTS_KEPT);
+      this.#prune(last.seq);
     }
     return stored;
+  }
+
+  #prune(lastSeq: number): void {
+    this.#db.prepare(`DELETE FROM events WHERE seq <= ? AND NOT (${OF_LICENCES})`).run(lastSeq - EVENTS_KEPT);
+    const oldest = this.#db
+      .prepare(`SELECT seq FROM events WHERE ${OF_LICENCES} ORDER BY seq DESC LIMIT 1 OFFSET ?`)
+      .get(LICENCE_EVENTS_KEPT)?.seq;
+    if (oldest !== undefined) this.#db.prepare(`DELETE FROM events WHERE seq <= ? AND ${OF_LICENCES}`).run(Number(oldest));
   }
 
   /** of the newest event there ever was; 0 before the first */
@@ -48,13 +59,26 @@ export class EventLog {
          WHERE seq > ? AND time >= ? AND (? IS NULL OR machine_id = ?) ORDER BY seq LIMIT ?`,
       )
       .all(afterSeq ?? 0, sinceIso ?? "", machineId ?? null, machineId ?? null, limit);
-    return rows.map((row) => ({
-      seq: Number(row.seq),
-      time: text(row.time),
-      type: text(row.type),
-      machineId: row.machine_id === null ? undefined : text(row.machine_id),
-      machineName: row.machine_name === null ? undefined : text(row.machine_name),
-      details: jsonObject(text(row.details)),
-    }));
+    return rows.map(storedEvent);
   }
+
+  ofLicences({ afterSeq, limit }: { readonly afterSeq?: number; readonly limit: number }): StoredEvent[] {
+    return this.#db
+      .prepare(
+        `SELECT seq, time, type, machine_id, machine_name, details FROM events WHERE ${OF_LICENCES} AND seq > ? ORDER BY seq LIMIT ?`,
+      )
+      .all(afterSeq ?? 0, limit)
+      .map(storedEvent);
+  }
+}
+
+function storedEvent(row: Readonly<Record<string, unknown>>): StoredEvent {
+  return {
+    seq: Number(row.seq),
+    time: text(row.time),
+    type: text(row.type),
+    machineId: row.machine_id === null ? undefined : text(row.machine_id),
+    machineName: row.machine_name === null ? undefined : text(row.machine_name),
+    details: jsonObject(text(row.details)),
+  };
 }

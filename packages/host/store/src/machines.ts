@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { defaults, IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
-import type { MachineQuery, MachineRecord, Store } from "@isthmus/core";
+import type { LeaseHolder, MachineQuery, MachineRecord, Store } from "@isthmus/core";
 import { PREFIX_CHARS_MIN } from "./config.ts";
 import { machineRecord, text } from "./rows.ts";
 
@@ -71,6 +71,15 @@ export class MachineTable {
       .prepare(`SELECT id, json_extract(machine, '$.state') AS state, memory_bytes FROM machines WHERE state NOT IN ${SETTLED}`)
       .all();
     return rows.map((row) => ({ id: text(row.id), state: stateOf(row.state), memoryBytes: Number(row.memory_bytes) }));
+  }
+
+  leases(): LeaseHolder[] {
+    const rows = this.#db.prepare("SELECT * FROM machines WHERE json_extract(boot, '$.lease') IS NOT NULL ORDER BY id").all();
+    return rows.flatMap((row) => {
+      const { machine, boot } = machineRecord(row);
+      const { id, name, state, spec } = machine;
+      return boot.lease ? [{ id, name, state, lease: boot.lease, ttlMs: spec.ttlMs }] : [];
+    });
   }
 
   counts(): Partial<Record<MachineState, number>> {

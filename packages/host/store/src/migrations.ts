@@ -30,4 +30,12 @@ export const migrations: readonly string[] = [
     created_ms INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE licence_pools (
+    name TEXT PRIMARY KEY,
+    pool TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX machines_leased ON machines (id) WHERE json_extract(boot, '$.lease') IS NOT NULL;
+  CREATE INDEX events_of_licences ON events (seq) WHERE type >= 'licence.' AND type < 'licence/';
+  `,
 ];

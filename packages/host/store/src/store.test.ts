@@ -127,6 +127,7 @@ describe("opening", () => {
     const db = new DatabaseSync(path);
     const first = String(db.prepare("SELECT sql FROM sqlite_master WHERE name = 'machines'").get()?.sql);
     expect(first).toContain("machines");
+    db.exec("DELETE FROM migrations WHERE version > 1; PRAGMA user_version = 1");
     db.exec("UPDATE migrations SET checksum = 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb'");
     expect(() => migrate(db, path, ["a", "CREATE TABLE half (x); BROKEN"])).toThrow(expect.objectContaining({ code: "STORE_FAILED" }));
     expect(existsSync(`${path}.v1.bak`)).toBe(true);

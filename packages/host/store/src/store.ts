@@ -1,12 +1,13 @@
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { hasCode, IsthmusError } from "@isthmus/contract";
+import { hasCode, IsthmusError, type LicencePool } from "@isthmus/contract";
 import type { MachineRecord, NewEvent, Store, StoredEvent } from "@isthmus/core";
 import { Ballast } from "./ballast.ts";
 import { CREATE_ROOM_BYTES, IDEMPOTENCY_KEPT_MS } from "./config.ts";
 import { isFull, openDatabase, storing } from "./database.ts";
 import { EventLog } from "./events.ts";
+import { LicencePoolTable } from "./licence-pools.ts";
 import { lockFolder } from "./lock.ts";
 import { MachineTable } from "./machines.ts";
 import { migrate } from "./migrate.ts";
@@ -22,6 +23,7 @@ class SqliteStore implements Store {
   readonly #reserve: Reserve;
   readonly #machines: MachineTable;
   readonly #events: EventLog;
+  readonly #pools: LicencePoolTable;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
 
@@ -38,6 +40,7 @@ class SqliteStore implements Store {
     this.#reserve = new Reserve(this.#db, path);
     this.#machines = new MachineTable(this.#db);
     this.#events = new EventLog(this.#db);
+    this.#pools = new LicencePoolTable(this.#db);
   }
 
   insertMachine(
@@ -85,6 +88,26 @@ class SqliteStore implements Store {
 
   holdings(): ReturnType<Store["holdings"]> {
     return storing(() => this.#machines.holdings());
+  }
+
+  leases(): ReturnType<Store["leases"]> {
+    return storing(() => this.#machines.leases());
+  }
+
+  licencePools(): readonly LicencePool[] {
+    return storing(() => this.#pools.all());
+  }
+
+  putLicencePool(pool: LicencePool, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#pools.put(pool));
+  }
+
+  deleteLicencePool(name: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#pools.remove(name));
+  }
+
+  licenceEvents(query: Parameters<Store["licenceEvents"]>[0]): readonly StoredEvent[] {
+    return storing(() => this.#events.ofLicences(query));
   }
 
   counts(): ReturnType<Store["counts"]> {
