@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { defaults, limits } from "./limits.ts";
+import { PrioritySchema, ResourcesSchema } from "./resources.ts";
 import { type MachineState, machineStates } from "./states.ts";
 
 const closed = { additionalProperties: false } as const;
@@ -107,6 +108,11 @@ export const MachineSpecSchema = Type.Object(
     ),
     resumeOnContact: Type.Optional(
       Type.Boolean({ default: false, description: "while it is suspended, a connection to a published TCP port resumes it" }),
+    ),
+    resources: Type.Optional(ResourcesSchema),
+    priority: Type.Optional(PrioritySchema),
+    evictable: Type.Optional(
+      Type.Boolean({ default: false, description: "may be stopped when the host has too little memory and nothing else helped" }),
     ),
     logMaxBytes: Type.Optional(
       Type.Integer({

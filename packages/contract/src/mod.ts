@@ -15,6 +15,8 @@ export type {
   MachineStats,
   PublishedPort,
 } from "./machine.ts";
+export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
+export type { Priority, Resources } from "./resources.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";
 export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {
