@@ -53,5 +53,6 @@ export const defaults = {
   stopTimeoutMs: 10_000,
   stopSignal: "SIGTERM",
   logMaxBytes: 256 * MIB,
+  priority: "normal",
   pageSize: 100,
 } as const;

@@ -4,10 +4,11 @@ import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
 import { environment, labels } from "./environment.ts";
 import { publishedPorts } from "./ports.ts";
+import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
 import { restartPolicy, tmpfs } from "./storage.ts";
 
 /** The flags of `run` as commander gives them. */
-export interface RunOptions {
+export interface RunOptions extends ResourceOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly detach?: boolean;
@@ -60,7 +61,7 @@ export function addShapeOptions(command: Command): Command {
 
 /** Declares the flags, in docker's names. */
 export function addRunOptions(command: Command): Command {
-  return addShapeOptions(command)
+  return addResourceOptions(addShapeOptions(command))
     .option("-i, --interactive", "keep stdin open and send ours")
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
@@ -129,6 +130,9 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     ttlMs: options.ttl,
     idleSuspendMs: options.idleSuspend,
     resumeOnContact: options.resumeOnContact,
+    resources: resources(options),
+    priority: options.priority,
+    evictable: options.evictable,
     logMaxBytes: options.logMax,
   };
   // What was not asked for stays out, so that the machine's record shows what its user wrote.

@@ -9,6 +9,7 @@ import type {
   MachineSpec,
   MachineStats,
   PublishedPort,
+  Resources,
 } from "@isthmus/contract";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
@@ -36,6 +37,7 @@ export interface StartPlan {
   readonly hostname: string;
   readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];
   readonly workload: Workload;
+  readonly resources?: Resources;
 }
 
 export interface Workload {
@@ -238,6 +240,8 @@ export interface BootRecord {
   readonly goesOnFrom?: SavedSource;
   /** its disk holds what differs from the disk of the snapshot that it was cloned from */
   readonly overlay?: true;
+  /** it was suspended because its host was under pressure, and goes on when that is over */
+  readonly yielded?: true;
   /** a suspension is under way: what a daemon that dies in it leaves is undone */
   readonly suspending?: true;
 }
