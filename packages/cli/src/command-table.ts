@@ -262,6 +262,7 @@ export const commandTable: readonly CommandEntry[] = [
     hidden: true,
   },
   { name: "events", group: host, summary: "Show what happened", load: async () => (await import("./commands/events.ts")).events },
+  { name: "top", group: host, summary: "Show pressure and what machines cost", load: async () => (await import("./commands/top.ts")).top },
   {
     name: "doctor",
     group: host,

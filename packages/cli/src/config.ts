@@ -42,6 +42,8 @@ export const COMMAND_COLUMN_CHARS = 30;
 export const SHORT_ID_CHARS = 12;
 /** ms between two lines of `stats` */
 export const STATS_INTERVAL_MS = 1_000;
+/** ms between two pictures of `top`: the daemon looks as often */
+export const TOP_INTERVAL_MS = 2_000;
 /** ms between two frames of a spinner */
 export const SPINNER_MS = 100;
 /** ms that a completion waits for the daemon; a slow answer is worse than none */

@@ -67,6 +67,11 @@ export const errorRegistry = {
     message: "this host has no room: {what} needed {needed}, free {free}",
     remedy: "Stop machines, or ask for less.",
   },
+  HOST_PRESSURE: {
+    status: 507,
+    message: "this host is under pressure and starts nothing for now ({reason})",
+    remedy: "Try again in a minute; isthmus top shows what weighs on the host.",
+  },
   ISOLATION_UNAVAILABLE: {
     status: 422,
     message: "isolation {isolation} has no engine on this host",

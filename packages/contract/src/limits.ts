@@ -36,18 +36,29 @@ export const limits = {
   idempotencyKeyChars: 128,
   terminalColumns: 1000,
   jsonBodyBytes: 1 * MIB,
+  /** cpuWeight and ioWeight */
+  weight: 10_000,
+  /** processors */
+  cpuMaxLeast: 0.01,
+  memoryMaxLeastBytes: 32 * MIB,
+  /** QEMU starts this many threads at the least */
+  pidsMaxLeast: 16,
+  pidsMax: 4_194_304,
+  ioBps: 1024 * GIB,
+  ioIops: 1_000_000_000,
+  burstMaxMs: 3_600_000,
 } as const;
 
 /** What a machine gets when its spec is silent. */
 export const defaults = {
   isolation: "auto",
   tenant: "default",
-  priority: "normal",
   cpus: 1,
   memoryBytes: 128 * MIB,
   diskBytes: 1 * GIB,
   stopTimeoutMs: 10_000,
   stopSignal: "SIGTERM",
   logMaxBytes: 256 * MIB,
+  priority: "normal",
   pageSize: 100,
 } as const;

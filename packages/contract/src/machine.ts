@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import { ProductSchema } from "./licence.ts";
 import { defaults, limits } from "./limits.ts";
+import { PrioritySchema, ResourcesSchema } from "./resources.ts";
 import { type MachineState, machineStates } from "./states.ts";
 
 const closed = { additionalProperties: false } as const;
@@ -15,11 +16,6 @@ const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\
 
 export const IsolationSchema = Type.Union([Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { $id: "Isolation" });
 export const AcceleratorSchema = Type.Union([Type.Literal("kvm"), Type.Literal("tcg")], { $id: "Accelerator" });
-
-export const PrioritySchema = Type.Union([Type.Literal("low"), Type.Literal("normal"), Type.Literal("high")], {
-  default: defaults.priority,
-  description: "among the starts of one tenant",
-});
 
 export const PortSchema = Type.Object(
   {
@@ -110,16 +106,12 @@ export const MachineSpecSchema = Type.Object(
         description: "whom it counts for: quotas and shares of starts are a tenant's",
       }),
     ),
-    priority: Type.Optional(PrioritySchema),
     maxWaitMs: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: limits.ttlMaxMs,
         description: "how long its start may wait for room or licences; 0 refuses it at once; the host's setting when absent",
       }),
-    ),
-    evictable: Type.Optional(
-      Type.Boolean({ default: false, description: "may be ended when the host is short of memory and nothing else helps" }),
     ),
     ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.ttlMaxMs, description: "stop the machine this long after its start" })),
     idleSuspendMs: Type.Optional(
@@ -137,6 +129,11 @@ export const MachineSpecSchema = Type.Object(
         maxItems: limits.licences,
         description: "products that it needs a licence for, beside those that its image and the label org.isthmus.licences name",
       }),
+    ),
+    resources: Type.Optional(ResourcesSchema),
+    priority: Type.Optional(PrioritySchema),
+    evictable: Type.Optional(
+      Type.Boolean({ default: false, description: "may be stopped when the host has too little memory and nothing else helped" }),
     ),
     logMaxBytes: Type.Optional(
       Type.Integer({
@@ -233,8 +230,6 @@ export const ExecSpecSchema = Type.Object(
   { ...closed, $id: "ExecSpec" },
 );
 
-/** Which of one tenant's starts go first; under pressure, low ones give way first. */
-export type Priority = Static<typeof PrioritySchema>;
 /** Class of a machine. */
 export type Isolation = Static<typeof IsolationSchema>;
 /** What runs the guest's instructions. */

@@ -26,9 +26,10 @@ export type {
   MachinePage,
   MachineSpec,
   MachineStats,
-  Priority,
   PublishedPort,
 } from "./machine.ts";
+export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
+export type { Priority, Resources } from "./resources.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";
 export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {

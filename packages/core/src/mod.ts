@@ -1,3 +1,6 @@
+export type { ContentionActions } from "./contention/actions.ts";
+export type * from "./contention/ports.ts";
+export { ContentionWatcher } from "./contention/watcher.ts";
 export type * from "./host/ports.ts";
 export type * from "./image/ports.ts";
 export type * from "./licence/lease.ts";

@@ -38,6 +38,10 @@ export interface DaemonConfig {
   readonly templates: boolean;
   /** false: no clone is prepared ahead */
   readonly pools: boolean;
+  /** false: the host is not watched, and nothing is done about pressure */
+  readonly contention: boolean;
+  /** group below which engine processes get theirs; `auto` finds one, `off` leaves them in the daemon's */
+  readonly cgroup: string;
   /** factor, see `HostCapacity.memoryOvercommit` */
   readonly memoryOvercommit: number;
   /** fault tests: the place where the daemon kills itself */
@@ -64,6 +68,8 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
     pools: onOrOff(env, "ISTHMUS_POOLS"),
+    contention: onOrOff(env, "ISTHMUS_CONTENTION"),
+    cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
     memoryOvercommit: overcommit(env.ISTHMUS_MEMORY_OVERCOMMIT || "1"),
     crashAt: env.CRASH_AT || undefined,
   };
@@ -82,6 +88,11 @@ function onOrOff(env: Environment, field: string): boolean {
   const value = env[field] || "on";
   if (value !== "on" && value !== "off") throw invalid(field, value, "must be on or off");
   return value === "on";
+}
+
+function cgroup(value: string): string {
+  if (value === "auto" || value === "off" || (/^\/[^\0\n]*$/.test(value) && !value.split("/").includes(".."))) return value;
+  throw invalid("ISTHMUS_CGROUP", value, "must be auto, off, or the path of a group such as /machines");
 }
 
 /** More than this promises a host to death, whatever its machines do. */

@@ -28,8 +28,13 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Runni
   const store = openStore(join(config.home, "isthmus.db"));
   try {
     const parts = await wire(config, store, log);
-    const adopted = adopt(parts, log);
-    const door = await createHttpDoor({ ...parts, version: () => versionOf(config, parts, startedAt), log });
+    const adopted = adopt(parts, log).then(() => parts.watcher.start());
+    const door = await createHttpDoor({
+      ...parts,
+      pressure: () => parts.watcher.report(),
+      version: () => versionOf(config, parts, startedAt),
+      log,
+    });
     const { tcpPort } = await door.listen({ socketPath: config.socketPath, tcp });
     store.appendEvents([{ type: "daemon.started", details: { pid: process.pid, version: VERSION } }]);
     const ms = Math.round(performance.now());
@@ -51,7 +56,8 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Runni
 
 async function closeAll(config: DaemonConfig, store: Store, parts: Parts, door: { close(): Promise<void> }, log: Log): Promise<void> {
   // The door refuses what comes from now on, while the machines let the requests go that still wait.
-  await Promise.all([door.close(), parts.machines.close()]);
+  await Promise.all([door.close(), parts.machines.close(), parts.watcher.close()]);
+  parts.groups.close();
   store.appendEvents([{ type: "daemon.stopped", details: { pid: process.pid } }]);
   rmSync(config.socketPath, { force: true });
   store.close();

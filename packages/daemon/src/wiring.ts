@@ -2,19 +2,23 @@ import { join } from "node:path";
 import process from "node:process";
 import {
   type AcceleratorVerdict,
+  ContentionWatcher,
   createMachines,
   type Doctor,
   type ImageStore,
   type Kernels,
   type Log,
+  type MachineGroups,
   type Machines,
   type Store,
   Templates,
 } from "@isthmus/core";
 import { createQemuEngine } from "@isthmus/engine-qemu";
+import { createGroups } from "@isthmus/host-cgroup";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
 import { createKernels } from "@isthmus/host-kernel";
 import { createOutputFiles } from "@isthmus/host-output";
+import { createGauge, createMeter } from "@isthmus/host-pressure";
 import { withBuiltIn } from "./built-in-image.ts";
 import type { DaemonConfig } from "./config.ts";
 import { createContactPorts } from "./contact-ports.ts";
@@ -32,6 +36,8 @@ export interface Parts {
   readonly images: ImageStore;
   readonly kernels: Kernels;
   readonly doctor: Doctor;
+  readonly watcher: ContentionWatcher;
+  readonly groups: MachineGroups;
 }
 
 /** The only place that knows which implementation stands behind which port. */
@@ -39,11 +45,13 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   const capacity = hostCapacity(config.memoryOvercommit);
   const { agentPath, home } = config;
   const kernels = fetchingKernels(createKernels({ folder: join(home, "kernels"), agentPath, configuredPath: config.kernelPath }), log);
+  const groups = groupsOf(config, log);
   const engine = createQemuEngine({
     kernels,
     stateFolder: join(home, "engine"),
     bootId: capacity.bootId(),
     agentPath,
+    groups,
     log: (message, details) => log.info(details, message),
   });
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
@@ -68,19 +76,50 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log,
     crashpoint: crashAt(config.crashAt),
   });
-  return { machines, images, kernels, doctor: lazyDoctor(config, kernels, (anew) => engine.accelerator(anew)) };
+  const watcher = new ContentionWatcher({
+    gauge: createGauge({ home }),
+    meter: createMeter({ groupBytes: (pid) => groups.memoryBytes(pid) }),
+    groups,
+    actions: machines.contention,
+    clock: systemClock,
+    log,
+    enabled: config.contention,
+  });
+  const doctor = lazyDoctor(config, kernels, (anew) => engine.accelerator(anew), groups);
+  return { machines, images, kernels, watcher, groups, doctor };
+}
+
+/** Groups of machines that ended while no daemon ran go at once; the kernel keeps those that hold a process. */
+function groupsOf({ home, cgroup }: DaemonConfig, log: Log): MachineGroups {
+  const groups = createGroups({ home, enabled: cgroup !== "off", parent: cgroup.startsWith("/") ? cgroup : undefined });
+  const removed = groups.sweep();
+  if (removed > 0) log.info({ removed }, "removed the groups of engine processes that have ended");
+  if (groups.shortcomings.length > 0) log.warn({ shortcomings: groups.shortcomings }, "machines cannot be limited in every way");
+  return groups;
 }
 
 /** Loaded when it is asked for: a daemon that is never asked spares its memory. */
-function lazyDoctor(config: DaemonConfig, kernels: Kernels, accelerator: (anew: boolean) => Promise<AcceleratorVerdict>): Doctor {
+function lazyDoctor(
+  config: DaemonConfig,
+  kernels: Kernels,
+  accelerator: (anew: boolean) => Promise<AcceleratorVerdict>,
+  groups: MachineGroups,
+): Doctor {
   const { home, socketPath, agentPath } = config;
   return {
     async report(options) {
       const { createDoctor } = await import("@isthmus/host-doctor");
       const sqliteVersion = () => process.versions.sqlite ?? "unknown";
-      return await createDoctor({ home, socketPath, agentPath, uid: process.getuid?.() ?? 0, kernels, accelerator, sqliteVersion }).report(
-        options,
-      );
+      return await createDoctor({
+        home,
+        socketPath,
+        agentPath,
+        uid: process.getuid?.() ?? 0,
+        kernels,
+        accelerator,
+        sqliteVersion,
+        shortcomings: groups.shortcomings,
+      }).report(options);
     },
   };
 }

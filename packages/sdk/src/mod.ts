@@ -5,6 +5,8 @@ export type {
   Event,
   ExecSpec,
   Finding,
+  HostFacts,
+  HostPressure,
   Image,
   ImageConfig,
   Isolation,
@@ -17,14 +19,20 @@ export type {
   MachineSpec,
   MachineState,
   MachineStats,
+  MachineUse,
+  Measure,
+  PressureSample,
+  Priority,
   Progress,
   PublishedPort,
+  Resources,
   Snapshot,
   Template,
   Version,
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
 export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
+export { Host } from "./host.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
 export { Kernels } from "./kernels.ts";

@@ -4,10 +4,11 @@ import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
 import { environment, labels } from "./environment.ts";
 import { publishedPorts } from "./ports.ts";
+import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
 import { restartPolicy, tmpfs } from "./storage.ts";
 
 /** The flags of `run` as commander gives them. */
-export interface RunOptions {
+export interface RunOptions extends ResourceOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly detach?: boolean;
@@ -31,9 +32,7 @@ export interface RunOptions {
   readonly stopTimeout?: number;
   readonly network?: "none" | "user";
   readonly tenant?: string;
-  readonly priority?: NonNullable<MachineSpec["priority"]>;
   readonly maxWait?: number;
-  readonly evictable?: boolean;
   readonly ttl?: number;
   readonly idleSuspend?: number;
   readonly resumeOnContact?: boolean;
@@ -65,20 +64,16 @@ export function addShapeOptions(command: Command): Command {
 function addAdmissionOptions(command: Command): Command {
   return command
     .option("--tenant <name>", `whom it counts for: quotas and shares of starts; ${defaults.tenant} when absent`)
-    .addOption(
-      new Option("--priority <priority>", `among its tenant's starts; ${defaults.priority} when absent`).choices(["low", "normal", "high"]),
-    )
     .option(
       "--max-wait <duration>",
       "how long its start may wait for room or licences, such as 5m; 0 is not at all; the daemon's setting when absent",
       duration("--max-wait", 0, limits.ttlMaxMs),
-    )
-    .option("--evictable", "may be ended when the host is short of memory and nothing else helps");
+    );
 }
 
 /** Declares the flags, in docker's names. */
 export function addRunOptions(command: Command): Command {
-  return addAdmissionOptions(addShapeOptions(command))
+  return addResourceOptions(addAdmissionOptions(addShapeOptions(command)))
     .option("-i, --interactive", "keep stdin open and send ours")
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
@@ -145,12 +140,13 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     labels: labels(options.label ?? []),
     autoRemove: options.rm,
     tenant: options.tenant,
-    priority: options.priority,
     maxWaitMs: options.maxWait,
-    evictable: options.evictable,
     ttlMs: options.ttl,
     idleSuspendMs: options.idleSuspend,
     resumeOnContact: options.resumeOnContact,
+    resources: resources(options),
+    priority: options.priority,
+    evictable: options.evictable,
     logMaxBytes: options.logMax,
   };
   // What was not asked for stays out, so that the machine's record shows what its user wrote.

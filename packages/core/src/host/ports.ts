@@ -1,4 +1,4 @@
-import type { Accelerator, DoctorReport, Kernel, Progress } from "@isthmus/contract";
+import type { Accelerator, DoctorReport, HostFacts, Kernel, Progress } from "@isthmus/contract";
 
 /** A kernel with its initramfs (agent and modules), ready to boot. */
 export interface BootKernel {
@@ -32,4 +32,10 @@ export interface AcceleratorVerdict {
 export interface Doctor {
   /** `probe` finds the accelerator anew, which boots guests and may take a minute. */
   report(options?: { readonly probe?: boolean }): Promise<DoctorReport>;
+}
+
+/** Measures the host. Cheap: it reads a few files of /proc. */
+export interface HostGauge {
+  /** Never throws: what cannot be read is 0, or without limit. */
+  facts(): HostFacts;
 }

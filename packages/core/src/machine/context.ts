@@ -53,6 +53,8 @@ export interface Context {
   readonly contacts?: ContactPorts;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
+  /** why users' starts are refused, while the host is under pressure */
+  readonly contention: { refusal?: string };
   /** Here, as `launch` is, because what they lead to leads to them again. */
   readonly watchIdleness: (handle: Handle, live: LiveMachine, idleMs: number) => void;
   readonly awaitContact: (handle: Handle) => void;
@@ -133,6 +135,7 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     hostname: spec.hostname ?? machine.id,
     tmpfs: spec.tmpfs ?? [],
     workload: boot.workload,
+    resources: spec.resources,
   };
 }
 

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
+import { checkPressure } from "../contention/refusal.ts";
 import type { CreateOptions } from "./actions.ts";
 import { checkCount, checkMemory } from "./capacity.ts";
 import { type Context, checkOpen, handleOf } from "./context.ts";
@@ -89,6 +90,7 @@ export function admitNew(context: Context, spec: MachineSpec, start: boolean): v
   const counts = Object.values(context.store.counts());
   checkCount(counts.reduce((sum, count) => sum + count, 0));
   if (!start) return;
+  checkPressure(context);
   context.gate.checkRoom();
   checkMemory(spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
 }

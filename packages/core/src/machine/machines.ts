@@ -1,5 +1,7 @@
 import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { createContentionActions } from "../contention/actions.ts";
+import { checkPressure } from "../contention/refusal.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
@@ -63,6 +65,7 @@ export function createMachines(parts: MachinesParts): Machines {
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
     removedExits: createRemovedExits(),
+    contention: {},
     launch: (handle, by) => launch(context, handle, by),
     watchIdleness: (handle, live, idleMs) => watchIdleness(context, handle, live, idleMs),
     awaitContact: (handle) => awaitContact(context, handle),
@@ -72,6 +75,7 @@ export function createMachines(parts: MachinesParts): Machines {
   return {
     templates,
     snapshots: createSnapshotActions(context),
+    contention: createContentionActions(context),
     ...lifecycle(context),
     ...saving(context),
     ...reading(context),
@@ -132,6 +136,7 @@ function saving(context: Context): Pick<Machines, "suspend" | "resume" | "clone"
   return {
     suspend: async (ref) => await suspendMachine(context, await settled(context, ref)),
     async resume(ref, options = {}) {
+      checkPressure(context);
       return await started(context, await requestResume(context, await settled(context, ref)), options.signal);
     },
     clone: (source, spec = {}, options = {}) => cloneFrom(context, source, spec, options),

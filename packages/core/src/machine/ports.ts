@@ -9,6 +9,7 @@ import type {
   MachineSpec,
   MachineStats,
   PublishedPort,
+  Resources,
 } from "@isthmus/contract";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
@@ -39,6 +40,7 @@ export interface StartPlan {
   readonly hostname: string;
   readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];
   readonly workload: Workload;
+  readonly resources?: Resources;
 }
 
 export interface Workload {
@@ -241,6 +243,8 @@ export interface BootRecord {
   readonly goesOnFrom?: SavedSource;
   /** its disk holds what differs from the disk of the snapshot that it was cloned from */
   readonly overlay?: true;
+  /** it was suspended because its host was under pressure, and goes on when that is over */
+  readonly yielded?: true;
   /** a suspension is under way: what a daemon that dies in it leaves is undone */
   readonly suspending?: true;
   /** what its start was granted; goes in the commit in which the machine settles */

@@ -4,6 +4,7 @@ import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
 import { resolvePublishing } from "./publishing.ts";
+import { resolveResources } from "./resources.ts";
 import { resolveTmpfs } from "./storage.ts";
 import { resolveWorkload } from "./workload.ts";
 
@@ -59,6 +60,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     stopSignal: signalName(stopSignal),
     stopTimeoutMs: whole(spec.stopTimeoutMs ?? defaults.stopTimeoutMs, "stopTimeoutMs", 0, limits.stopTimeoutMaxMs),
     restart: spec.restart ?? { policy: "no" },
+    ...resolveResources(spec, memoryBytes, notes),
     autoRemove: spec.autoRemove ?? false,
     ...(licences.length === 0 ? {} : { licences }),
     logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),

@@ -1,4 +1,5 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
+import { checkPressure } from "../contention/refusal.ts";
 import { type Begun, begin } from "../template/starting.ts";
 import { checkMemory } from "./capacity.ts";
 import { START_RESUMES_MAX } from "./config.ts";
@@ -31,10 +32,12 @@ export const wanted = {
   stopDeadlineMs: undefined,
   restartAtMs: undefined,
   resumes: 0,
+  yielded: undefined,
 } as const;
 
-/** Throws NO_CAPACITY, TOO_MANY_REQUESTS. */
+/** Throws NO_CAPACITY, TOO_MANY_REQUESTS, HOST_PRESSURE. */
 function admit(context: Context, record: MachineRecord): void {
+  checkPressure(context);
   context.gate.checkRoom();
   checkMemory(record.machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
 }

@@ -8,14 +8,17 @@ import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { launch, wanted } from "./start.ts";
 import { allow, amend, become } from "./transition.ts";
 
+/** why, when it is not a user who asked */
+type SuspendReason = "idle" | "pressure";
+
 /** See `Machines.suspend`. */
-export async function suspendMachine(context: Context, handle: Handle, reason?: "idle"): Promise<Machine> {
+export async function suspendMachine(context: Context, handle: Handle, reason?: SuspendReason): Promise<Machine> {
   const { name } = context.store.machine(handle.id).machine;
   return await handle.queue.request(name, async () => {
     allow("suspend", context.store.machine(handle.id));
     const { live } = handle;
     if (!live) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it has not answered since the daemon started" });
-    await save(context, handle, live);
+    await save(context, handle, live, reason === "pressure");
     const suspended = settleSuspended(context, handle, reason);
     handle.clearTimers();
     handle.live = undefined;
@@ -28,10 +31,10 @@ export async function suspendMachine(context: Context, handle: Handle, reason?: 
   });
 }
 
-async function save(context: Context, handle: Handle, live: LiveMachine): Promise<void> {
+async function save(context: Context, handle: Handle, live: LiveMachine, yielded: boolean): Promise<void> {
   const { saved } = context.folders;
   context.crashpoint("suspend.before-mark");
-  amend(context, handle, { boot: { suspending: true } });
+  amend(context, handle, { boot: { suspending: true, ...(yielded ? { yielded } : {}) } });
   context.crashpoint("suspend.before-capture");
   try {
     const folder = await saved.begin(handle.id);
@@ -51,10 +54,10 @@ export async function undoSuspension(context: Context, handle: Handle, live: Liv
   await context.folders.saved.remove(handle.id);
   if (live.paused)
     await live.unpause().catch((error: unknown) => context.log.warn({ machine: handle.id, err: error }, "could not let a guest go on"));
-  amend(context, handle, { boot: { suspending: undefined } });
+  amend(context, handle, { boot: { suspending: undefined, yielded: undefined } });
 }
 
-export function settleSuspended(context: Context, handle: Handle, reason?: "idle"): MachineRecord {
+export function settleSuspended(context: Context, handle: Handle, reason?: SuspendReason): MachineRecord {
   context.crashpoint("suspend.before-suspended");
   const settled = become(context, handle, "suspended", {
     machine: { pid: undefined, suspendedAt: new Date(context.clock.now()).toISOString(), failure: undefined },

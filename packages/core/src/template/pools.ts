@@ -36,6 +36,7 @@ export class Pools {
   readonly #pools = new Map<string, Pool>();
   readonly #stop = new AbortController();
   #cleared = false;
+  #held = false;
   #working: Promise<void> | undefined;
   #cancelLook: (() => void) | undefined;
 
@@ -84,6 +85,13 @@ export class Pools {
       await this.#end(entry);
       return undefined;
     }
+  }
+
+  /** While `held` is set all are given back and none is prepared. */
+  async hold(held: boolean): Promise<void> {
+    this.#held = held;
+    if (held) await this.#shrink(() => 0);
+    else this.#look(POOL_QUIET_MS);
   }
 
   /** Ends all. */
@@ -177,6 +185,6 @@ export class Pools {
 
   #memoryIsLow(): boolean {
     const { capacity } = this.#parts;
-    return capacity.memoryFreeBytes() < capacity.memoryTotalBytes() * POOL_FREE_PART;
+    return this.#held || capacity.memoryFreeBytes() < capacity.memoryTotalBytes() * POOL_FREE_PART;
   }
 }

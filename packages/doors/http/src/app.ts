@@ -20,6 +20,7 @@ import { RouteTable } from "./route-table.ts";
 import { archiveRoutes } from "./routes/archive.ts";
 import { daemonRoutes } from "./routes/daemon.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { hostRoutes } from "./routes/host.ts";
 import { imageRoutes, imageUploadRoutes } from "./routes/images.ts";
 import { kernelRoutes } from "./routes/kernels.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
@@ -55,6 +56,7 @@ const jsonRoutes: readonly Routes[] = [
   outputRoutes,
   sessionRoutes,
   eventRoutes,
+  hostRoutes,
   imageRoutes,
   templateRoutes,
   snapshotRoutes,

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { Version } from "@isthmus/contract";
+import type { HostPressure, Version } from "@isthmus/contract";
 import type { Doctor, ImageStore, Kernels, Machines } from "@isthmus/core";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
@@ -27,6 +27,7 @@ export interface DoorDeps {
   readonly images: ImageStore;
   readonly kernels: Kernels;
   readonly doctor: Doctor;
+  readonly pressure: () => Promise<HostPressure>;
   readonly version: () => Version;
   readonly log: DoorLog;
 }

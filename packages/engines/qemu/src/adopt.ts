@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
-import type { StartPlan } from "@isthmus/core";
+import type { MachineGroups, StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
 import { goOn } from "./capture/capture.ts";
 import { DiskCopy } from "./capture/disk-copy.ts";
@@ -117,12 +117,13 @@ export interface AdoptRequest {
   readonly bootId: string;
   /** called before a guest that has not yet gone on does so */
   readonly before?: () => Promise<void>;
+  readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
 }
 
 /** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `ADOPT_BUDGET_MS` at most. Throws CANCELLED. */
-export async function adoptMachine({ plan, bootId, before, signal, log }: AdoptRequest): Promise<QemuMachine | undefined> {
+export async function adoptMachine({ plan, bootId, before, groups, signal, log }: AdoptRequest): Promise<QemuMachine | undefined> {
   if (signal.aborted) throw new IsthmusError("CANCELLED", { what: `taking up ${plan.name}` });
   const state = await loadState(plan.folder);
   const found = state === undefined ? undefined : await findProcess(plan.folder, state, bootId);
@@ -131,6 +132,9 @@ export async function adoptMachine({ plan, bootId, before, signal, log }: AdoptR
     return undefined;
   }
   const vmm = VmmProcess.adopted(found.pid, found.startTime);
+  // Weights that the earlier daemon lowered are the machine's own again.
+  groups?.limit(vmm.pid, plan.resources ?? {});
+  void vmm.ended.then(() => groups?.leave(vmm.pid));
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.expectEnd());
   if (state.phase !== "running" && (await restoreWasCutShort(monitor))) await vmm.kill();

@@ -118,3 +118,6 @@ export const fileNames = {
   /** the machine's own name for the file that its memory is mapped from */
   memoryBase: "memory.base",
 } as const;
+
+/** ms that a burst of a disk may last when its spec is silent */
+export const BURST_MS = 1_000;

@@ -1,5 +1,5 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
-import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, StartPlan } from "@isthmus/core";
+import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, MachineGroups, StartPlan } from "@isthmus/core";
 import { AcceleratorProbe, type WantedAccelerator } from "./accelerator.ts";
 import { adoptMachine } from "./adopt.ts";
 import { savedParts } from "./capture/parts.ts";
@@ -24,6 +24,8 @@ export interface QemuEngineOptions {
   readonly agentPath?: string;
   /** default: ISTHMUS_ACCEL, else auto */
   readonly accelerator?: WantedAccelerator;
+  /** absent: engine processes stay in the group of this one, without limits */
+  readonly groups?: MachineGroups;
   readonly log?: EngineLog;
 }
 
@@ -43,7 +45,7 @@ function wantedAccelerator(value: string | undefined): WantedAccelerator {
 
 /** MicroVMs by QEMU: KVM where a guest really boots with it, else software emulation. Throws CONFIG_INVALID. */
 export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
-  const { kernels, stateFolder, bootId } = options;
+  const { kernels, stateFolder, bootId, groups } = options;
   const log: EngineLog = options.log ?? (() => {});
   const tscKhz = tscReader(options.agentPath, log);
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
@@ -71,6 +73,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
           tscKhz: await tscKhz(),
           bootId,
           timer,
+          groups,
           signal,
           log,
         });
@@ -85,9 +88,9 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     name: "qemu",
     isolation: "microvm",
     start,
-    cloning: createCloning({ kernels, probe, tscKhz, bootId }),
-    saving: createSaving({ kernels, probe, bootId, log }),
-    adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, signal, log }),
+    cloning: createCloning({ kernels, probe, tscKhz, bootId, groups }),
+    saving: createSaving({ kernels, probe, bootId, groups, log }),
+    adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, groups, signal, log }),
     processes: async (machinesFolder) => (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
       const startTime = processStatus(pid)?.startTime;

@@ -1,6 +1,6 @@
 import type { AgentSession } from "@isthmus/agent-client";
 import { hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
-import type { BootKernel, SavedParts, StartPlan } from "@isthmus/core";
+import type { BootKernel, MachineGroups, SavedParts, StartPlan } from "@isthmus/core";
 import { AgentLink } from "./agent-link.ts";
 import { keepMemoryBase, requireSaved } from "./capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
@@ -14,6 +14,7 @@ import { QemuMachine } from "./qemu-machine.ts";
 import type { StepTimer } from "./step-timer.ts";
 import { memoryPath, statePath } from "./template/files.ts";
 import { restoreState } from "./template/restore.ts";
+import { throttleDisks } from "./throttle.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "./vmm-process.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
@@ -30,6 +31,7 @@ export interface BootRequest {
   /** of the host */
   readonly bootId: string;
   readonly timer: StepTimer;
+  readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
 }
@@ -83,13 +85,14 @@ export interface SpawnRequest {
   /** without its process */
   readonly state: EngineState;
   readonly timer: StepTimer;
+  readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
 }
 
 /** Spawns a VMM and has `bring` see to its guest. When that fails nothing of the start is left but its logs. Throws ENGINE_MISSING and what `bring` throws. */
 export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawned) => Promise<void>): Promise<QemuMachine> {
-  const { plan, args, saved, state, timer, signal, log } = request;
+  const { plan, args, saved, state, timer, groups, signal, log } = request;
   let vmm: VmmProcess | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm?.expectEnd());
@@ -97,8 +100,8 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);
     if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
-    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, saved?.statePath);
-    let present = state;
+    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, { statePath: saved?.statePath, groups });
+    let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, plan.resources ?? {}) ?? [])] };
     let noted = Promise.resolve();
     const note = (change: Partial<EngineState>) => {
       present = { ...present, ...change };
@@ -126,7 +129,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
  * what the guest refused; nothing of the start is left then but its logs.
  */
 export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
-  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, signal, log, bootId } = request;
+  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, groups, signal, log, bootId } = request;
   const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
   const args = commandLine({ ...plan, ...source, ports, tscKhz }, variant);
   const { accelerator } = variant;
@@ -136,14 +139,14 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
       throw asTemplateFailure(error);
     });
   const saved = template === undefined ? undefined : { statePath: statePath(template), memoryPath: memoryPath(template) };
-  return await spawnMachine({ plan, args, saved, state, timer, signal, log }, async ({ link, monitor, watch }) => {
+  return await spawnMachine({ plan, args, saved, state, timer, groups, signal, log }, async ({ link, monitor, watch }) => {
     const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
     const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
       throw template === undefined ? error : asTemplateFailure(error);
     });
     timer.mark("greeting");
     const quiet = template === undefined ? monitor.dropConsole() : undefined;
-    await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet]));
+    await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet, throttleDisks(monitor, plan, variant.machineType)]));
     timer.mark("configure");
     await ensureWorkload(session, plan, watch);
     timer.mark("workload");

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
-import type { EngineEnd } from "@isthmus/core";
+import type { EngineEnd, MachineGroups } from "@isthmus/core";
 import {
   ADOPTED_POLL_MS,
   END_LOOKS,
@@ -95,12 +95,18 @@ export class VmmProcess {
   }
 }
 
+interface SpawnOptions {
+  readonly statePath?: string;
+  readonly groups?: MachineGroups;
+}
+
 /**
  * Starts the VMM in a session of its own, so that nothing that happens to the daemon or its terminal reaches it. Its words go to a file of `folder`; the
- * file at `statePath` is open for it as `STATE_FD`.
+ * file at `statePath` is open for it as `STATE_FD`. With `groups` it has a group of its own from its first moment on, named as the folder, until it ends.
  * Throws ENGINE_MISSING, HOST_COMMAND_FAILED.
  */
-export async function spawnVmm(program: string, args: readonly string[], folder: string, statePath?: string): Promise<VmmProcess> {
+export async function spawnVmm(program: string, args: readonly string[], folder: string, options: SpawnOptions = {}): Promise<VmmProcess> {
+  const { statePath, groups } = options;
   const log = await open(join(folder, fileNames.vmmLog), "w", 0o600);
   let state: FileHandle | undefined;
   try {
@@ -111,6 +117,7 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
       child.once("spawn", resolve);
       child.once("error", reject);
     });
+    if (child.pid !== undefined) groups?.enter(basename(folder), child.pid);
     const startTime = child.pid === undefined ? undefined : processStatus(child.pid)?.startTime;
     const vmm = child.pid === undefined ? undefined : VmmProcess.child(child, child.pid, startTime ?? "");
     await spawned.catch((cause: NodeJS.ErrnoException) => {
@@ -118,6 +125,7 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
       throw new IsthmusError("HOST_COMMAND_FAILED", { program, reason: cause.message }, { cause });
     });
     if (vmm === undefined) throw new IsthmusError("HOST_COMMAND_FAILED", { program, reason: "it has no pid" });
+    void vmm.ended.then(() => groups?.leave(vmm.pid));
     return vmm;
   } finally {
     await log.close();

@@ -9,7 +9,8 @@ const needed = ["cpu", "memory", "io", "pids"] as const;
 type Controller = (typeof needed)[number];
 
 /** Which controllers the daemon itself could use in its own group, and why not the others. */
-export async function cgroupUse(host: Surroundings): Promise<Finding> {
+export async function cgroupUse(host: Surroundings, shortcomings?: readonly string[]): Promise<Finding> {
+  if (shortcomings !== undefined) return found(shortcomings);
   const mounts = await cgroupMounts(host);
   const groups = parseGroups((await host.text("/proc/self/cgroup")) ?? "");
   const reasons = await Promise.all(needed.map(async (name) => ({ name, reason: await obstacle(host, name, mounts, groups) })));
@@ -17,9 +18,16 @@ export async function cgroupUse(host: Surroundings): Promise<Finding> {
   const usable = reasons.filter(({ reason }) => reason === undefined).map(({ name }) => name);
   const detail = [`usable: ${usable.join(" ") || "none"}`, ...missing.map(({ name, reason }) => `${name}: ${reason}`)].join("; ");
   if (missing.length === 0) return ok("cgroup-use", "the daemon can limit machines by cgroups", detail);
-  const remedy =
-    "Run the daemon as root, or as a systemd service with Delegate=yes; in a container, mount /sys/fs/cgroup writable. Machines run without host-side limits until then.";
-  return flaw("warning", "cgroup-use", "some cgroup controllers cannot be used", detail, remedy);
+  return flaw("warning", "cgroup-use", "some cgroup controllers cannot be used", detail, REMEDY);
+}
+
+const REMEDY =
+  "Run the daemon as root, or as a systemd service with Delegate=yes; in a container, mount /sys/fs/cgroup writable. Machines run without host-side limits until then.";
+
+/** What the daemon met with when it made the groups itself. */
+function found(shortcomings: readonly string[]): Finding {
+  if (shortcomings.length === 0) return ok("cgroup-use", "each machine has a group of its own", "cpu, memory, io and pids can be limited");
+  return flaw("warning", "cgroup-use", "machines cannot be limited in every way", shortcomings.join("; "), REMEDY);
 }
 
 /** The group of each controller; the one of v2 under "". */

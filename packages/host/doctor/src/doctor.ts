@@ -25,7 +25,7 @@ export function createDoctor(probes: DoctorProbes, host = new Surroundings()): D
         permissions(host, probes),
         owners(host, probes),
         cgroup(host),
-        cgroupUse(host),
+        cgroupUse(host, probes.shortcomings),
         pressure(host),
         hostLimits(host),
       ]);

@@ -20,6 +20,8 @@ export interface DoctorProbes {
   /** Boots a guest when there is no verdict yet, or `anew` forgets it; rejects with NO_ACCELERATOR, ENGINE_MISSING and what a boot throws. */
   readonly accelerator: (anew: boolean) => Promise<AcceleratorVerdict>;
   readonly sqliteVersion: () => string;
+  /** what machines have no host-side limits for, and why; absent: it is found out by looking at cgroups from outside */
+  readonly shortcomings?: readonly string[];
 }
 
 export interface PathStatus {

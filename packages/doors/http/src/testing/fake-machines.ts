@@ -41,6 +41,18 @@ interface Entry {
 }
 
 /** Machines in memory whose processes are processes of the host. What a test wants to see or to change is public. */
+/** No route reaches it. */
+const idleContention: Machines["contention"] = {
+  machines: () => [],
+  yielded: () => [],
+  holdPools: async () => undefined,
+  suspend: async () => undefined,
+  resume: async () => undefined,
+  evict: async () => undefined,
+  refuse: () => undefined,
+  note: () => undefined,
+};
+
 export class FakeMachines implements Machines {
   readonly entries = new Map<string, Entry>();
   readonly processes: FakeProcess[] = [];
@@ -52,6 +64,7 @@ export class FakeMachines implements Machines {
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
+  readonly contention = idleContention;
   readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
   readonly #keys = new Map<string, string>();
 

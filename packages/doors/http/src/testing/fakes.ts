@@ -94,6 +94,15 @@ const kernels: Kernels = {
   },
 };
 
+const hostFacts = {
+  cpus: 2,
+  memoryTotalBytes: 4_000_000_000,
+  memoryAvailableBytes: 2_000_000_000,
+  diskFreeBytes: 1_000_000_000,
+  processesLeft: 30_000,
+  descriptorsLeft: 1000,
+};
+
 /** Everything that a door needs, in memory; faults of ours are collected. */
 export function fakeDeps(): DoorDeps & { readonly machines: FakeMachines; readonly images: FakeImages; readonly faults: object[] } {
   const faults: object[] = [];
@@ -104,6 +113,7 @@ export function fakeDeps(): DoorDeps & { readonly machines: FakeMachines; readon
     images: new FakeImages(),
     kernels,
     doctor: { report: async () => ({ ok: true, findings: [] }) },
+    pressure: async () => ({ facts: hostFacts, pressed: [], measures: [], watching: true, machines: [] }),
     version: () => ({
       version: "0.1.0",
       api: "v1",

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, IsthmusError } from "@isthmus/contract";
-import type { SavedGuest, StartPlan } from "@isthmus/core";
+import type { MachineGroups, SavedGuest, StartPlan } from "@isthmus/core";
 import type { AgentLink } from "../agent-link.ts";
 import { type BootVariant, commandLine } from "../command-line.ts";
 import { CONFIGURE_DEADLINE_MS, FREEZE_DEADLINE_MS, RESTORED_SETTLE_MS } from "../config.ts";
@@ -12,6 +12,7 @@ import { type Spawned, spawnMachine } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
 import { memoryPath, statePath } from "../template/files.ts";
 import { loadState } from "../template/restore.ts";
+import { throttleDisks } from "../throttle.ts";
 import { unlessItEnds } from "../watched.ts";
 import { requireSaved } from "./files.ts";
 
@@ -21,13 +22,14 @@ export interface RestoreRequest {
   readonly variant: BootVariant;
   /** of the host */
   readonly bootId: string;
+  readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
 }
 
 /** A saved guest goes on in the folders of `plan`. Throws SNAPSHOT_UNUSABLE, START_FAILED, START_TIMEOUT, PORT_TAKEN, ENGINE_MISSING, CANCELLED; nothing of it is left then. */
 export async function restoreMachine(request: RestoreRequest): Promise<QemuMachine> {
-  const { plan, saved, variant, bootId, signal, log } = request;
+  const { plan, saved, variant, bootId, groups, signal, log } = request;
   await requireSaved(saved.folder).catch((error: unknown) => {
     throw asUnusable(plan, error);
   });
@@ -46,7 +48,7 @@ export async function restoreMachine(request: RestoreRequest): Promise<QemuMachi
     restoring,
   } as const;
   const files = { statePath: statePath(saved.folder), memoryPath: memoryPath(saved.folder) };
-  return await spawnMachine({ plan, args, saved: files, state, timer, signal, log }, async (spawned) => {
+  return await spawnMachine({ plan, args, saved: files, state, timer, groups, signal, log }, async (spawned) => {
     const { monitor, watch, link } = spawned;
     await unlessItEnds(watch, loadState(monitor)).catch((error: unknown) => {
       throw asUnusable(plan, error);
@@ -54,6 +56,7 @@ export async function restoreMachine(request: RestoreRequest): Promise<QemuMachi
     timer.mark("restore");
     await saved.beforePorts?.();
     await spawned.note({ ports: await publish(monitor, plan.ports) });
+    await throttleDisks(monitor, plan, variant.machineType);
     await saved.before?.();
     timer.mark("publish");
     await goOn(spawned);

@@ -175,7 +175,9 @@ describe("a clone whose daemon died before it was restored", () => {
     const { accelerator, machineType } = await bench.engine.accelerator();
     const variant = { accelerator, machineType, cpuModel: accelerator === "tcg" ? "max" : "host" };
     const memoryFile = { path: memoryPath(template), shared: false };
-    const vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...of, memoryFile, ports: [] }, variant), of.folder, statePath(template));
+    const vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...of, memoryFile, ports: [] }, variant), of.folder, {
+      statePath: statePath(template),
+    });
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     const { pid, startTime } = vmm;
     await saveState(of.folder, { phase: "booting", bootId, pid, startTime, accelerator, ports: [], notes: [], timings: {}, parts: {} });

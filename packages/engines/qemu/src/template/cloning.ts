@@ -1,4 +1,4 @@
-import type { Cloning, Kernels } from "@isthmus/core";
+import type { Cloning, Kernels, MachineGroups } from "@isthmus/core";
 import type { AcceleratorProbe } from "../accelerator.ts";
 import { savedParts } from "../capture/parts.ts";
 import { makeTemplate } from "./make.ts";
@@ -11,10 +11,11 @@ export interface CloningParts {
   readonly tscKhz: () => Promise<number | undefined>;
   /** of the host */
   readonly bootId: string;
+  readonly groups?: MachineGroups;
 }
 
 /** Cloning by QEMU: memory in a file that clones map privately, device state by migration to and from a file. */
-export function createCloning({ kernels, probe, tscKhz, bootId }: CloningParts): Cloning {
+export function createCloning({ kernels, probe, tscKhz, bootId, groups }: CloningParts): Cloning {
   const boot = async () => {
     const kernel = await kernels.resolve();
     const { variant } = await probe.choose(kernel);
@@ -30,7 +31,7 @@ export function createCloning({ kernels, probe, tscKhz, bootId }: CloningParts):
     async prepare(shape, template, place, signal) {
       const { variant, kernel } = await boot();
       const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
-      return await prepareClone({ shape, template, place, variant, parts, bootId, signal });
+      return await prepareClone({ shape, template, place, variant, parts, bootId, groups, signal });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
-import type { GuestShape, LiveMachine, PreparedClone, PreparedPlace, SavedParts, StartPlan } from "@isthmus/core";
+import type { GuestShape, LiveMachine, MachineGroups, PreparedClone, PreparedPlace, SavedParts, StartPlan } from "@isthmus/core";
 import { AgentLink } from "../agent-link.ts";
 import { keepMemoryBase } from "../capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
@@ -11,6 +11,7 @@ import { publish } from "../publish.ts";
 import { QemuMachine } from "../qemu-machine.ts";
 import { asTemplateFailure, watchOf } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
+import { throttleDisks } from "../throttle.ts";
 import { spawnVmm, type VmmProcess } from "../vmm-process.ts";
 import { unlessItEnds } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
@@ -26,6 +27,7 @@ export interface PrepareRequest {
   readonly parts: SavedParts;
   /** of the host */
   readonly bootId: string;
+  readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
 }
 
@@ -37,10 +39,10 @@ interface Parts {
 
 /** A clone that greeted, did its first work, and is stopped: it costs no processor time. Throws TEMPLATE_FAILED, CANCELLED, ENGINE_MISSING. */
 export async function prepareClone(request: PrepareRequest): Promise<PreparedClone> {
-  const { shape, template, place, variant, signal } = request;
+  const { shape, template, place, variant, groups, signal } = request;
   const memoryFile = { path: memoryPath(template), shared: false };
   const args = commandLine({ ...shape, ...place, name: "prepared", memoryFile, ports: [] }, variant);
-  const vmm = await spawnVmm(QEMU_PROGRAM, args, place.folder, statePath(template));
+  const vmm = await spawnVmm(QEMU_PROGRAM, args, place.folder, { statePath: statePath(template), groups });
   const link = new AgentLink(agentSocketPath(place.socketFolder), "a prepared clone");
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
   const early = async () => new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
@@ -75,7 +77,7 @@ class Prepared implements PreparedClone {
 
   async start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> {
     const { vmm, link, monitor } = this.#parts;
-    const { bootId, variant, parts, template } = this.#request;
+    const { bootId, variant, parts, template, groups } = this.#request;
     const timer = new StepTimer();
     const watch = watchOf(plan, vmm, signal);
     link.moved(agentSocketPath(plan.socketFolder), plan.name);
@@ -90,11 +92,12 @@ class Prepared implements PreparedClone {
         ...process,
         accelerator: variant.accelerator,
         ports,
-        notes: [],
+        notes: groups?.limit(vmm.pid, plan.resources ?? {}) ?? [],
         timings: {},
         parts,
       };
       await saveState(plan.folder, state);
+      await throttleDisks(monitor, plan, variant.machineType);
       timer.mark("claim");
       const session = await unlessItEnds(watch, awake(link, monitor)).catch((error: unknown) => {
         throw asTemplateFailure(error);

@@ -1,0 +1,48 @@
+import type { MachineUse, Priority, Resources } from "@isthmus/contract";
+
+/** Weights among engine processes; 100 each when nobody says. */
+export type Weights = Pick<Resources, "cpuWeight" | "ioWeight">;
+
+/**
+ * A group of its own for each engine process, with weights and limits. Each call is a few short writes to files of the kernel. What this host cannot do is
+ * left out and told; no call throws for it.
+ */
+export interface MachineGroups {
+  /** What machines on this host have no limits for, and why; empty when everything can be limited. */
+  readonly shortcomings: readonly string[];
+  /** Puts a process that was just spawned into a new group; synchronous, so that nothing of it runs outside for longer than that takes. */
+  enter(name: string, pid: number): void;
+  /** Sets weights and limits of a process's group; weights that are absent become 100. Returns what could not be done, for the machine's notes. */
+  limit(pid: number, resources: Resources): readonly string[];
+  /** Sets weights alone. */
+  weigh(pid: number, weights: Weights): void;
+  /** Memory charged to the group; undefined when it has none that is counted. Bytes. */
+  memoryBytes(pid: number): number | undefined;
+  /** Has the kernel take back memory of the process that it does not need at once: about `bytes` at most. Returns how much there is less. Never ends a process. */
+  reclaim(pid: number, bytes: number): Promise<number>;
+  /** The process has ended: its group goes. */
+  leave(pid: number): void;
+  /** Removes the groups of this data folder that hold no process. Returns how many. */
+  sweep(): number;
+  /** The daemon stops: the folder of all groups goes as well when none is left. */
+  close(): void;
+}
+
+/** A machine that has an engine process, as the policy of contention sees it. */
+export interface ContendingMachine {
+  readonly id: string;
+  readonly name: string;
+  readonly pid: number;
+  readonly state: "running" | "paused" | "stopping";
+  readonly priority: Priority;
+  readonly evictable: boolean;
+  readonly resources: Resources;
+  /** execs, attached clients and copies under way */
+  readonly sessions: number;
+}
+
+/** Measures what machines cost their host, since it was last asked. */
+export interface MachineMeter {
+  /** Machines whose process is gone are left out. */
+  measure(machines: readonly { readonly id: string; readonly name: string; readonly pid: number }[]): Promise<readonly MachineUse[]>;
+}

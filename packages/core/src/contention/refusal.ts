@@ -1,0 +1,7 @@
+import { IsthmusError } from "@isthmus/contract";
+import type { Context } from "../machine/context.ts";
+
+/** Throws HOST_PRESSURE while users' starts are refused. */
+export function checkPressure({ contention: { refusal } }: Context): void {
+  if (refusal !== undefined) throw new IsthmusError("HOST_PRESSURE", { reason: refusal });
+}

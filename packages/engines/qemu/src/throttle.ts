@@ -1,0 +1,42 @@
+import type { Resources } from "@isthmus/contract";
+import type { StartPlan } from "@isthmus/core";
+import { BURST_MS } from "./config.ts";
+import type { Monitor } from "./monitor.ts";
+
+/** Both disks of a machine share one budget. */
+const GROUP = "machine";
+
+type Arguments = Readonly<Record<string, number | string>>;
+
+/** Arguments of `block_set_io_throttle` (qapi/block-core.json of QEMU); undefined when nothing is limited. Pure. */
+export function throttleArguments(resources: Resources): Arguments | undefined {
+  const { ioReadBps, ioWriteBps, ioReadIops, ioWriteIops } = resources;
+  if (!ioReadBps && !ioWriteBps && !ioReadIops && !ioWriteIops) return undefined;
+  return {
+    // A limit on both directions together would exclude one on each.
+    bps: 0,
+    iops: 0,
+    ...bucket("bps_rd", ioReadBps),
+    ...bucket("bps_wr", ioWriteBps),
+    ...bucket("iops_rd", ioReadIops),
+    ...bucket("iops_wr", ioWriteIops),
+    group: GROUP,
+  };
+}
+
+function bucket(name: string, limit: Resources["ioReadBps"]): Arguments {
+  if (limit === undefined) return { [name]: 0 };
+  const { rate, burst, burstMs = BURST_MS } = limit;
+  if (burst === undefined) return { [name]: rate };
+  return { [name]: rate, [`${name}_max`]: burst, [`${name}_max_length`]: Math.max(1, Math.round(burstMs / 1000)) };
+}
+
+/** QEMU itself throttles the disks: they are found by their place in its tree of devices, which needs no name on its command line. Throws HOST_COMMAND_FAILED. */
+export async function throttleDisks(monitor: Monitor, plan: StartPlan, machineType: "microvm" | "q35"): Promise<void> {
+  const limits = throttleArguments(plan.resources ?? {});
+  if (limits === undefined) return;
+  const disks = plan.diskPath === undefined ? [0] : [0, 1];
+  const inner = machineType === "microvm" ? "" : "/virtio-backend";
+  for (const disk of disks)
+    await monitor.execute("block_set_io_throttle", { id: `/machine/peripheral-anon/device[${disk}]${inner}`, ...limits });
+}

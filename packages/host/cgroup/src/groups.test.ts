@@ -1,0 +1,181 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createGroups } from "./groups.ts";
+import { KernelFiles } from "./kernel-files.ts";
+import { findPlaces } from "./places.ts";
+import { settings } from "./settings.ts";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "isthmus-cgroup-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+/** Files below a root of our own: for forms of cgroups that this host does not have. */
+function present(files: Readonly<Record<string, string>>): KernelFiles {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return new KernelFiles(root);
+}
+
+const text = (path: string) => readFileSync(join(root, path), "utf8");
+const v2 = "30 22 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+const v1 = (name: string, at = name) => `31 30 0:28 / /sys/fs/cgroup/${at} rw,relatime - cgroup cgroup rw,${name}\n`;
+const all = { cpuWeight: 200, cpuMax: 0.5, memoryMaxBytes: 100_000_000, ioWeight: 50, pidsMax: 64 };
+
+describe("limits as writes to the kernel's files", () => {
+  it("are those of the version", () => {
+    const written = (version: "v1" | "v2") => settings(version, all).map(({ files, value }) => [files.join(" or "), value]);
+    expect(written("v2")).toEqual([
+      ["cpu.weight", "200"],
+      ["io.bfq.weight or io.weight", "default 50"],
+      ["cpu.max", "50000 100000"],
+      ["memory.max", "100000000"],
+      ["pids.max", "64"],
+    ]);
+    expect(written("v1")).toEqual([
+      ["cpu.shares", "2048"],
+      ["blkio.bfq.weight or blkio.weight", "50"],
+      ["cpu.cfs_period_us", "100000"],
+      ["cpu.cfs_quota_us", "50000"],
+      ["memory.limit_in_bytes", "100000000"],
+      ["pids.max", "64"],
+    ]);
+  });
+});
+
+describe("cgroup v2", () => {
+  it("gives its controllers down to the groups of machines", () => {
+    const files = present({
+      "proc/self/mountinfo": v2,
+      "proc/self/cgroup": "0::/\n",
+      "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
+      "sys/fs/cgroup/cgroup.subtree_control": "cpu io memory pids\n",
+    });
+    const { places, missing } = findPlaces({ files, instance: "abc", pid: 1 });
+    expect(missing).toEqual([]);
+    expect(places).toEqual([{ version: "v2", base: "/sys/fs/cgroup/isthmus/abc", controllers: ["cpu", "memory", "io", "pids"] }]);
+    expect(text("sys/fs/cgroup/isthmus/cgroup.subtree_control")).toBe("+pids");
+  });
+
+  it("puts a process in its group, limits it there and reads its memory", () => {
+    const files = present({
+      "proc/self/mountinfo": v2,
+      "proc/self/cgroup": "0::/\n",
+      "sys/fs/cgroup/cgroup.controllers": "cpu io memory pids\n",
+    });
+    const groups = createGroups({ home: "/home", files, pid: 1 });
+    groups.enter("machine", 77);
+    const [instance = ""] = new KernelFiles(root).folders("/sys/fs/cgroup/isthmus");
+    const group = `sys/fs/cgroup/isthmus/${instance}/machine`;
+    expect(text(`${group}/cgroup.procs`)).toBe("77");
+    present(Object.fromEntries(["cpu.weight", "io.weight", "cpu.max", "memory.max", "pids.max"].map((name) => [`${group}/${name}`, ""])));
+    expect(groups.limit(77, all)).toEqual([]);
+    expect(text(`${group}/io.weight`)).toBe("default 50");
+    groups.weigh(77, { cpuWeight: 10 });
+    expect(text(`${group}/cpu.weight`)).toBe("10");
+    present({ [`${group}/memory.current`]: "4096\n" });
+    expect(groups.memoryBytes(77)).toBe(4096);
+    present({ "proc/77/cgroup": `0::/isthmus/${instance}/machine\n` });
+    expect(createGroups({ home: "/home", files, pid: 1 }).memoryBytes(77)).toBe(4096);
+    expect(createGroups({ home: "/another", files, pid: 1 }).memoryBytes(77)).toBeUndefined();
+  });
+});
+
+describe("a host that lacks something", () => {
+  it("says which limits have no effect and why, and only of those that were asked for", () => {
+    const groups = createGroups({ home: "/home", files: present({ "proc/self/mountinfo": v1("memory") }), pid: 1 });
+    expect(groups.shortcomings).toHaveLength(3);
+    groups.enter("machine", 77);
+    expect(groups.limit(77, {})).toEqual([]);
+    expect(groups.limit(77, { cpuMax: 1, pidsMax: 20 })).toEqual([
+      "cpuMax has no effect: cpu: this host has no such cgroup controller",
+      "pidsMax has no effect: pids: this host has no such cgroup controller",
+    ]);
+  });
+
+  it("has the older form beside the newer one: each controller is used where it is", () => {
+    const files = present({
+      "proc/self/mountinfo": v1("cpu,cpuacct", "cpu,cpuacct") + v1("blkio") + v1("pids") + v2,
+      "proc/self/cgroup": "0::/\n",
+      "sys/fs/cgroup/cgroup.controllers": "memory\n",
+    });
+    const { places, missing } = findPlaces({ files, instance: "abc", pid: 1 });
+    expect(missing).toEqual([]);
+    expect(places.map(({ version, controllers }) => `${version} ${controllers.join(" ")}`).sort()).toEqual([
+      "v1 cpu",
+      "v1 io",
+      "v1 pids",
+      "v2 memory",
+    ]);
+  });
+
+  it("takes the daemon's own group where the top cannot be written", () => {
+    const files = present({
+      "proc/self/mountinfo": v1("pids"),
+      "proc/self/cgroup": "3:pids:/user/me\n",
+      "sys/fs/cgroup/pids/isthmus": "no folder",
+    });
+    mkdirSync(join(root, "sys/fs/cgroup/pids/user/me"), { recursive: true });
+    expect(findPlaces({ files, instance: "abc", pid: 1 }).places).toMatchObject([{ base: "/sys/fs/cgroup/pids/user/me/isthmus/abc" }]);
+  });
+
+  it("leaves everything alone when it is told to", () => {
+    const groups = createGroups({ home: "/home", enabled: false });
+    groups.enter("machine", process.pid);
+    expect(groups.limit(process.pid, { cpuMax: 1 })).toEqual([expect.stringContaining("ISTHMUS_CGROUP=off")]);
+    expect(groups.sweep()).toBe(0);
+  });
+});
+
+const real = new KernelFiles();
+const writable = (path: string) => {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
+  it("hold a process, and its group goes with it but not before", async () => {
+    const home = root;
+    const groups = createGroups({ home });
+    const child = spawn("sleep", ["100"], { stdio: "ignore" });
+    const pid = child.pid ?? 0;
+    try {
+      groups.enter("one", pid);
+      const { places } = findPlaces({ files: real, instance: instanceOf(pid), pid: process.pid });
+      expect(places.length).toBeGreaterThan(0);
+      for (const { base } of places) expect(readFileSync(join(base, "one/cgroup.procs"), "utf8").trim()).toBe(String(pid));
+      const usable = places.flatMap(({ controllers }) => controllers);
+      const asked = { ...(usable.includes("pids") && { pidsMax: 20 }), ...(usable.includes("cpu") && { cpuMax: 0.5 }) };
+      expect(groups.limit(pid, asked)).toEqual([]);
+      expect(groups.memoryBytes(pid)).toBeGreaterThan(0);
+      // Another daemon on the same folder finds it by its process, and its clearing up does not touch it.
+      const later = createGroups({ home });
+      expect([later.memoryBytes(pid) ?? 0, later.sweep()]).toEqual([expect.any(Number), 0]);
+      child.kill("SIGKILL");
+      await once(child, "exit");
+      expect(later.sweep()).toBe(1);
+      for (const { base } of places) expect(existsSync(join(base, "one"))).toBe(false);
+    } finally {
+      child.kill("SIGKILL");
+      groups.leave(pid);
+      groups.close();
+    }
+  });
+});
+
+/** Name of the folder that the groups of one data folder are in. */
+function instanceOf(pid: number): string {
+  return /isthmus\/([0-9a-f]+)\/one$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
+}

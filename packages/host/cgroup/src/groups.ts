@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import type { Resources } from "@isthmus/contract";
+import type { MachineGroups, Weights } from "@isthmus/core";
+import { KernelFiles } from "./kernel-files.ts";
+import { findPlaces, type Place } from "./places.ts";
+import { reclaim } from "./reclaim.ts";
+import { type Setting, settings, weights } from "./settings.ts";
+
+export interface GroupsOptions {
+  /** data folder: another one's groups are never touched */
+  readonly home: string;
+  /** group to make ours below, as a path from the top */
+  readonly parent?: string;
+  /** false: engine processes stay in the daemon's group */
+  readonly enabled?: boolean;
+  readonly files?: KernelFiles;
+  /** of the daemon */
+  readonly pid?: number;
+}
+
+const INSTANCE_CHARS = 12;
+
+/** Groups in whatever form of cgroups this host has: v2, v1, or both at once. */
+export function createGroups(options: GroupsOptions): MachineGroups {
+  const { home, parent, enabled = true, files = new KernelFiles(), pid = process.pid } = options;
+  const instance = createHash("sha256").update(home).digest("hex").slice(0, INSTANCE_CHARS);
+  if (!enabled) return new Groups(files, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
+  const { places, missing } = findPlaces({ files, instance, parent, pid });
+  return new Groups(files, places, missing);
+}
+
+class Groups implements MachineGroups {
+  readonly shortcomings: readonly string[];
+  readonly #files: KernelFiles;
+  readonly #places: readonly Place[];
+  /** name of each process's group */
+  readonly #names = new Map<number, string>();
+
+  constructor(files: KernelFiles, places: readonly Place[], shortcomings: readonly string[]) {
+    this.#files = files;
+    this.#places = places;
+    this.shortcomings = shortcomings;
+  }
+
+  enter(name: string, pid: number): void {
+    for (const { base } of this.#places) {
+      const folder = join(base, name);
+      if (this.#files.makeFolder(folder) === undefined) this.#files.write(join(folder, "cgroup.procs"), pid);
+    }
+    this.#names.set(pid, name);
+  }
+
+  limit(pid: number, resources: Resources): readonly string[] {
+    const failures = this.#apply(pid, (place) => settings(place.version, resources));
+    const reasons = [...failures].flatMap(([field, reason]) =>
+      resources[field] === undefined ? [] : [`${field} has no effect: ${reason}`],
+    );
+    const { memoryMaxBytes } = resources;
+    if (memoryMaxBytes !== undefined && !failures.has("memoryMaxBytes") && this.#file(pid, "memory") === undefined) {
+      reasons.push("memoryMaxBytes has no effect: memory is not counted here");
+    }
+    return reasons;
+  }
+
+  weigh(pid: number, wanted: Weights): void {
+    this.#apply(pid, (place) => weights(place.version, wanted));
+  }
+
+  memoryBytes(pid: number): number | undefined {
+    const group = this.#file(pid, "memory");
+    if (group === undefined) return undefined;
+    const text = this.#files.text(join(group.folder, group.version === "v2" ? "memory.current" : "memory.usage_in_bytes"));
+    return text === undefined ? undefined : Number(text);
+  }
+
+  async reclaim(pid: number, bytes: number): Promise<number> {
+    const group = this.#file(pid, "memory");
+    return group === undefined ? 0 : await reclaim(this.#files, group, bytes);
+  }
+
+  leave(pid: number): void {
+    const name = this.#names.get(pid);
+    this.#names.delete(pid);
+    if (name !== undefined) for (const { base } of this.#places) this.#files.removeFolder(join(base, name));
+  }
+
+  sweep(): number {
+    const removed = new Set<string>();
+    for (const { base } of this.#places) {
+      // The kernel itself refuses to remove a group that has a process.
+      for (const name of this.#files.folders(base)) if (this.#files.removeFolder(join(base, name))) removed.add(name);
+    }
+    return removed.size;
+  }
+
+  close(): void {
+    this.sweep();
+    for (const { base } of this.#places) if (this.#files.removeFolder(base)) this.#files.removeFolder(dirname(base));
+  }
+
+  /** What failed, by field. Controllers that are missing count for what they would have done. */
+  #apply(pid: number, wanted: (place: Pick<Place, "version">) => readonly Setting[]): ReadonlyMap<keyof Resources, string> {
+    const failures = new Map<keyof Resources, string>();
+    const name = this.#nameOf(pid);
+    for (const { field, controller } of wanted({ version: "v2" })) {
+      if (this.#places.every(({ controllers }) => !controllers.includes(controller))) {
+        failures.set(field, this.shortcomings.find((one) => one.startsWith(controller)) ?? this.shortcomings.join("; "));
+      } else if (name === undefined) failures.set(field, "its process is in no group of ours");
+    }
+    if (name === undefined) return failures;
+    for (const place of this.#places) {
+      for (const setting of wanted(place)) {
+        if (!place.controllers.includes(setting.controller)) continue;
+        const reason = this.#set(join(place.base, name), setting);
+        if (reason !== undefined) failures.set(setting.field, reason);
+      }
+    }
+    return failures;
+  }
+
+  #set(folder: string, { files, value }: Setting): string | undefined {
+    const file = files.find((one) => this.#files.exists(join(folder, one)));
+    return file === undefined ? `there is no ${files[0]}` : this.#files.write(join(folder, file), value);
+  }
+
+  #file(pid: number, controller: "memory"): { readonly version: "v1" | "v2"; readonly folder: string } | undefined {
+    const name = this.#nameOf(pid);
+    const place = this.#places.find(({ controllers }) => controllers.includes(controller));
+    return name === undefined || place === undefined ? undefined : { version: place.version, folder: join(place.base, name) };
+  }
+
+  /** Of a process that an earlier daemon spawned, the kernel tells. */
+  #nameOf(pid: number): string | undefined {
+    const known = this.#names.get(pid);
+    if (known !== undefined) return known;
+    const paths = (this.#files.text(`/proc/${pid}/cgroup`) ?? "")
+      .split("\n")
+      .map((line) => line.slice(line.indexOf(":", line.indexOf(":") + 1) + 1));
+    for (const { base } of this.#places) {
+      const found = paths.find((path) => path !== "" && base.endsWith(path.slice(0, path.lastIndexOf("/"))) && path.lastIndexOf("/") > 0);
+      const name = found?.slice(found.lastIndexOf("/") + 1);
+      if (name !== undefined && this.#files.exists(join(base, name))) {
+        this.#names.set(pid, name);
+        return name;
+      }
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,1 @@
+export { createGroups } from "./groups.ts";

@@ -1,0 +1,2 @@
+export { createGauge } from "./gauge.ts";
+export { createMeter } from "./machine-meter.ts";

@@ -1,0 +1,18 @@
+import type { HostPressure } from "@isthmus/contract";
+import type { CallOptions } from "./options.ts";
+import type { Transport } from "./transport.ts";
+
+/** The computer that the daemon runs on. */
+export class Host {
+  readonly #transport: Transport;
+
+  /** Use `isthmus.host`. */
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** What is scarce, what is done about it, and what each machine costs, the costliest first. */
+  pressure(options: CallOptions = {}): Promise<HostPressure> {
+    return this.#transport.json({ method: "GET", path: "/host/pressure", signal: options.signal });
+  }
+}
