@@ -85,6 +85,28 @@ const kernelCommands: readonly CommandEntry[] = [
   },
 ];
 
+const quotaCommands: readonly CommandEntry[] = [
+  {
+    name: "set",
+    group: "Commands:",
+    summary: "Say what a tenant may have",
+    load: async () => (await import("./commands/quota-set.ts")).quotaSet,
+  },
+  {
+    name: "ls",
+    group: "Commands:",
+    summary: "List what tenants have and may have",
+    load: async () => (await import("./commands/quota-ls.ts")).quotaLs,
+  },
+  {
+    name: "inspect",
+    group: "Commands:",
+    summary: "Show quotas in full",
+    load: async () => (await import("./commands/quota-inspect.ts")).quotaInspect,
+  },
+  { name: "rm", group: "Commands:", summary: "Take quotas away", load: async () => (await import("./commands/quota-rm.ts")).quotaRm },
+];
+
 const daemonCommands: readonly CommandEntry[] = [
   {
     name: "start",
@@ -268,6 +290,16 @@ export const commandTable: readonly CommandEntry[] = [
     group: host,
     summary: "Check this host and say what to mend",
     load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "quota",
+    group: host,
+    summary: "What tenants may have: set, ls, inspect, rm",
+    children: quotaCommands,
+    examples: [
+      ["isthmus quota set team-a --machines 50 --memory 16g", "no more than that at once"],
+      ["isthmus quota ls", "what each has and may have"],
+    ],
   },
   {
     name: "daemon",

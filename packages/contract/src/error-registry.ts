@@ -105,6 +105,11 @@ export const errorRegistry = {
     message: "machine {name} could not be saved: {reason}",
     remedy: "The machine goes on; see isthmus doctor and try again.",
   },
+  QUOTA_NOT_FOUND: {
+    status: 404,
+    message: "tenant {tenant} has no quota of its own",
+    remedy: "It has the host's; give it one with: isthmus quota set {tenant}",
+  },
   LICENCE_SHORT: {
     status: 429,
     message: "no seat for {product}: {needed} needed, {free} of {total} free ({reason})",

@@ -1,3 +1,4 @@
+export * from "./admission.ts";
 export * from "./daemon.ts";
 export * from "./image.ts";
 export * from "./licence.ts";

@@ -9,6 +9,8 @@ export type * from "./machine/actions.ts";
 export { type CrashPoint, type Crashpoint, crashPoints } from "./machine/crash-points.ts";
 export { createMachines, type MachinesParts } from "./machine/machines.ts";
 export type * from "./machine/ports.ts";
+export type { QuotaActions } from "./quota/actions.ts";
+export type * from "./quota/ports.ts";
 export type { SnapshotActions } from "./snapshot/actions.ts";
 export type * from "./snapshot/ports.ts";
 export type * from "./snapshot/saved.ts";

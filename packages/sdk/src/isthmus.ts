@@ -6,6 +6,7 @@ import { Kernels } from "./kernels.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
+import { Quotas } from "./quotas.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Templates } from "./templates.ts";
 import { Transport } from "./transport.ts";
@@ -30,6 +31,8 @@ export class Isthmus implements Disposable {
   readonly snapshots: Snapshots;
   /** the computer that it runs on */
   readonly host: Host;
+  /** what tenants may have */
+  readonly quotas: Quotas;
   /** guest kernels */
   readonly kernels: Kernels;
   /** socket path or URL in use, for messages */
@@ -45,6 +48,7 @@ export class Isthmus implements Disposable {
     this.templates = new Templates(this.#transport);
     this.snapshots = new Snapshots(this.#transport);
     this.host = new Host(this.#transport);
+    this.quotas = new Quotas(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }
 

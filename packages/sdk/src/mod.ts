@@ -25,6 +25,8 @@ export type {
   Priority,
   Progress,
   PublishedPort,
+  Quota,
+  QuotaSpec,
   Resources,
   Snapshot,
   Template,
@@ -62,6 +64,7 @@ export type {
   SnapshotOptions,
   StopOptions,
 } from "./options.ts";
+export { Quotas } from "./quotas.ts";
 export type { RawChunk } from "./raw-logs.ts";
 export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
 export { Snapshots } from "./snapshots.ts";

@@ -10,6 +10,15 @@ export function wholeNumber(flag: string, minimum: number, maximum: number): (te
   };
 }
 
+/** Makes a parser of numbers that may have a fraction. */
+export function decimal(flag: string, minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,9}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+    if (number >= minimum && number <= maximum) return number;
+    throw invalid(flag, text, `write a number from ${minimum} to ${maximum}`);
+  };
+}
+
 /** Makes a parser of sizes in bytes. */
 export function size(flag: string, minimum: number, maximum: number): (text: string) => number {
   return (text) => {

@@ -60,7 +60,12 @@ export function addResourceOptions(command: Command): Command {
     .option("--device-write-bps <rate>", "bytes a second to its disks", bps("--device-write-bps"))
     .option("--device-read-iops <rate>", "reads a second from its disks", iops("--device-read-iops"))
     .option("--device-write-iops <rate>", "writes a second to its disks", iops("--device-write-iops"))
-    .addOption(new Option("--priority <class>", "which of its tenant's starts go first, and who yields first under pressure; normal when absent").choices(["low", "normal", "high"]))
+    .addOption(
+      new Option(
+        "--priority <class>",
+        "which of its tenant's starts go first, and who yields first under pressure; normal when absent",
+      ).choices(["low", "normal", "high"]),
+    )
     .option("--evictable", "it may be stopped when the host is short of memory and nothing else helped");
 }
 

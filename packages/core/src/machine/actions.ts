@@ -12,6 +12,7 @@ import type {
   MachineStats,
 } from "@isthmus/contract";
 import type { ContentionActions } from "../contention/actions.ts";
+import type { QuotaActions } from "../quota/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
 import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
@@ -88,6 +89,7 @@ export interface EventOptions {
 export interface Machines {
   readonly templates: TemplateActions;
   readonly snapshots: SnapshotActions;
+  readonly quotas: QuotaActions;
   readonly contention: ContentionActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,

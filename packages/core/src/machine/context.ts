@@ -5,6 +5,7 @@ import { shapeOfSpec } from "../template/shape.ts";
 import type { Templates } from "../template/templates.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
+import type { Leases } from "./leases.ts";
 import type {
   Clock,
   ContactPorts,
@@ -43,6 +44,7 @@ export interface Context {
   readonly log: Log;
   readonly crashpoint: Crashpoint;
   readonly gate: StartGate;
+  readonly leases: Leases;
   /** absent: every machine boots */
   readonly templates?: Templates;
   /** absent: no clone is prepared ahead */

@@ -80,6 +80,7 @@ export function insertMachine(
   if (state === "queued") events.push({ type: "machine.queued", ...about });
   context.crashpoint("create.before-insert");
   context.store.insertMachine(record, events, idempotency);
+  context.leases.note(record);
   context.crashpoint("create.after-insert");
   const handle = handleOf(context, id);
   if (state === "queued") context.launch(handle, "user");

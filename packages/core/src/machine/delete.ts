@@ -9,6 +9,7 @@ export async function deleteMachine(context: Context, handle: Handle): Promise<v
   const { machine } = context.store.machine(handle.id);
   context.crashpoint("remove.before-delete");
   context.store.deleteMachine(handle.id, [{ type: "machine.removed", machineId: handle.id, machineName: machine.name }]);
+  context.leases.removed(handle.id);
   context.crashpoint("remove.after-delete");
   handle.removed = true;
   if (machine.exit) context.removedExits.add(handle.id, machine.exit, context.clock.now());

@@ -2,6 +2,7 @@ import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { createContentionActions } from "../contention/actions.ts";
 import { checkPressure } from "../contention/refusal.ts";
+import { createQuotaActions, type QuotaActions } from "../quota/actions.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
@@ -21,6 +22,7 @@ import { readEvents } from "./event-log.ts";
 import { attachTo, execIn, inUse, reachGuest, statsOf } from "./guest.ts";
 import type { Handle } from "./handle.ts";
 import { watchIdleness } from "./idle.ts";
+import { Leases } from "./leases.ts";
 import { readLogs } from "./logs.ts";
 import type { Clock, ContactPorts, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
 import { removeMachine } from "./remove.ts";
@@ -61,6 +63,7 @@ export function createMachines(parts: MachinesParts): Machines {
     ...parts,
     crashpoint: parts.crashpoint ?? (() => {}),
     gate,
+    leases: new Leases(parts.store),
     pools: poolsOf(parts, gate),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
@@ -75,6 +78,7 @@ export function createMachines(parts: MachinesParts): Machines {
   return {
     templates,
     snapshots: createSnapshotActions(context),
+    quotas: quotasOf(context),
     contention: createContentionActions(context),
     ...lifecycle(context),
     ...saving(context),
@@ -87,6 +91,11 @@ export function createMachines(parts: MachinesParts): Machines {
 function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, gate: StartGate): Pools | undefined {
   if (places === undefined || templates === undefined) return undefined;
   return new Pools({ places, templates, clock, capacity, log, busy: () => gate.inFlight > 0 });
+}
+
+function quotasOf({ store, clock, leases }: Context): QuotaActions {
+  const used = (tenant: string) => leases.use(tenant);
+  return createQuotaActions({ store, used, now: () => clock.now(), tenants: () => leases.tenants(), changed: () => undefined });
 }
 
 /** The handle of what a user names, once the machine has its verdict after a start of the daemon. */

@@ -13,6 +13,7 @@ import type {
 } from "@isthmus/contract";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
+import type { QuotaTables } from "../quota/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
 import type { NewEvent, StoredEvent } from "./stored-events.ts";
@@ -262,7 +263,7 @@ export interface MachineQuery {
 export type { NewEvent, StoredEvent };
 
 /** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
-export interface Store extends LicenceTables {
+export interface Store extends LicenceTables, QuotaTables {
   /** Throws NAME_TAKEN. */
   insertMachine(
     record: MachineRecord,

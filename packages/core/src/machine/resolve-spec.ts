@@ -1,5 +1,6 @@
 import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
 import { resolveLicences } from "../licence/needs.ts";
+import { checkTenant } from "../quota/tenant.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
@@ -35,6 +36,7 @@ const HOSTNAME_FROM_ID_CHARS = 12;
 export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveContext): ResolvedSpec {
   checkName(context.name);
   checkLifecycle(spec);
+  if (spec.tenant !== undefined) checkTenant(spec.tenant);
   const isolation = resolveIsolation(spec.isolation ?? defaults.isolation, context.isolations);
   const cpus = whole(spec.cpus ?? defaults.cpus, "cpus", 1, limits.cpus);
   const memoryBytes = resolveMemory(spec.memoryBytes ?? defaults.memoryBytes);

@@ -57,6 +57,7 @@ function commit(
     boot: { ...boot, lease: leaseIn(change.to, boot.lease) },
   };
   context.store.updateMachine(next, [...events, ...leaseEvents(context.store, record, next)]);
+  context.leases.note(next);
   handle.notify(next);
   return next;
 }

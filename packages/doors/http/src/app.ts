@@ -26,6 +26,7 @@ import { kernelRoutes } from "./routes/kernels.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { outputRoutes } from "./routes/output.ts";
+import { quotaRoutes } from "./routes/quotas.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
@@ -61,6 +62,7 @@ const jsonRoutes: readonly Routes[] = [
   templateRoutes,
   snapshotRoutes,
   kernelRoutes,
+  quotaRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];
 

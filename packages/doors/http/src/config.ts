@@ -36,7 +36,7 @@ export const FIRST_ITEM_MS = 25;
 export const PROGRESS_LINES = 256;
 /** Between two samples of a stream of stats. */
 export const STATS_INTERVAL_MS = 1_000;
-/** What clients are told to wait after a 429. */
+/** What clients are told to wait after a 429 or 503 that does not know better. */
 export const RETRY_AFTER_S = 1;
 /** Time for answers in progress when the door closes. */
 export const CLOSE_GRACE_MS = 2_000;

@@ -73,9 +73,14 @@ export function errorBody(error: IsthmusError): { readonly error: ErrorBody } {
   return { error: error.toBody() };
 }
 
+/** Seconds after which it is worth trying again: what the error knows, else a moment. */
+function retryAfterS({ details: { retryAfterS: known } }: IsthmusError): number {
+  return typeof known === "number" && Number.isFinite(known) ? Math.max(1, Math.ceil(known)) : RETRY_AFTER_S;
+}
+
 /** Answers with an error. */
 export async function sendError(reply: FastifyReply, error: IsthmusError): Promise<void> {
-  if (error.status === 429) void reply.header("retry-after", String(RETRY_AFTER_S));
+  if (error.status === 429 || error.status === 503) void reply.header("retry-after", String(retryAfterS(error)));
   if (error.status === 401) void reply.header("www-authenticate", "Bearer");
   await reply.code(error.status).header("content-type", JSON_TYPE).send(errorBody(error));
 }

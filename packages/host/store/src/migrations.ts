@@ -38,4 +38,10 @@ export const migrations: readonly string[] = [
   CREATE INDEX machines_leased ON machines (id) WHERE json_extract(boot, '$.lease') IS NOT NULL;
   CREATE INDEX events_of_licences ON events (seq) WHERE type >= 'licence.' AND type < 'licence/';
   `,
+  `
+  CREATE TABLE quotas (
+    tenant TEXT PRIMARY KEY,
+    quota TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { hasCode, IsthmusError, type LicencePool } from "@isthmus/contract";
-import type { MachineRecord, NewEvent, Store, StoredEvent } from "@isthmus/core";
+import type { MachineRecord, NewEvent, Store, StoredEvent, StoredQuota } from "@isthmus/core";
 import { Ballast } from "./ballast.ts";
 import { CREATE_ROOM_BYTES, IDEMPOTENCY_KEPT_MS } from "./config.ts";
 import { isFull, openDatabase, storing } from "./database.ts";
@@ -11,6 +11,7 @@ import { LicencePoolTable } from "./licence-pools.ts";
 import { lockFolder } from "./lock.ts";
 import { MachineTable } from "./machines.ts";
 import { migrate } from "./migrate.ts";
+import { QuotaTable } from "./quotas.ts";
 import { Reserve } from "./reserve.ts";
 import { text } from "./rows.ts";
 
@@ -24,6 +25,7 @@ class SqliteStore implements Store {
   readonly #machines: MachineTable;
   readonly #events: EventLog;
   readonly #pools: LicencePoolTable;
+  readonly #quotas: QuotaTable;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
 
@@ -41,6 +43,7 @@ class SqliteStore implements Store {
     this.#machines = new MachineTable(this.#db);
     this.#events = new EventLog(this.#db);
     this.#pools = new LicencePoolTable(this.#db);
+    this.#quotas = new QuotaTable(this.#db);
   }
 
   insertMachine(
@@ -92,6 +95,22 @@ class SqliteStore implements Store {
 
   leases(): ReturnType<Store["leases"]> {
     return storing(() => this.#machines.leases());
+  }
+
+  quotas(): readonly StoredQuota[] {
+    return storing(() => this.#quotas.all());
+  }
+
+  quota(tenant: string): StoredQuota | undefined {
+    return storing(() => this.#quotas.of(tenant));
+  }
+
+  putQuota(quota: StoredQuota, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#quotas.put(quota));
+  }
+
+  deleteQuota(tenant: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#quotas.remove(tenant));
   }
 
   licencePools(): readonly LicencePool[] {

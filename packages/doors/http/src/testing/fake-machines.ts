@@ -28,6 +28,7 @@ import type {
   WorkloadInput,
 } from "@isthmus/core";
 import { FakeProcess } from "./fake-process.ts";
+import { FakeQuotas } from "./fake-quotas.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
 import { FakeTemplates } from "./fake-templates.ts";
 
@@ -64,6 +65,7 @@ export class FakeMachines implements Machines {
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
+  readonly quotas = new FakeQuotas();
   readonly contention = idleContention;
   readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
   readonly #keys = new Map<string, string>();

@@ -1,0 +1,112 @@
+import { type Static, Type } from "typebox";
+import { limits } from "./limits.ts";
+
+const closed = { additionalProperties: false } as const;
+const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: limits.quotaCount, description }));
+const bytes = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: limits.quotaBytes, description }));
+
+const quotaFields = {
+  machines: count("machines that run or wait to be ended"),
+  vcpus: count("virtual CPUs of them"),
+  memoryBytes: bytes("memory of them, what their engines need included"),
+  diskBytes: bytes("writable layers of them, at their full size"),
+  ports: count("published ports of them"),
+  queued: count("starts that wait"),
+};
+
+/** What a tenant may have; what is absent is as much as the host gives. */
+export const QuotaSpecSchema = Type.Object(
+  {
+    weight: Type.Optional(
+      Type.Number({
+        minimum: limits.quotaWeightMin,
+        maximum: limits.quotaWeightMax,
+        default: 1,
+        description: "its share of the starts beside the weights of the others that wait",
+      }),
+    ),
+    ...quotaFields,
+  },
+  { ...closed, $id: "QuotaSpec" },
+);
+
+export const QuotaSchema = Type.Object(
+  {
+    tenant: Type.String(),
+    weight: Type.Number(),
+    ...quotaFields,
+    updatedAt: Type.Optional(Type.String({ format: "date-time", description: "absent: nobody gave it one, and this is what holds" })),
+    used: Type.Object(
+      {
+        machines: Type.Integer(),
+        vcpus: Type.Integer(),
+        memoryBytes: Type.Integer(),
+        diskBytes: Type.Integer(),
+        ports: Type.Integer(),
+        queued: Type.Integer(),
+      },
+      { ...closed, description: "now" },
+    ),
+  },
+  { ...closed, $id: "Quota" },
+);
+
+export const QuotaListSchema = Type.Object({ quotas: Type.Array(QuotaSchema) }, closed);
+
+/** A limit that something did not fit under. */
+export const ShortageSchema = Type.Object(
+  {
+    limit: Type.String({ description: "as the host's status names it" }),
+    scope: Type.Optional(Type.String({ description: "tenant, image, isolation or pool that it is of" })),
+    needed: Type.Number(),
+    used: Type.Number(),
+    max: Type.Number(),
+    unit: Type.String(),
+    kind: Type.Union([
+      Type.Literal("capacity"),
+      Type.Literal("quota"),
+      Type.Literal("licence"),
+      Type.Literal("queue"),
+      Type.Literal("rate"),
+    ]),
+    permanent: Type.Boolean({ description: "it could never fit" }),
+    expectedMs: Type.Optional(Type.Number({ description: "when it is expected to fit, from now" })),
+  },
+  { ...closed, $id: "Shortage" },
+);
+
+export const QueuePlaceSchema = Type.Object(
+  {
+    position: Type.Integer({ description: "from 1" }),
+    ahead: Type.Integer(),
+    waitedMs: Type.Number(),
+    estimatedMs: Type.Optional(Type.Number({ description: "until it is let in; absent where nobody can tell" })),
+    cause: Type.Union([Type.Literal("start-slots"), Type.Literal("rate"), Type.Literal("limit")]),
+    shortage: Type.Optional(ShortageSchema),
+    text: Type.String({ description: "all of it in words" }),
+  },
+  { ...closed, $id: "QueuePlace" },
+);
+
+export const WhySchema = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    state: Type.String(),
+    summary: Type.String({ description: "one sentence" }),
+    reasons: Type.Array(Type.String(), { description: "what it is put together from, with numbers" }),
+    place: Type.Optional(QueuePlaceSchema),
+  },
+  { ...closed, $id: "Why" },
+);
+
+/** What a tenant may have, as it is asked for. */
+export type QuotaSpec = Static<typeof QuotaSpecSchema>;
+/** What a tenant may have, and has. */
+export type Quota = Static<typeof QuotaSchema>;
+/** A limit that something did not fit under. */
+export type AdmissionShortage = Static<typeof ShortageSchema>;
+/** Where a start stands in the queue. */
+export type QueuePosition = Static<typeof QueuePlaceSchema>;
+/** Why a machine is as it is. */
+export type Why = Static<typeof WhySchema>;

@@ -1,0 +1,99 @@
+import { defaults, type Isolation, type Quota } from "@isthmus/contract";
+import type { Seat } from "../licence/lease.ts";
+import { ENGINE_OVERHEAD_BYTES } from "./config.ts";
+import type { MachineRecord, Store } from "./ports.ts";
+
+/** What a machine holds of its host. */
+export interface HeldMachine {
+  readonly id: string;
+  readonly tenant: string;
+  readonly imageDigest: string;
+  readonly isolation: Isolation;
+  readonly cpus: number;
+  /** of the guest */
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  /** published */
+  readonly ports: number;
+  readonly seats: readonly Seat[];
+}
+
+/** A machine's size, by its record. */
+export function heldBy({ machine, boot }: MachineRecord): HeldMachine {
+  const { spec } = machine;
+  return {
+    id: machine.id,
+    tenant: spec.tenant ?? defaults.tenant,
+    imageDigest: machine.imageDigest,
+    isolation: machine.isolation,
+    cpus: spec.cpus ?? defaults.cpus,
+    memoryBytes: spec.memoryBytes ?? defaults.memoryBytes,
+    diskBytes: spec.readOnly === true ? 0 : (spec.diskBytes ?? defaults.diskBytes),
+    ports: spec.ports?.length ?? 0,
+    seats: boot.lease?.seats ?? [],
+  };
+}
+
+/** True of a machine that has a process, or was granted to get one: that holds more of its host than a place on its disk. */
+export function isHeld({ machine, boot }: MachineRecord): boolean {
+  const { state } = machine;
+  if (state === "queued") return boot.lease !== undefined;
+  return state === "starting" || state === "running" || state === "paused" || state === "stopping";
+}
+
+/**
+ * The machines that hold something of this host, as their records say: read once, then looked at again with each record that is committed, so that
+ * ten thousand records are not read for each start.
+ */
+export class Leases {
+  readonly #held = new Map<string, HeldMachine>();
+  readonly #queued = new Map<string, string>();
+
+  constructor(store: Pick<Store, "allMachines">) {
+    for (const record of store.allMachines()) this.note(record);
+  }
+
+  /** A record was committed. */
+  note(record: MachineRecord): void {
+    const { id, state, spec } = record.machine;
+    if (isHeld(record)) this.#held.set(id, heldBy(record));
+    else this.#held.delete(id);
+    if (state === "queued" && record.boot.lease === undefined) this.#queued.set(id, spec.tenant ?? defaults.tenant);
+    else this.#queued.delete(id);
+  }
+
+  removed(id: string): void {
+    this.#held.delete(id);
+    this.#queued.delete(id);
+  }
+
+  held(): Iterable<HeldMachine> {
+    return this.#held.values();
+  }
+
+  /** Starts of this tenant that wait. */
+  queued(tenant: string): number {
+    let count = 0;
+    for (const one of this.#queued.values()) if (one === tenant) count += 1;
+    return count;
+  }
+
+  /** What a tenant has now. */
+  use(tenant: string): Quota["used"] {
+    const used = { machines: 0, vcpus: 0, memoryBytes: 0, diskBytes: 0, ports: 0, queued: this.queued(tenant) };
+    for (const one of this.#held.values()) {
+      if (one.tenant !== tenant) continue;
+      used.machines += 1;
+      used.vcpus += one.cpus;
+      used.memoryBytes += one.memoryBytes + ENGINE_OVERHEAD_BYTES;
+      used.diskBytes += one.diskBytes;
+      used.ports += one.ports;
+    }
+    return used;
+  }
+
+  /** Tenants that hold something, or wait. */
+  tenants(): Set<string> {
+    return new Set([...this.#queued.values(), ...Array.from(this.#held.values(), ({ tenant }) => tenant)]);
+  }
+}
