@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { limits } from "./limits.ts";
+import { HostFactsSchema, MeasureSchema } from "./pressure.ts";
 
 const closed = { additionalProperties: false } as const;
 const count = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: limits.quotaCount, description }));
@@ -100,6 +101,63 @@ export const WhySchema = Type.Object(
   { ...closed, $id: "Why" },
 );
 
+export const LimitUseSchema = Type.Object(
+  {
+    limit: Type.String(),
+    scope: Type.Optional(Type.String({ description: "tenant, image, isolation or pool that it is of" })),
+    unit: Type.String(),
+    used: Type.Number(),
+    max: Type.Number(),
+    source: Type.Union([Type.Literal("host"), Type.Literal("setting")], { description: "what it follows from" }),
+    setting: Type.Optional(Type.String({ description: "the environment variable of the daemon that sets it" })),
+    from: Type.String({ description: "how it came about, in words" }),
+  },
+  { ...closed, $id: "LimitUse" },
+);
+
+export const HostStatusSchema = Type.Object(
+  {
+    limits: Type.Array(LimitUseSchema),
+    queue: Type.Object(
+      {
+        length: Type.Integer(),
+        max: Type.Integer(),
+        oldestMs: Type.Number({ description: "how long the first of them has waited; 0 when nobody waits" }),
+        ageMaxMs: Type.Number(),
+        tenants: Type.Array(
+          Type.Object({ tenant: Type.String(), weight: Type.Number(), queued: Type.Integer(), held: Type.Integer() }, closed),
+          { description: "those that have machines or wait, the longest queue first" },
+        ),
+      },
+      closed,
+    ),
+    starts: Type.Object(
+      {
+        inFlight: Type.Integer(),
+        limit: Type.Integer({ description: "that may be in flight now" }),
+        max: Type.Integer({ description: "that the limit may grow to" }),
+        mode: Type.Union([Type.Literal("adaptive"), Type.Literal("static")]),
+        stretch: Type.Number({
+          description: "how many times longer than the fastest of their kind starts took of late; 1: they do not hinder one another",
+        }),
+        ratePerSecond: Type.Number({ description: "starts a second in the long run; 0: no such limit" }),
+        rateBurst: Type.Number(),
+        kinds: Type.Record(Type.String(), Type.Object({ leastMs: Type.Number(), meanMs: Type.Number() }, closed)),
+      },
+      closed,
+    ),
+    refusals: Type.Record(Type.String(), Type.Integer(), { description: "since the daemon started, by limit" }),
+    facts: HostFactsSchema,
+    measures: Type.Array(MeasureSchema, { description: "taken against pressure now" }),
+    seats: Type.Array(Type.Object({ pool: Type.String(), product: Type.String(), used: Type.Integer(), seats: Type.Integer() }, closed)),
+  },
+  { ...closed, $id: "HostStatus" },
+);
+
+/** A limit of a host and how much of it is used. */
+export type LimitUse = Static<typeof LimitUseSchema>;
+/** Every limit of a host, what waits, and what may be started now. */
+export type HostStatus = Static<typeof HostStatusSchema>;
 /** What a tenant may have, as it is asked for. */
 export type QuotaSpec = Static<typeof QuotaSpecSchema>;
 /** What a tenant may have, and has. */

@@ -1,4 +1,4 @@
-export type { AdmissionShortage, QueuePosition, Quota, QuotaSpec, Why } from "./admission.ts";
+export type { AdmissionShortage, HostStatus, LimitUse, QueuePosition, Quota, QuotaSpec, Why } from "./admission.ts";
 export type { DoctorReport, Event, Finding, LogLine, Version } from "./daemon.ts";
 export { type ErrorCode, errorRegistry } from "./error-registry.ts";
 export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";

@@ -1,4 +1,5 @@
-import type { Accelerator, DoctorReport, HostFacts, Kernel, Progress } from "@isthmus/contract";
+import type { Accelerator, DoctorReport, HostFacts, HostStatus, Isolation, Kernel, MachineState, Progress } from "@isthmus/contract";
+import type { StoredEvent } from "../machine/stored-events.ts";
 
 /** A kernel with its initramfs (agent and modules), ready to boot. */
 export interface BootKernel {
@@ -38,4 +39,25 @@ export interface Doctor {
 export interface HostGauge {
   /** Never throws: what cannot be read is 0, or without limit. */
   facts(): HostFacts;
+}
+
+/** How many machines there are of a kind. */
+export interface MachineCount {
+  readonly state: MachineState;
+  readonly isolation: Isolation;
+  readonly tenant: string;
+  readonly count: number;
+}
+
+/** What metrics are made of. */
+export interface MetricsSource {
+  status(): HostStatus;
+  census(): readonly MachineCount[];
+  onEvents(listener: (events: readonly StoredEvent[]) => void): () => void;
+}
+
+/** Figures for a monitoring system. */
+export interface Metrics {
+  readonly contentType: string;
+  text(): string;
 }

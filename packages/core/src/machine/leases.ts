@@ -1,4 +1,5 @@
 import { defaults, type Isolation, type Quota } from "@isthmus/contract";
+import type { MachineCount } from "../host/ports.ts";
 import type { Seat } from "../licence/lease.ts";
 import { ENGINE_OVERHEAD_BYTES } from "./config.ts";
 import type { MachineRecord, Store } from "./ports.ts";
@@ -48,6 +49,7 @@ export function isHeld({ machine, boot }: MachineRecord): boolean {
 export class Leases {
   readonly #held = new Map<string, HeldMachine>();
   readonly #queued = new Map<string, string>();
+  readonly #kinds = new Map<string, Omit<MachineCount, "count">>();
 
   constructor(store: Pick<Store, "allMachines">) {
     for (const record of store.allMachines()) this.note(record);
@@ -56,6 +58,7 @@ export class Leases {
   /** A record was committed. */
   note(record: MachineRecord): void {
     const { id, state, spec } = record.machine;
+    this.#kinds.set(id, { state, isolation: record.machine.isolation, tenant: spec.tenant ?? defaults.tenant });
     if (isHeld(record)) this.#held.set(id, heldBy(record));
     else this.#held.delete(id);
     if (state === "queued" && record.boot.lease === undefined) this.#queued.set(id, spec.tenant ?? defaults.tenant);
@@ -65,6 +68,19 @@ export class Leases {
   removed(id: string): void {
     this.#held.delete(id);
     this.#queued.delete(id);
+    this.#kinds.delete(id);
+  }
+
+  /** How many machines there are of each kind, settled ones too. */
+  census(): readonly MachineCount[] {
+    const counts = new Map<string, { -readonly [key in keyof MachineCount]: MachineCount[key] }>();
+    for (const kind of this.#kinds.values()) {
+      const key = `${kind.state} ${kind.isolation} ${kind.tenant}`;
+      const known = counts.get(key);
+      if (known) known.count += 1;
+      else counts.set(key, { ...kind, count: 1 });
+    }
+    return [...counts.values()];
   }
 
   held(): Iterable<HeldMachine> {

@@ -21,6 +21,7 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
   const { boot, machine } = context.store.machine(handle.id);
   const now = context.clock.now();
   const resumed = boot.goesOnFrom?.from === "suspension";
+  const way = startedFrom ?? (resumed ? "suspension" : undefined);
   context.crashpoint("start.before-running");
   const record = become(context, handle, "running", {
     machine: {
@@ -28,7 +29,7 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
       accelerator: live.accelerator,
       ports: [...live.ports],
       notes: [...(boot.notes ?? []), ...live.notes, ...story.notes],
-      startedFrom: startedFrom ?? (resumed ? "suspension" : undefined),
+      startedFrom: way,
       timings,
       startedAt: resumed ? machine.startedAt : new Date(now).toISOString(),
       suspendedAt: undefined,
@@ -37,7 +38,7 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
       failure: undefined,
     },
     boot: { startedMs: resumed ? boot.startedMs : now, goesOnFrom: undefined },
-    details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0, ...(startedFrom && { startedFrom }) },
+    details: { pid: live.pid, accelerator: live.accelerator, ms: timings.total ?? 0, queueMs: timings.queue ?? 0, startedFrom: way },
   });
   context.crashpoint("start.after-running");
   if (resumed) forgetSaved(context, handle);

@@ -25,6 +25,7 @@ import { imageRoutes, imageUploadRoutes } from "./routes/images.ts";
 import { kernelRoutes } from "./routes/kernels.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { quotaRoutes } from "./routes/quotas.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -63,6 +64,7 @@ const jsonRoutes: readonly Routes[] = [
   snapshotRoutes,
   kernelRoutes,
   quotaRoutes,
+  metricsRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];
 

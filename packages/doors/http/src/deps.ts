@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { HostPressure, Version } from "@isthmus/contract";
-import type { Doctor, ImageStore, Kernels, Machines } from "@isthmus/core";
+import type { Doctor, ImageStore, Kernels, Machines, Metrics } from "@isthmus/core";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
 declare module "fastify" {
@@ -27,6 +27,7 @@ export interface DoorDeps {
   readonly images: ImageStore;
   readonly kernels: Kernels;
   readonly doctor: Doctor;
+  readonly metrics: Metrics;
   readonly pressure: () => Promise<HostPressure>;
   readonly version: () => Version;
   readonly log: DoorLog;

@@ -113,6 +113,7 @@ export function fakeDeps(): DoorDeps & { readonly machines: FakeMachines; readon
     images: new FakeImages(),
     kernels,
     doctor: { report: async () => ({ ok: true, findings: [] }) },
+    metrics: { contentType: "text/plain; version=0.0.4; charset=utf-8", text: () => "isthmus_machines 0\n" },
     pressure: async () => ({ facts: hostFacts, pressed: [], measures: [], watching: true, machines: [] }),
     version: () => ({
       version: "0.1.0",
