@@ -1,5 +1,6 @@
 export type * from "./host/ports.ts";
 export type * from "./image/ports.ts";
+export type { LicenceActions, ReportOptions } from "./licence/actions.ts";
 export type * from "./licence/lease.ts";
 export type * from "./licence/ports.ts";
 export type * from "./machine/actions.ts";

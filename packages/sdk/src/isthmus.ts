@@ -2,6 +2,7 @@ import type { DoctorReport, Event, Version } from "@isthmus/contract";
 import { type IsthmusOptions, parseAddress } from "./address.ts";
 import { Images } from "./images.ts";
 import { Kernels } from "./kernels.ts";
+import { Licences } from "./licences.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
@@ -27,6 +28,8 @@ export class Isthmus implements Disposable {
   readonly templates: Templates;
   /** running machines as they were at a moment */
   readonly snapshots: Snapshots;
+  /** licence pools and who uses them */
+  readonly licences: Licences;
   /** guest kernels */
   readonly kernels: Kernels;
   /** socket path or URL in use, for messages */
@@ -41,6 +44,7 @@ export class Isthmus implements Disposable {
     this.images = new Images(this.#transport);
     this.templates = new Templates(this.#transport);
     this.snapshots = new Snapshots(this.#transport);
+    this.licences = new Licences(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }
 

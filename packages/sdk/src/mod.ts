@@ -9,6 +9,16 @@ export type {
   ImageConfig,
   Isolation,
   Kernel,
+  LicenceAudit,
+  LicenceDay,
+  LicenceForecast,
+  LicenceMetric,
+  LicencePool,
+  LicencePoolSpec,
+  LicencePoolStatus,
+  LicenceProductReport,
+  LicenceReport,
+  LicenceUse,
   LogLine,
   Machine,
   MachineExit,
@@ -19,6 +29,7 @@ export type {
   MachineStats,
   Progress,
   PublishedPort,
+  SeatHolder,
   Snapshot,
   Template,
   Version,
@@ -28,6 +39,7 @@ export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
 export { Kernels } from "./kernels.ts";
+export { Licences } from "./licences.ts";
 export { MachineHandle, RunningMachine } from "./machine.ts";
 export { Machines } from "./machines.ts";
 export type {
@@ -42,6 +54,7 @@ export type {
   ImportOptions,
   KillOptions,
   LastingOptions,
+  LicenceReportOptions,
   ListOptions,
   LoadOptions,
   LogOptions,

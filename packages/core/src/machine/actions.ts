@@ -11,6 +11,7 @@ import type {
   MachineState,
   MachineStats,
 } from "@isthmus/contract";
+import type { LicenceActions } from "../licence/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
 import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
@@ -87,6 +88,7 @@ export interface EventOptions {
 export interface Machines {
   readonly templates: TemplateActions;
   readonly snapshots: SnapshotActions;
+  readonly licences: LicenceActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
    * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.

@@ -1,5 +1,7 @@
 import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { createLicenceActions } from "../licence/actions.ts";
+import { Licences } from "../licence/licences.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
@@ -59,6 +61,7 @@ export function createMachines(parts: MachinesParts): Machines {
     ...parts,
     crashpoint: parts.crashpoint ?? (() => {}),
     gate,
+    licences: new Licences(parts),
     pools: poolsOf(parts, gate),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
@@ -72,6 +75,7 @@ export function createMachines(parts: MachinesParts): Machines {
   return {
     templates,
     snapshots: createSnapshotActions(context),
+    licences: createLicenceActions({ ...context, checkOpen: () => checkOpen(context) }),
     ...lifecycle(context),
     ...saving(context),
     ...reading(context),

@@ -22,6 +22,7 @@ import { daemonRoutes } from "./routes/daemon.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { imageRoutes, imageUploadRoutes } from "./routes/images.ts";
 import { kernelRoutes } from "./routes/kernels.ts";
+import { licenceRoutes } from "./routes/licences.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { outputRoutes } from "./routes/output.ts";
@@ -58,6 +59,7 @@ const jsonRoutes: readonly Routes[] = [
   imageRoutes,
   templateRoutes,
   snapshotRoutes,
+  licenceRoutes,
   kernelRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];

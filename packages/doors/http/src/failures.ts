@@ -75,7 +75,7 @@ export function errorBody(error: IsthmusError): { readonly error: ErrorBody } {
 
 /** Answers with an error. */
 export async function sendError(reply: FastifyReply, error: IsthmusError): Promise<void> {
-  if (error.status === 429) void reply.header("retry-after", String(RETRY_AFTER_S));
+  if (error.status === 429) void reply.header("retry-after", String(error.details.retryAfterS ?? RETRY_AFTER_S));
   if (error.status === 401) void reply.header("www-authenticate", "Bearer");
   await reply.code(error.status).header("content-type", JSON_TYPE).send(errorBody(error));
 }

@@ -27,6 +27,7 @@ import type {
   WaitOptions,
   WorkloadInput,
 } from "@isthmus/core";
+import { FakeLicences } from "./fake-licences.ts";
 import { FakeProcess } from "./fake-process.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
 import { FakeTemplates } from "./fake-templates.ts";
@@ -52,6 +53,7 @@ export class FakeMachines implements Machines {
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
+  readonly licences = new FakeLicences();
   readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
   readonly #keys = new Map<string, string>();
 
