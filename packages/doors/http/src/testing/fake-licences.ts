@@ -14,7 +14,14 @@ export class FakeLicences implements LicenceActions {
 
   replace(name: string, spec: LicencePoolSpec): LicencePoolStatus {
     const now = "2026-01-01T00:00:00.000Z";
-    const decided = { limit: "hard", onShortage: "queue", onSuspend: "return", images: [], createdAt: now, updatedAt: now } as const;
+    const decided = {
+      limit: "hard" as const,
+      onShortage: "queue" as const,
+      onSuspend: "return" as const,
+      images: [],
+      createdAt: now,
+      updatedAt: now,
+    };
     const pool: LicencePoolStatus = { ...decided, ...spec, name, used: 0, free: spec.seats, standing: "ok", holders: [] };
     this.pools.set(name, pool);
     return pool;
