@@ -52,6 +52,7 @@ function lastError(text: string): Omit<Answer, "status"> {
 const json = { "content-type": "application/json" };
 const create = (spec: unknown) => send("POST", "/machines", typeof spec === "string" ? spec : JSON.stringify(spec), json);
 const spec = (over: object) => create({ image: "busybox", command: ["true"], ...over });
+const pool = (over: object) => send("POST", "/licences", JSON.stringify({ product: "p", metric: "per-machine", seats: 1, ...over }), json);
 const long = (length: number) => "x".repeat(length);
 const many = (count: number) => Array.from({ length: count }, (_, index) => `${index}`);
 
@@ -168,6 +169,21 @@ const cases: readonly (readonly [name: string, call: () => Promise<Answer>, code
   ["a load of garbage", () => send("POST", "/images/load", Buffer.alloc(4096, 1), { "content-type": "application/x-tar" }), "BAD_IMAGE"],
   ["to remove an image in use", () => send("DELETE", "/images?ref=busybox"), "IMAGE_IN_USE"],
   ["to tag what is not there", () => send("POST", "/images/tag", '{"source":"none","target":"x"}', json), "IMAGE_NOT_FOUND"],
+  ["a licence for what is no name", () => spec({ licences: ["a b"] }), "INVALID_REQUEST"],
+  ["too many licences", () => spec({ licences: many(17) }), "INVALID_REQUEST"],
+  ["a label of licences that is none", () => spec({ labels: { "org.isthmus.licences": "a;b" } }), "INVALID_REQUEST"],
+  ["a pool of fewer than no seats", () => pool({ seats: -1 }), "INVALID_REQUEST"],
+  ["a pool of an unknown metric", () => pool({ metric: "per-moon" }), "INVALID_REQUEST"],
+  [
+    "a pool that ends before it begins",
+    () => pool({ validFrom: "2026-02-01T00:00:00Z", validTo: "2026-01-01T00:00:00Z" }),
+    "INVALID_REQUEST",
+  ],
+  ["a pool that is valid to the 40th", () => pool({ validTo: "2026-01-40T00:00:00Z" }), "INVALID_REQUEST"],
+  ["grace of a hard limit", () => pool({ graceMs: 1000 }), "INVALID_REQUEST"],
+  ["a pool under a word of the API", () => pool({ name: "report" }), "INVALID_NAME"],
+  ["a pool that is not there", () => send("GET", "/licences/none"), "LICENCE_POOL_NOT_FOUND"],
+  ["a report that ends before it begins", () => send("GET", "/licences/report?since=1h&until=2h"), "INVALID_REQUEST"],
   ["a path that is not part of the API", () => send("GET", "/nothing"), "ROUTE_NOT_FOUND"],
   ["a method that a path does not take", () => send("PATCH", "/machines"), "METHOD_NOT_ALLOWED"],
 ];
@@ -203,6 +219,8 @@ describe("bad words on the command line", () => {
     [["inspect", "nothing"], 1],
     [["cp", "a", "b"], 2],
     [["logs", "--since", "later", "taken"], 2],
+    [["license", "add", "p"], 2],
+    [["license", "rm", "none"], 1],
     [["frobnicate"], 2],
   ])("%j ends with %i and says what to do", async (args, code) => {
     const result = await world.cli(args);

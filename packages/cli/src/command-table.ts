@@ -69,6 +69,29 @@ const templateCommands: readonly CommandEntry[] = [
   },
 ];
 
+const licenseCommands: readonly CommandEntry[] = [
+  {
+    name: "add",
+    group: "Commands:",
+    summary: "Add a pool of seats",
+    load: async () => (await import("./commands/license-add.ts")).licenseAdd,
+  },
+  { name: "ls", group: "Commands:", summary: "List pools", load: async () => (await import("./commands/license-ls.ts")).licenseLs },
+  {
+    name: "inspect",
+    group: "Commands:",
+    summary: "Show pools and who holds their seats",
+    load: async () => (await import("./commands/license-inspect.ts")).licenseInspect,
+  },
+  { name: "rm", group: "Commands:", summary: "Remove pools", load: async () => (await import("./commands/license-rm.ts")).licenseRm },
+  {
+    name: "report",
+    group: "Commands:",
+    summary: "Who used what when, high-water marks, forecast",
+    load: async () => (await import("./commands/license-report.ts")).licenseReport,
+  },
+];
+
 const kernelCommands: readonly CommandEntry[] = [
   { name: "ls", group: "Commands:", summary: "List guest kernels", load: async () => (await import("./commands/kernel-ls.ts")).kernelLs },
   {
@@ -282,6 +305,16 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Same as image tag",
     load: async () => (await import("./commands/image-tag.ts")).imageTag,
     hidden: true,
+  },
+  {
+    name: "license",
+    group: host,
+    summary: "Licences of software that machines use: add, ls, inspect, rm, report",
+    children: licenseCommands,
+    examples: [
+      ["isthmus license add matlab --seats 20", "machines that name matlab take one each"],
+      ["isthmus license report", "per product and day"],
+    ],
   },
   { name: "events", group: host, summary: "Show what happened", load: async () => (await import("./commands/events.ts")).events },
   { name: "top", group: host, summary: "Show pressure and what machines cost", load: async () => (await import("./commands/top.ts")).top },

@@ -3,6 +3,7 @@ import { type IsthmusOptions, parseAddress } from "./address.ts";
 import { Host } from "./host.ts";
 import { Images } from "./images.ts";
 import { Kernels } from "./kernels.ts";
+import { Licences } from "./licences.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
@@ -33,6 +34,8 @@ export class Isthmus implements Disposable {
   readonly host: Host;
   /** what tenants may have */
   readonly quotas: Quotas;
+  /** licence pools and who uses them */
+  readonly licences: Licences;
   /** guest kernels */
   readonly kernels: Kernels;
   /** socket path or URL in use, for messages */
@@ -49,6 +52,7 @@ export class Isthmus implements Disposable {
     this.snapshots = new Snapshots(this.#transport);
     this.host = new Host(this.#transport);
     this.quotas = new Quotas(this.#transport);
+    this.licences = new Licences(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }
 

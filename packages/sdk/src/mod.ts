@@ -11,6 +11,16 @@ export type {
   ImageConfig,
   Isolation,
   Kernel,
+  LicenceAudit,
+  LicenceDay,
+  LicenceForecast,
+  LicenceMetric,
+  LicencePool,
+  LicencePoolSpec,
+  LicencePoolStatus,
+  LicenceProductReport,
+  LicenceReport,
+  LicenceUse,
   LogLine,
   Machine,
   MachineExit,
@@ -28,6 +38,7 @@ export type {
   Quota,
   QuotaSpec,
   Resources,
+  SeatHolder,
   Snapshot,
   Template,
   Version,
@@ -38,6 +49,7 @@ export { Host } from "./host.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
 export { Kernels } from "./kernels.ts";
+export { Licences } from "./licences.ts";
 export { MachineHandle, RunningMachine } from "./machine.ts";
 export { Machines } from "./machines.ts";
 export type {
@@ -52,6 +64,7 @@ export type {
   ImportOptions,
   KillOptions,
   LastingOptions,
+  LicenceReportOptions,
   ListOptions,
   LoadOptions,
   LogOptions,

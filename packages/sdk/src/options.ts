@@ -199,3 +199,15 @@ export interface PathStat {
   /** where a symbolic link points */
   readonly target?: string;
 }
+
+/** What a report of licences covers. */
+export interface LicenceReportOptions extends CallOptions {
+  /** 30 days before the end when absent; a text is RFC 3339, Unix seconds, or a duration back from now such as `720h` */
+  readonly since?: Date | string;
+  /** now when absent */
+  readonly until?: Date | string;
+  /** one product only */
+  readonly product?: string;
+  /** Compare the event log with the machines and pools that there are. */
+  readonly audit?: boolean;
+}

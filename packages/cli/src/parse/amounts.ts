@@ -57,14 +57,14 @@ export function tail(text: string): number | undefined {
 const TIMES = "write a time (2026-01-31T12:00:00Z), Unix seconds, or a duration back from now such as 10m";
 
 /** A point in time: RFC 3339 (the local time zone when none is given), Unix seconds, or a duration back from now. */
-export function since(text: string, now: number = Date.now()): string {
+export function since(text: string, now: number = Date.now(), flag = "--since"): string {
   if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
     const ms = Date.parse(text.length === 10 ? `${text}T00:00` : text);
-    if (Number.isNaN(ms)) throw invalid("--since", text, TIMES);
+    if (Number.isNaN(ms)) throw invalid(flag, text, TIMES);
     return /[zZ]$/.test(text) && text.includes("T") ? text : new Date(ms).toISOString();
   }
   if (/^\d{9,11}(\.\d{1,9})?$/.test(text)) return text;
   const back = /^\d+(\.\d+)?$/.test(text) ? undefined : parseDuration(text);
-  if (back === undefined) throw invalid("--since", text, TIMES);
+  if (back === undefined) throw invalid(flag, text, TIMES);
   return new Date(now - back).toISOString();
 }

@@ -37,6 +37,7 @@ export interface RunOptions extends ResourceOptions {
   readonly idleSuspend?: number;
   readonly resumeOnContact?: boolean;
   readonly isolation?: NonNullable<MachineSpec["isolation"]>;
+  readonly licence?: readonly string[];
   readonly logMax?: number;
   readonly json?: boolean;
 }
@@ -105,6 +106,7 @@ export function addRunOptions(command: Command): Command {
     .addOption(
       new Option("--isolation <class>", "isolation class; auto and microvm exist today").choices(["auto", "microvm", "container", "vm"]),
     )
+    .option("--licence <product>", "product that it needs a licence for (repeatable)", collect)
     .option(
       "--log-max <size>",
       `newest output that is kept, such as 64m; ${formatBytes(defaults.logMaxBytes)} when absent`,
@@ -147,6 +149,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     resources: resources(options),
     priority: options.priority,
     evictable: options.evictable,
+    licences: options.licence === undefined ? undefined : [...options.licence],
     logMaxBytes: options.logMax,
   };
   // What was not asked for stays out, so that the machine's record shows what its user wrote.

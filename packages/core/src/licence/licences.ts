@@ -44,9 +44,12 @@ export class Licences {
 
   /** When a holder is expected to return its seats, ms since 1970: at the end of its ttl, else after a typical run. */
   expectedEnd({ lease, ttlMs }: LeaseHolder, pool: string): number | undefined {
+    const now = this.#parts.clock.now();
     const typical = this.typicalRunMs(pool);
-    const ends = [ttlMs, typical].flatMap((ms) => (ms === undefined ? [] : [lease.grantedMs + ms]));
-    return ends.length === 0 ? undefined : Math.max(this.#parts.clock.now(), Math.min(...ends));
+    const ends = ttlMs === undefined ? [] : [Math.max(now, lease.grantedMs + ttlMs)];
+    // A run that is longer than the typical one tells nothing about its end.
+    if (typical !== undefined && lease.grantedMs + typical > now) ends.push(lease.grantedMs + typical);
+    return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
   /** Median of the latest leases of a pool, ms; undefined before the first was returned. */

@@ -12,6 +12,7 @@ import type {
   MachineStats,
 } from "@isthmus/contract";
 import type { ContentionActions } from "../contention/actions.ts";
+import type { LicenceActions } from "../licence/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
@@ -91,6 +92,7 @@ export interface Machines {
   readonly snapshots: SnapshotActions;
   readonly quotas: QuotaActions;
   readonly contention: ContentionActions;
+  readonly licences: LicenceActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
    * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.

@@ -1,4 +1,5 @@
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
+import type { Licences } from "../licence/licences.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
@@ -45,6 +46,7 @@ export interface Context {
   readonly crashpoint: Crashpoint;
   readonly gate: StartGate;
   readonly leases: Leases;
+  readonly licences: Licences;
   /** absent: every machine boots */
   readonly templates?: Templates;
   /** absent: no clone is prepared ahead */

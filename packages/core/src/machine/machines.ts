@@ -2,6 +2,8 @@ import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { createContentionActions } from "../contention/actions.ts";
 import { checkPressure } from "../contention/refusal.ts";
+import { createLicenceActions } from "../licence/actions.ts";
+import { Licences } from "../licence/licences.ts";
 import { createQuotaActions, type QuotaActions } from "../quota/actions.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
@@ -64,6 +66,7 @@ export function createMachines(parts: MachinesParts): Machines {
     crashpoint: parts.crashpoint ?? (() => {}),
     gate,
     leases: new Leases(parts.store),
+    licences: new Licences(parts),
     pools: poolsOf(parts, gate),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
@@ -80,6 +83,7 @@ export function createMachines(parts: MachinesParts): Machines {
     snapshots: createSnapshotActions(context),
     quotas: quotasOf(context),
     contention: createContentionActions(context),
+    licences: createLicenceActions({ ...context, checkOpen: () => checkOpen(context) }),
     ...lifecycle(context),
     ...saving(context),
     ...reading(context),

@@ -23,6 +23,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { hostRoutes } from "./routes/host.ts";
 import { imageRoutes, imageUploadRoutes } from "./routes/images.ts";
 import { kernelRoutes } from "./routes/kernels.ts";
+import { licenceRoutes } from "./routes/licences.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
@@ -62,6 +63,7 @@ const jsonRoutes: readonly Routes[] = [
   imageRoutes,
   templateRoutes,
   snapshotRoutes,
+  licenceRoutes,
   kernelRoutes,
   quotaRoutes,
   metricsRoutes,

@@ -7,7 +7,7 @@ const UNIX_SECONDS = /^\d{1,11}(\.\d{1,9})?$/;
 const MAX_TIME_MS = 8.64e15;
 
 /** ms since 1970 of an RFC 3339 time, Unix seconds, or a duration back from `now` such as `10m`. Throws INVALID_REQUEST. */
-export function parseSince(text: string | undefined, now: number = Date.now()): number | undefined {
+export function parseSince(text: string | undefined, now: number = Date.now(), field = "since"): number | undefined {
   if (text === undefined) return undefined;
   let ms: number | undefined;
   if (RFC3339.test(text)) ms = Date.parse(text);
@@ -15,7 +15,7 @@ export function parseSince(text: string | undefined, now: number = Date.now()): 
   else ms = back(parseDuration(text), now);
   if (ms !== undefined && Number.isFinite(ms) && Math.abs(ms) <= MAX_TIME_MS) return ms;
   const reason = "write a time (2026-01-31T12:00:00Z), Unix seconds, or a duration such as 10m";
-  throw new IsthmusError("INVALID_REQUEST", { field: "since", value: echo(text), reason });
+  throw new IsthmusError("INVALID_REQUEST", { field, value: echo(text), reason });
 }
 
 function back(duration: number | undefined, now: number): number | undefined {

@@ -27,6 +27,7 @@ import type {
   WaitOptions,
   WorkloadInput,
 } from "@isthmus/core";
+import { FakeLicences } from "./fake-licences.ts";
 import { FakeProcess } from "./fake-process.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
@@ -67,6 +68,7 @@ export class FakeMachines implements Machines {
   readonly templates = new FakeTemplates();
   readonly quotas = new FakeQuotas();
   readonly contention = idleContention;
+  readonly licences = new FakeLicences();
   readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
   readonly #keys = new Map<string, string>();
 
