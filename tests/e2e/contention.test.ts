@@ -112,7 +112,9 @@ describe("a machine with a group", () => {
       return machines.find(({ id, cpuPart }) => id === machine.id && cpuPart > 0.05);
     });
     expect(shown.memoryBytes).toBeGreaterThan(MIB);
-    expect(await world.ok(["top", "--once"])).toMatch(new RegExp(`PRESSURE[\\s\\S]*cpu [\\s\\S]*memory [\\s\\S]*io [\\s\\S]*${machine.id.slice(0, 12)} `));
+    expect(await world.ok(["top", "--once"])).toMatch(
+      new RegExp(`PRESSURE[\\s\\S]*cpu [\\s\\S]*memory [\\s\\S]*io [\\s\\S]*${machine.id.slice(0, 12)} `),
+    );
     await machine.kill();
   });
 });
