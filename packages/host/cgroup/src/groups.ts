@@ -57,9 +57,8 @@ class Groups implements MachineGroups {
     const reasons = [...failures].flatMap(([field, reason]) =>
       resources[field] === undefined ? [] : [`${field} has no effect: ${reason}`],
     );
-    const { memoryMaxBytes } = resources;
-    if (memoryMaxBytes !== undefined && !failures.has("memoryMaxBytes") && this.#file(pid, "memory") === undefined) {
-      reasons.push("memoryMaxBytes has no effect: memory is not counted here");
+    if (resources.ioWeight !== undefined && !failures.has("ioWeight") && !this.#disksMindWeights()) {
+      reasons.push("ioWeight has no effect: no disk of this host has the scheduler bfq");
     }
     return reasons;
   }
@@ -118,6 +117,11 @@ class Groups implements MachineGroups {
       }
     }
     return failures;
+  }
+
+  /** Weights are the scheduler's affair, and only one has them. */
+  #disksMindWeights(): boolean {
+    return this.#files.entries("/sys/block").some((disk) => this.#files.text(`/sys/block/${disk}/queue/scheduler`)?.includes("[bfq]"));
   }
 
   #set(folder: string, { files, value }: Setting): string | undefined {

@@ -45,6 +45,15 @@ export class KernelFiles {
     return attempt(path, () => rmdirSync(join(this.#root, path))) === undefined;
   }
 
+  /** Names in a folder; those in /sys are links to folders. */
+  entries(path: string): readonly string[] {
+    try {
+      return readdirSync(join(this.#root, path));
+    } catch {
+      return [];
+    }
+  }
+
   folders(path: string): readonly string[] {
     try {
       return readdirSync(join(this.#root, path), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
