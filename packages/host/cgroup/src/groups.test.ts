@@ -129,6 +129,19 @@ describe("a host that lacks something", () => {
     expect(findPlaces({ files, instance: "abc", pid: 1 }).places).toMatchObject([{ base: "/sys/fs/cgroup/pids/user/me/isthmus/abc" }]);
   });
 
+  it("has groups that do not take processes: their limits have no effect, and that is said", () => {
+    const groups = createGroups({
+      home: "/home",
+      files: present({ "proc/self/mountinfo": v1("pids"), "proc/self/cgroup": "3:pids:/\n" }),
+      pid: 1,
+    });
+    const [instance = ""] = new KernelFiles(root).folders("/sys/fs/cgroup/pids/isthmus");
+    const procs = join(root, `sys/fs/cgroup/pids/isthmus/${instance}/machine/cgroup.procs`);
+    mkdirSync(procs, { recursive: true });
+    groups.enter("machine", 77);
+    expect(groups.limit(77, { pidsMax: 20 })).toEqual([expect.stringMatching(/^pidsMax has no effect: .*cgroup.procs: EISDIR$/)]);
+  });
+
   it("leaves everything alone when it is told to", () => {
     const groups = createGroups({ home: "/home", enabled: false });
     groups.enter("machine", process.pid);

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Resources } from "@isthmus/contract";
 import type { MachineGroups, Weights } from "@isthmus/core";
+import { GROUP_FOLDER } from "./config.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces, type Place } from "./places.ts";
 import { reclaim } from "./reclaim.ts";
@@ -26,20 +27,24 @@ const INSTANCE_CHARS = 12;
 export function createGroups(options: GroupsOptions): MachineGroups {
   const { home, parent, enabled = true, files = new KernelFiles(), pid = process.pid } = options;
   const instance = createHash("sha256").update(home).digest("hex").slice(0, INSTANCE_CHARS);
-  if (!enabled) return new Groups(files, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
+  if (!enabled) return new Groups(files, instance, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
   const { places, missing } = findPlaces({ files, instance, parent, pid });
-  return new Groups(files, places, missing);
+  return new Groups(files, instance, places, missing);
 }
 
 class Groups implements MachineGroups {
   readonly shortcomings: readonly string[];
   readonly #files: KernelFiles;
   readonly #places: readonly Place[];
+  readonly #instance: string;
   /** name of each process's group */
   readonly #names = new Map<number, string>();
+  /** groups that did not take their process, and why */
+  readonly #refused = new Map<string, string>();
 
-  constructor(files: KernelFiles, places: readonly Place[], shortcomings: readonly string[]) {
+  constructor(files: KernelFiles, instance: string, places: readonly Place[], shortcomings: readonly string[]) {
     this.#files = files;
+    this.#instance = instance;
     this.#places = places;
     this.shortcomings = shortcomings;
   }
@@ -47,7 +52,8 @@ class Groups implements MachineGroups {
   enter(name: string, pid: number): void {
     for (const { base } of this.#places) {
       const folder = join(base, name);
-      if (this.#files.makeFolder(folder) === undefined) this.#files.write(join(folder, "cgroup.procs"), pid);
+      const refused = this.#files.makeFolder(folder) ?? this.#files.write(join(folder, "cgroup.procs"), pid);
+      if (refused !== undefined) this.#refused.set(folder, refused);
     }
     this.#names.set(pid, name);
   }
@@ -82,7 +88,11 @@ class Groups implements MachineGroups {
   leave(pid: number): void {
     const name = this.#names.get(pid);
     this.#names.delete(pid);
-    if (name !== undefined) for (const { base } of this.#places) this.#files.removeFolder(join(base, name));
+    if (name === undefined) return;
+    for (const { base } of this.#places) {
+      this.#refused.delete(join(base, name));
+      this.#files.removeFolder(join(base, name));
+    }
   }
 
   sweep(): number {
@@ -112,7 +122,8 @@ class Groups implements MachineGroups {
     for (const place of this.#places) {
       for (const setting of wanted(place)) {
         if (!place.controllers.includes(setting.controller)) continue;
-        const reason = this.#set(join(place.base, name), setting);
+        const folder = join(place.base, name);
+        const reason = this.#refused.get(folder) ?? this.#set(folder, setting);
         if (reason !== undefined) failures.set(setting.field, reason);
       }
     }
@@ -139,17 +150,9 @@ class Groups implements MachineGroups {
   #nameOf(pid: number): string | undefined {
     const known = this.#names.get(pid);
     if (known !== undefined) return known;
-    const paths = (this.#files.text(`/proc/${pid}/cgroup`) ?? "")
-      .split("\n")
-      .map((line) => line.slice(line.indexOf(":", line.indexOf(":") + 1) + 1));
-    for (const { base } of this.#places) {
-      const found = paths.find((path) => path !== "" && base.endsWith(path.slice(0, path.lastIndexOf("/"))) && path.lastIndexOf("/") > 0);
-      const name = found?.slice(found.lastIndexOf("/") + 1);
-      if (name !== undefined && this.#files.exists(join(base, name))) {
-        this.#names.set(pid, name);
-        return name;
-      }
-    }
-    return undefined;
+    const groups = (this.#files.text(`/proc/${pid}/cgroup`) ?? "").split("\n").map((line) => line.split("/").slice(-3));
+    const name = groups.find(([folder, instance]) => folder === GROUP_FOLDER && instance === this.#instance)?.[2];
+    if (name !== undefined) this.#names.set(pid, name);
+    return name;
   }
 }
