@@ -28,8 +28,9 @@ export function createGroups(options: GroupsOptions): MachineGroups {
   const { home, parent, enabled = true, files = new KernelFiles(), pid = process.pid } = options;
   const instance = createHash("sha256").update(home).digest("hex").slice(0, INSTANCE_CHARS);
   if (!enabled) return new Groups(files, instance, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
-  const { places, missing } = findPlaces({ files, instance, parent, pid });
-  return new Groups(files, instance, places, missing);
+  const find = () => findPlaces({ files, instance, parent, pid });
+  const { places, missing } = find();
+  return new Groups(files, instance, places, missing, find);
 }
 
 class Groups implements MachineGroups {
@@ -37,19 +38,29 @@ class Groups implements MachineGroups {
   readonly #files: KernelFiles;
   readonly #places: readonly Place[];
   readonly #instance: string;
+  readonly #remake: () => unknown;
   /** name of each process's group */
   readonly #names = new Map<number, string>();
   /** groups that did not take their process, and why */
   readonly #refused = new Map<string, string>();
 
-  constructor(files: KernelFiles, instance: string, places: readonly Place[], shortcomings: readonly string[]) {
+  constructor(
+    files: KernelFiles,
+    instance: string,
+    places: readonly Place[],
+    shortcomings: readonly string[],
+    remake: () => unknown = () => undefined,
+  ) {
     this.#files = files;
     this.#instance = instance;
+    this.#remake = remake;
     this.#places = places;
     this.shortcomings = shortcomings;
   }
 
   enter(name: string, pid: number): void {
+    // They go with the last group, so that a daemon that dies leaves none behind.
+    if (this.#places.some(({ base }) => !this.#files.exists(base))) this.#remake();
     for (const { base } of this.#places) {
       const folder = join(base, name);
       const refused = this.#files.makeFolder(folder) ?? this.#files.write(join(folder, "cgroup.procs"), pid);
@@ -93,6 +104,7 @@ class Groups implements MachineGroups {
       this.#refused.delete(join(base, name));
       this.#files.removeFolder(join(base, name));
     }
+    this.#clear();
   }
 
   sweep(): number {
@@ -101,11 +113,12 @@ class Groups implements MachineGroups {
       // The kernel itself refuses to remove a group that has a process.
       for (const name of this.#files.folders(base)) if (this.#files.removeFolder(join(base, name))) removed.add(name);
     }
+    this.#clear();
     return removed.size;
   }
 
-  close(): void {
-    this.sweep();
+  /** Removes the folders of all groups when they are empty. */
+  #clear(): void {
     for (const { base } of this.#places) if (this.#files.removeFolder(base)) this.#files.removeFolder(dirname(base));
   }
 

@@ -37,6 +37,11 @@ export class KernelFiles {
 
   /** Why there is no such folder; undefined when there is. */
   makeFolder(path: string): string | undefined {
+    return this.#mkdir(path) && this.#mkdir(path);
+  }
+
+  /** Another daemon may remove a folder on the way that it has no more use for: the second try makes it anew. */
+  #mkdir(path: string): string | undefined {
     return attempt(path, () => mkdirSync(join(this.#root, path), { recursive: true }));
   }
 
