@@ -22,6 +22,7 @@ export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {
   can,
   canBecome,
+  hasEnded,
   isSettled,
   type MachineAction,
   type MachineState,

@@ -2,6 +2,7 @@ import {
   can,
   canBecome,
   hasCode,
+  hasEnded,
   IsthmusError,
   type Machine,
   type MachineAction,
@@ -48,10 +49,10 @@ function commit(
   change: Change & { readonly to: MachineState },
   events: readonly NewEvent[],
 ): MachineRecord {
-  const next: MachineRecord = {
-    machine: { ...record.machine, ...change.machine, state: change.to },
-    boot: { ...record.boot, ...change.boot },
-  };
+  const boot = { ...record.boot, ...change.boot };
+  const waitsUntil = hasEnded(change.to) && boot.desired === "running" ? boot.restartAtMs : undefined;
+  const restartsAt = waitsUntil === undefined ? undefined : new Date(waitsUntil).toISOString();
+  const next: MachineRecord = { machine: { ...record.machine, ...change.machine, state: change.to, restartsAt }, boot };
   context.store.updateMachine(next, events);
   handle.notify(next);
   return next;
