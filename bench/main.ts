@@ -13,6 +13,7 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   cli: () => import("./suites/cli.ts"),
   memory: () => import("./suites/memory.ts"),
   start: () => import("./suites/start.ts"),
+  noise: () => import("./suites/noise.ts"),
 };
 const ROUNDS = Number(process.env.N ?? 7);
 

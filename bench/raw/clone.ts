@@ -10,8 +10,9 @@ import { configure, execute, startWorkload } from "./workload.ts";
 
 /** From the agent seeing its host go to a guest that does nothing more. */
 const SETTLE_MS = 500;
-/** The practice that the engine gives a clone of a pool: when that changes, this must, or the floor is another's. */
-const PRACTICE = ["/no-such-program"];
+/** What the engine lets a template's guest, and a clone of a pool, do beforehand, and how often: when that changes, this must, or the floor is another's. */
+const PRACTICE = ["sh", "-c", ":"];
+const TEMPLATE_PRACTICES = 2;
 const CAPABILITIES = { capabilities: ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true })) };
 const COMPLETED = /"status": "completed"/;
 const RESUMED = /"RESUME"/;
@@ -27,13 +28,16 @@ export class RawTemplate {
     this.#guest = guest;
   }
 
-  /** Boots a guest whose memory is a file, stops it once its agent greeted, and saves its devices. `home` is made for it. */
+  /** Boots a guest whose memory is a file, lets it practise, stops it and saves its devices. `home` is made for it. */
   static async make(home: string, guest: RawGuest): Promise<RawTemplate> {
     await mkdir(home, { recursive: true });
-    const template = new RawTemplate(home, guest);
+    const disk = join(home, "disk");
+    await promisify(execFile)("cp", ["--sparse=always", guest.disk, disk]);
+    const template = new RawTemplate(home, { ...guest, disk });
     const memory = { file: template.#memory, share: "on" } as const;
-    await using qemu = await RawQemu.spawn(home, (folder) => rawArguments(folder, guest, booting(guest), memory));
+    await using qemu = await RawQemu.spawn(home, (folder) => rawArguments(folder, template.#guest, booting(guest), memory));
     const session = await qemu.agent();
+    for (let times = 0; times < TEMPLATE_PRACTICES; times += 1) await practise(session);
     session.close();
     await sleep(SETTLE_MS);
     const monitor = await qemu.monitor();
@@ -65,14 +69,18 @@ export class RawTemplate {
     return new RawClone(qemu, await qemu.agent(), monitor);
   }
 
-  /** A clone that did once what its start will ask for, without an identity, and is stopped. */
+  /** A clone that did once what its start will ask for, and is stopped. */
   async prepare(): Promise<RawClone> {
     const clone = await this.restore();
-    await clone.session.request("configure", {});
-    await execute(clone.session, PRACTICE);
+    await practise(clone.session);
     await clone.monitor.run("stop", {}, STOPPED);
     return clone;
   }
+}
+
+async function practise(session: AgentSession): Promise<void> {
+  await configure(session);
+  await execute(session, PRACTICE);
 }
 
 export class RawClone implements AsyncDisposable {

@@ -20,7 +20,7 @@ export function guestOf(pid: number, disk: string): RawGuest {
   return { kernel: after("-kernel"), initramfs: after("-initrd"), append: after("-append"), rootfs: rootfs ?? "", disk };
 }
 
-/** Guest memory: QEMU's own, or a file of it, which a template writes and its clones map privately. */
+/** Guest memory: QEMU's own, or a file of it, which a template writes and its clones map privately. What a template writes to its disk stays, too. */
 export interface RawMemory {
   readonly file: string;
   readonly share: "on" | "off";
@@ -44,7 +44,12 @@ export function rawArguments(folder: string, guest: RawGuest, beginning: readonl
       "-drive",
       `file=${guest.rootfs},if=none,id=root,readonly=on,format=raw`,
     ],
-    ...["-device", "virtio-blk-device,drive=root", "-drive", `file=${guest.disk},if=none,id=disk,format=raw,snapshot=on`],
+    ...[
+      "-device",
+      "virtio-blk-device,drive=root",
+      "-drive",
+      `file=${guest.disk},if=none,id=disk,format=raw,snapshot=${memory?.share === "on" ? "off" : "on"}`,
+    ],
     ...["-device", "virtio-blk-device,drive=disk", "-device", "virtio-rng-device"],
   ];
 }

@@ -139,7 +139,6 @@ const cases: readonly (readonly [name: string, call: () => Promise<Answer>, code
   ["a machine that is not there", () => send("GET", "/machines/none"), "MACHINE_NOT_FOUND"],
   ["a machine named by a path", () => send("GET", "/machines/..%2f..%2fetc"), "MACHINE_NOT_FOUND"],
   ["to start what runs", () => send("POST", "/machines/taken/start"), "STATE_CONFLICT"],
-  ["to stop what never ran", () => send("POST", "/machines/idle/stop"), "STATE_CONFLICT"],
   ["to remove what runs", () => send("DELETE", "/machines/taken"), "STATE_CONFLICT"],
   ["to unpause what is not paused", () => send("POST", "/machines/taken/unpause"), "STATE_CONFLICT"],
   ["a signal that there is not, to kill", () => send("POST", "/machines/taken/kill?signal=FOO"), "INVALID_REQUEST"],

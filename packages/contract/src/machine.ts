@@ -186,6 +186,7 @@ export const MachineSchema = Type.Object(
     startedAt: Type.Optional(Type.String({ format: "date-time" })),
     finishedAt: Type.Optional(Type.String({ format: "date-time" })),
     restarts: Type.Integer(),
+    restartsAt: Type.Optional(Type.String({ format: "date-time", description: "while it has ended and waits to be started again" })),
     exit: Type.Optional(ExitSchema),
     failure: Type.Optional(FailureSchema),
     notes: Type.Array(Type.String(), { description: "what was done differently from what was asked, and why" }),

@@ -36,6 +36,7 @@ export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {
   can,
   canBecome,
+  hasEnded,
   isSettled,
   type MachineAction,
   type MachineState,

@@ -28,7 +28,7 @@ export type MachineState = (typeof machineStates)[number];
 
 export const machineActions = {
   start: ["requested", "exited", "failed"],
-  stop: ["queued", "starting", "running", "paused"],
+  stop: ["requested", "refused", "queued", "starting", "running", "paused", "exited", "failed"],
   kill: ["running", "paused", "suspended", "stopping"],
   pause: ["running"],
   unpause: ["paused"],
@@ -68,6 +68,11 @@ export const transitions = {
 export function canBecome(from: MachineState, to: MachineState): boolean {
   const next: readonly MachineState[] = transitions[from];
   return next.includes(to);
+}
+
+/** It ran, or was to run, and is over. */
+export function hasEnded(state: MachineState): boolean {
+  return state === "exited" || state === "failed";
 }
 
 /** No process belongs to a machine in these states. */

@@ -37,7 +37,6 @@ export interface Parts {
   readonly kernels: Kernels;
   readonly doctor: Doctor;
   readonly watcher: ContentionWatcher;
-  readonly groups: MachineGroups;
 }
 
 /** The only place that knows which implementation stands behind which port. */
@@ -86,7 +85,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     enabled: config.contention,
   });
   const doctor = lazyDoctor(config, kernels, (anew) => engine.accelerator(anew), groups);
-  return { machines, images, kernels, watcher, groups, doctor };
+  return { machines, images, kernels, watcher, doctor };
 }
 
 /** Groups of machines that ended while no daemon ran go at once; the kernel keeps those that hold a process. */

@@ -71,9 +71,10 @@ function machineTable(context: Context, machines: readonly Machine[], cut: boole
 }
 
 function stateText({ style }: Context, machine: Machine): string {
-  const { state, exit, startedAt, suspendedAt, failure } = machine;
+  const { state, exit, startedAt, suspendedAt, failure, restartsAt } = machine;
   if (state === "running") return style.green(startedAt ? `running ${ago(startedAt, "for")}` : "running");
   if (state === "suspended" && suspendedAt) return `suspended ${ago(suspendedAt, "for")}`;
+  if (restartsAt) return style.yellow(`restarting (${exit?.code ?? failure?.code ?? state})`);
   if (state === "exited" && exit) {
     const how = exit.signal === undefined ? String(exit.code) : signalName(exit.signal);
     return exit.code === 0 ? "exited (0)" : style.yellow(`exited (${how})`);

@@ -24,8 +24,6 @@ export interface MachineGroups {
   leave(pid: number): void;
   /** Removes the groups of this data folder that hold no process. Returns how many. */
   sweep(): number;
-  /** The daemon stops: the folder of all groups goes as well when none is left. */
-  close(): void;
 }
 
 /** A machine that has an engine process, as the policy of contention sees it. */

@@ -23,7 +23,7 @@ export async function finish(context: Context, handle: Handle, end: EngineEnd): 
   const restart = decideRestart(context, record, exit);
   context.crashpoint("exit.before-exited");
   const settled = become(context, handle, "exited", {
-    machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), pid: undefined },
+    machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), pid: undefined, ports: [] },
     boot: restart ?? { desired: "stopped", restartAtMs: undefined },
     details: { ...exit, ...(end.status === undefined ? {} : { engine: end.status }) },
   });
@@ -95,7 +95,7 @@ export async function endSuspended(context: Context, handle: Handle): Promise<Ma
   const exit = { code: EXIT_KILLED, signal: SIGKILL, reason: "killed" } as const;
   context.crashpoint("suspend.before-exited");
   const settled = become(context, handle, "exited", {
-    machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), suspendedAt: undefined },
+    machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), suspendedAt: undefined, ports: [] },
     boot: { desired: "stopped", restartAtMs: undefined, goesOnFrom: undefined },
     details: exit,
   });

@@ -254,6 +254,8 @@ export interface BootRecord {
 
 export interface MachineQuery {
   readonly states?: readonly Machine["state"][];
+  /** also those of other states that wait to be started again */
+  readonly orRestarting?: boolean;
   readonly labels?: readonly { readonly key: string; readonly value?: string }[];
   readonly name?: string;
   readonly limit: number;

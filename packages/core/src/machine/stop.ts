@@ -1,4 +1,4 @@
-import { IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
+import { hasEnded, IsthmusError, isSettled, type Machine, type MachineState } from "@isthmus/contract";
 import { SIGKILL, STOP_GRACE_MS } from "./config.ts";
 import { type Context, engineOf, waitingSignal } from "./context.ts";
 import { endSuspended, finish } from "./end.ts";
@@ -12,13 +12,14 @@ export interface StopRequest {
   readonly reason?: "ttl";
 }
 
-/** Begins an orderly stop, calls off a start in progress, or calls off a restart that waits. Resolves when that is under way. */
+/** Begins an orderly stop, calls off a start in progress, or calls off a restart that waits; nothing is left to do for a machine that has ended. Resolves when that is under way. */
 export async function requestStop(context: Context, handle: Handle, request: StopRequest): Promise<MachineRecord> {
   const { name } = context.store.machine(handle.id).machine;
   return await handle.queue.request(name, () => {
     const record = context.store.machine(handle.id);
     if (cancelRestart(context, handle, record)) return context.store.machine(handle.id);
     allow("stop", record);
+    if (isSettled(record.machine.state)) return record;
     if (record.machine.state === "queued" || record.machine.state === "starting") return cancelStart(context, handle);
     return beginStop(context, handle, record, request);
   });
@@ -26,8 +27,7 @@ export async function requestStop(context: Context, handle: Handle, request: Sto
 
 /** True when the machine had ended and only waited for its restart. */
 function cancelRestart(context: Context, handle: Handle, record: MachineRecord): boolean {
-  const { state } = record.machine;
-  if ((state !== "exited" && state !== "failed") || record.boot.desired !== "running") return false;
+  if (!hasEnded(record.machine.state) || record.boot.desired !== "running") return false;
   handle.clearTimer("restart");
   amend(context, handle, { boot: { desired: "stopped", restartAtMs: undefined } });
   return true;

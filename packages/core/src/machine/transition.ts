@@ -2,6 +2,7 @@ import {
   can,
   canBecome,
   hasCode,
+  hasEnded,
   IsthmusError,
   type Machine,
   type MachineAction,
@@ -51,8 +52,10 @@ function commit(
   events: readonly NewEvent[],
 ): MachineRecord {
   const boot = { ...record.boot, ...change.boot };
+  const waitsUntil = hasEnded(change.to) && boot.desired === "running" ? boot.restartAtMs : undefined;
+  const restartsAt = waitsUntil === undefined ? undefined : new Date(waitsUntil).toISOString();
   const next: MachineRecord = {
-    machine: { ...record.machine, ...change.machine, state: change.to },
+    machine: { ...record.machine, ...change.machine, state: change.to, restartsAt },
     // In this one place, so that whatever ends a machine returns what it held, and once.
     boot: { ...boot, lease: leaseIn(change.to, boot.lease) },
   };

@@ -171,6 +171,19 @@ describe("a pool", () => {
     expect(pools.count("aa")).toBe(1);
   });
 
+  it("is given back and stays empty while the host is under pressure", async () => {
+    await pools.claim(engine, plan("m1"));
+    await pass(1000);
+    await pools.hold(true);
+    expect([pools.count("aa"), clones[0]?.over]).toEqual([0, true]);
+    await pools.claim(engine, plan("m2"));
+    await pass(2 * POOL_LOOK_MS);
+    expect(pools.count("aa")).toBe(0);
+    await pools.hold(false);
+    await pass(1000);
+    expect(pools.count("aa")).toBeGreaterThan(0);
+  });
+
   it("forgets a clone whose process ended", async () => {
     await pools.claim(engine, plan("m1"));
     await pass(1000);

@@ -34,7 +34,6 @@ const groups: MachineGroups = {
   },
   leave() {},
   sweep: () => 0,
-  close() {},
 };
 
 function facts(): HostFacts {

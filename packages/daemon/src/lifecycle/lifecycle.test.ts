@@ -119,6 +119,17 @@ describe("ending a machine", () => {
     expect((await stop).exit).toEqual({ code: 137, signal: 9, reason: "killed" });
   });
 
+  it("that has ended is no error, and has no ports any more", async () => {
+    await daemon.machines.create(
+      { image: "busybox", name: "m", network: "user", ports: [{ host: 8080, guest: 80, address: "127.0.0.1", protocol: "tcp" }] },
+      { start: true },
+    );
+    await daemon.machines.stop("m");
+    const again = await daemon.machines.stop("m");
+    expect(again).toMatchObject({ state: "exited", ports: [] });
+    expect(again.spec.ports).toMatchObject([{ guest: 80 }]);
+  });
+
   it("kills at once while a slow stop is under way", async () => {
     const { id } = await daemon.machines.create({ image: "busybox" }, { start: true });
     const process = daemon.host.processes.get(id);
@@ -208,9 +219,13 @@ describe("restarting by policy", () => {
     const { id } = await daemon.machines.create({ image: "busybox", restart: { policy: "always" } }, { start: true });
     daemon.host.end(id, { code: 1 });
     await quiet();
+    const waiting = daemon.machines.get(id);
+    expect(Date.parse(waiting.restartsAt ?? "")).toBeGreaterThan(daemon.clock.now());
+    expect(daemon.machines.list({ limit: 9, states: ["running"], orRestarting: true }).machines).toHaveLength(1);
     await daemon.crash();
     await daemon.clock.advance(100);
-    expect(daemon.machines.get(id).state).toBe("running");
+    const restarted = daemon.machines.get(id);
+    expect([restarted.state, restarted.restartsAt]).toEqual(["running", undefined]);
   });
 });
 

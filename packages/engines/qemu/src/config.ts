@@ -7,6 +7,9 @@ export const QEMU_PACKAGE = "qemu-system-x86";
 /** glibc's heap in large pages: half of QEMU's page faults at its start are of its heap, a quarter of the time. It costs 1 MiB of memory. */
 export const VMM_ENVIRONMENT = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" } as const;
 
+/** How much nicer than the daemon a VMM is: a host full of busy guests still answers, starts and stops. Among each other guests are equals. */
+export const VMM_NICENESS = 5;
+
 /** From spawn to the guest's greeting; generous, because software emulation on a loaded host is slow, not broken. */
 export const START_DEADLINE_MS = 60_000;
 /** The longest wait for one greeting, and the first of a guest that boots; then the socket is connected anew. */

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { VMM_NICENESS } from "./config.ts";
 import { processArguments, processStatus } from "./proc.ts";
 import { spawnVmm, VmmProcess, vmmWords } from "./vmm-process.ts";
 
@@ -20,6 +21,12 @@ describe("a VMM process", () => {
     await vmm.kill();
     expect(await vmm.ended).toEqual({ status: "signal SIGKILL" });
     expect(processStatus(vmm.pid)).toBeUndefined();
+    await vmm.kill();
+  });
+
+  it("gives way to the daemon", async () => {
+    const vmm = await spawnVmm("sleep", ["60"], folder);
+    expect(getPriority(vmm.pid)).toBe(getPriority() + VMM_NICENESS);
     await vmm.kill();
   });
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { type FileHandle, open, readFile } from "node:fs/promises";
+import { constants, getPriority, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
@@ -13,6 +14,7 @@ import {
   QEMU_PACKAGE,
   STDERR_TAIL_BYTES,
   VMM_ENVIRONMENT,
+  VMM_NICENESS,
 } from "./config.ts";
 import { processStatus } from "./proc.ts";
 
@@ -117,7 +119,10 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
       child.once("spawn", resolve);
       child.once("error", reject);
     });
-    if (child.pid !== undefined) groups?.enter(basename(folder), child.pid);
+    if (child.pid !== undefined) {
+      groups?.enter(basename(folder), child.pid);
+      giveWay(child.pid);
+    }
     const startTime = child.pid === undefined ? undefined : processStatus(child.pid)?.startTime;
     const vmm = child.pid === undefined ? undefined : VmmProcess.child(child, child.pid, startTime ?? "");
     await spawned.catch((cause: NodeJS.ErrnoException) => {
@@ -130,6 +135,15 @@ export async function spawnVmm(program: string, args: readonly string[], folder:
   } finally {
     await log.close();
     await state?.close();
+  }
+}
+
+/** While it is one thread yet: the others come to have what it has. */
+function giveWay(pid: number): void {
+  try {
+    setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + VMM_NICENESS));
+  } catch {
+    // It has ended already, which its start will tell.
   }
 }
 

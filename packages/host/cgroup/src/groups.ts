@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Resources } from "@isthmus/contract";
 import type { MachineGroups, Weights } from "@isthmus/core";
+import { GROUP_FOLDER } from "./config.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces, type Place } from "./places.ts";
 import { reclaim } from "./reclaim.ts";
@@ -26,28 +27,44 @@ const INSTANCE_CHARS = 12;
 export function createGroups(options: GroupsOptions): MachineGroups {
   const { home, parent, enabled = true, files = new KernelFiles(), pid = process.pid } = options;
   const instance = createHash("sha256").update(home).digest("hex").slice(0, INSTANCE_CHARS);
-  if (!enabled) return new Groups(files, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
-  const { places, missing } = findPlaces({ files, instance, parent, pid });
-  return new Groups(files, places, missing);
+  if (!enabled) return new Groups(files, instance, [], ["cpu, memory, io, pids: groups are switched off (ISTHMUS_CGROUP=off)"]);
+  const find = () => findPlaces({ files, instance, parent, pid });
+  const { places, missing } = find();
+  return new Groups(files, instance, places, missing, find);
 }
 
 class Groups implements MachineGroups {
   readonly shortcomings: readonly string[];
   readonly #files: KernelFiles;
   readonly #places: readonly Place[];
+  readonly #instance: string;
+  readonly #remake: () => unknown;
   /** name of each process's group */
   readonly #names = new Map<number, string>();
+  /** groups that did not take their process, and why */
+  readonly #refused = new Map<string, string>();
 
-  constructor(files: KernelFiles, places: readonly Place[], shortcomings: readonly string[]) {
+  constructor(
+    files: KernelFiles,
+    instance: string,
+    places: readonly Place[],
+    shortcomings: readonly string[],
+    remake: () => unknown = () => undefined,
+  ) {
     this.#files = files;
+    this.#instance = instance;
+    this.#remake = remake;
     this.#places = places;
     this.shortcomings = shortcomings;
   }
 
   enter(name: string, pid: number): void {
+    // They go with the last group, so that a daemon that dies leaves none behind.
+    if (this.#places.some(({ base }) => !this.#files.exists(base))) this.#remake();
     for (const { base } of this.#places) {
       const folder = join(base, name);
-      if (this.#files.makeFolder(folder) === undefined) this.#files.write(join(folder, "cgroup.procs"), pid);
+      const refused = this.#files.makeFolder(folder) ?? this.#files.write(join(folder, "cgroup.procs"), pid);
+      if (refused !== undefined) this.#refused.set(folder, refused);
     }
     this.#names.set(pid, name);
   }
@@ -57,9 +74,8 @@ class Groups implements MachineGroups {
     const reasons = [...failures].flatMap(([field, reason]) =>
       resources[field] === undefined ? [] : [`${field} has no effect: ${reason}`],
     );
-    const { memoryMaxBytes } = resources;
-    if (memoryMaxBytes !== undefined && !failures.has("memoryMaxBytes") && this.#file(pid, "memory") === undefined) {
-      reasons.push("memoryMaxBytes has no effect: memory is not counted here");
+    if (resources.ioWeight !== undefined && !failures.has("ioWeight") && !this.#disksMindWeights()) {
+      reasons.push("ioWeight has no effect: no disk of this host has the scheduler bfq");
     }
     return reasons;
   }
@@ -83,7 +99,12 @@ class Groups implements MachineGroups {
   leave(pid: number): void {
     const name = this.#names.get(pid);
     this.#names.delete(pid);
-    if (name !== undefined) for (const { base } of this.#places) this.#files.removeFolder(join(base, name));
+    if (name === undefined) return;
+    for (const { base } of this.#places) {
+      this.#refused.delete(join(base, name));
+      this.#files.removeFolder(join(base, name));
+    }
+    this.#clear();
   }
 
   sweep(): number {
@@ -92,11 +113,12 @@ class Groups implements MachineGroups {
       // The kernel itself refuses to remove a group that has a process.
       for (const name of this.#files.folders(base)) if (this.#files.removeFolder(join(base, name))) removed.add(name);
     }
+    this.#clear();
     return removed.size;
   }
 
-  close(): void {
-    this.sweep();
+  /** Removes the folders of all groups when they are empty. */
+  #clear(): void {
     for (const { base } of this.#places) if (this.#files.removeFolder(base)) this.#files.removeFolder(dirname(base));
   }
 
@@ -113,11 +135,17 @@ class Groups implements MachineGroups {
     for (const place of this.#places) {
       for (const setting of wanted(place)) {
         if (!place.controllers.includes(setting.controller)) continue;
-        const reason = this.#set(join(place.base, name), setting);
+        const folder = join(place.base, name);
+        const reason = this.#refused.get(folder) ?? this.#set(folder, setting);
         if (reason !== undefined) failures.set(setting.field, reason);
       }
     }
     return failures;
+  }
+
+  /** Weights are the scheduler's affair, and only one has them. */
+  #disksMindWeights(): boolean {
+    return this.#files.entries("/sys/block").some((disk) => this.#files.text(`/sys/block/${disk}/queue/scheduler`)?.includes("[bfq]"));
   }
 
   #set(folder: string, { files, value }: Setting): string | undefined {
@@ -135,17 +163,9 @@ class Groups implements MachineGroups {
   #nameOf(pid: number): string | undefined {
     const known = this.#names.get(pid);
     if (known !== undefined) return known;
-    const paths = (this.#files.text(`/proc/${pid}/cgroup`) ?? "")
-      .split("\n")
-      .map((line) => line.slice(line.indexOf(":", line.indexOf(":") + 1) + 1));
-    for (const { base } of this.#places) {
-      const found = paths.find((path) => path !== "" && base.endsWith(path.slice(0, path.lastIndexOf("/"))) && path.lastIndexOf("/") > 0);
-      const name = found?.slice(found.lastIndexOf("/") + 1);
-      if (name !== undefined && this.#files.exists(join(base, name))) {
-        this.#names.set(pid, name);
-        return name;
-      }
-    }
-    return undefined;
+    const groups = (this.#files.text(`/proc/${pid}/cgroup`) ?? "").split("\n").map((line) => line.split("/").slice(-3));
+    const name = groups.find(([folder, instance]) => folder === GROUP_FOLDER && instance === this.#instance)?.[2];
+    if (name !== undefined) this.#names.set(pid, name);
+    return name;
   }
 }

@@ -37,12 +37,26 @@ export class KernelFiles {
 
   /** Why there is no such folder; undefined when there is. */
   makeFolder(path: string): string | undefined {
+    return this.#mkdir(path) && this.#mkdir(path);
+  }
+
+  /** Another daemon may remove a folder on the way that it has no more use for: the second try makes it anew. */
+  #mkdir(path: string): string | undefined {
     return attempt(path, () => mkdirSync(join(this.#root, path), { recursive: true }));
   }
 
   /** False when it is gone already, or the kernel does not let it go: a group with a process in it stays. */
   removeFolder(path: string): boolean {
     return attempt(path, () => rmdirSync(join(this.#root, path))) === undefined;
+  }
+
+  /** Names in a folder; those in /sys are links to folders. */
+  entries(path: string): readonly string[] {
+    try {
+      return readdirSync(join(this.#root, path));
+    } catch {
+      return [];
+    }
   }
 
   folders(path: string): readonly string[] {

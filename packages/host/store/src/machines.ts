@@ -129,7 +129,10 @@ function filters(query: MachineQuery): { where: string[]; values: SQLInputValue[
     where.push(clause);
     values.push(...given);
   };
-  if (query.states) add(`state IN (${query.states.map(() => "?").join(",") || "NULL"})`, ...query.states);
+  if (query.states) {
+    const among = `state IN (${query.states.map(() => "?").join(",") || "NULL"})`;
+    add(query.orRestarting ? `(${among} OR json_extract(machine, '$.restartsAt') IS NOT NULL)` : among, ...query.states);
+  }
   if (query.name !== undefined) add("instr(name, ?) > 0", query.name);
   for (const { key, value } of query.labels ?? []) {
     const path = `$.${JSON.stringify(key)}`;

@@ -12,7 +12,7 @@ const CreateQuery = closed({ start: flag("start it and wait until the guest answ
 const ListQuery = closed({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageSize, description: `default ${defaults.pageSize}` })),
   cursor: Type.Optional(Type.String({ maxLength: 256, description: "next of the page before" })),
-  all: flag("those that have ended or never started as well; default false"),
+  all: flag("those that have ended for good or never started as well; default false"),
   state: Type.Optional(
     Type.Array(Type.Union(machineStates.map((state) => Type.Literal(state))), {
       maxItems: machineStates.length,
@@ -87,6 +87,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         limit: query.limit ?? defaults.pageSize,
         cursor: query.cursor,
         states: statesOf(query),
+        orRestarting: !(query.state && query.state.length > 0),
         labels: query.label?.map(labelFilter),
         name: query.name,
       }),
