@@ -1,4 +1,4 @@
-/** The arrows of docs/architecture.md: contract ← agent-client ← core ← {engines, host, doors} ← daemon, and contract ← sdk ← cli. */
+/** The arrows of docs/architecture.md: contract ← agent-client ← core ← {engines, host, doors} ← daemon, contract ← sdk ← cli, and core ← simulator ← cli. */
 const layer = (name, from, allowed) => ({
   name,
   severity: "error",
@@ -19,7 +19,8 @@ module.exports = {
     layer("host-folders-know-core-and-never-one-another", "^packages/host/([^/]+)/", [CONTRACT, AGENT_CLIENT, CORE]),
     layer("doors-know-core-and-never-one-another", "^packages/doors/([^/]+)/", [CONTRACT, CORE]),
     layer("sdk-imports-contract", "^packages/sdk/", [CONTRACT]),
-    layer("cli-imports-sdk", "^packages/cli/", [CONTRACT, "^packages/sdk/"]),
+    layer("cli-imports-sdk-and-simulator", "^packages/cli/", [CONTRACT, "^packages/sdk/", "^packages/simulator/"]),
+    layer("simulator-imports-core", "^packages/simulator/", [CONTRACT, CORE]),
     {
       name: "core-touches-no-operating-system",
       severity: "error",

@@ -317,6 +317,12 @@ export const commandTable: readonly CommandEntry[] = [
     ],
   },
   { name: "events", group: host, summary: "Show what happened", load: async () => (await import("./commands/events.ts")).events },
+  {
+    name: "simulate",
+    group: host,
+    summary: "Play a storm of starts against simulated hosts",
+    load: async () => (await import("./commands/simulate.ts")).simulate,
+  },
   { name: "top", group: host, summary: "Show pressure and what machines cost", load: async () => (await import("./commands/top.ts")).top },
   {
     name: "doctor",

@@ -92,6 +92,11 @@ export class Admission {
     return { position, ahead: position - 1, waitedMs, estimatedMs, cause: entry.shortage ?? this.#stopsAt };
   }
 
+  /** requests that wait */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   status(): AdmissionStatus {
     const ledger = new Ledger(this.#port.held());
     const now = this.#port.now();
