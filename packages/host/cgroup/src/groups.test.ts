@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -171,6 +171,8 @@ describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
       const { places } = findPlaces({ files: real, instance: instanceOf(pid), pid: process.pid });
       expect(places.length).toBeGreaterThan(0);
       for (const { base } of places) expect(readFileSync(join(base, "one/cgroup.procs"), "utf8").trim()).toBe(String(pid));
+      const cpu = places.find(({ version, controllers }) => version === "v1" && controllers.includes("cpu"));
+      if (cpu) expect(Number(readFileSync(join(cpu.base, "cpu.shares"), "utf8"))).toBe(1024 * availableParallelism());
       const usable = places.flatMap(({ controllers }) => controllers);
       const asked = { ...(usable.includes("pids") && { pidsMax: 20 }), ...(usable.includes("cpu") && { cpuMax: 0.5 }) };
       expect(groups.limit(pid, asked)).toEqual([]);

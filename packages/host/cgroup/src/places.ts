@@ -1,7 +1,10 @@
-import { join } from "node:path";
-import { DAEMON_LEAF, GROUP_FOLDER } from "./config.ts";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { limits } from "@isthmus/contract";
+import { DAEMON_LEAF, GROUP_FOLDER, WEIGHT_DEFAULT } from "./config.ts";
 import type { KernelFiles } from "./kernel-files.ts";
 import { type Controller, controllers, type Mount, mountOf, mounts, ownGroup } from "./mounts.ts";
+import { weights } from "./settings.ts";
 
 /** Where the groups of one data folder's machines are, in one hierarchy. */
 export interface Place {
@@ -69,11 +72,22 @@ function placeBelow(mount: Mount, parent: string, names: readonly Controller[], 
   const none = (reason: string) => ({ reasons: names.map((name) => `${name}: ${reason}`) });
   const failed = files.makeFolder(base);
   if (failed !== undefined) return none(failed);
-  if (mount.version === "v1") return { place: { version: mount.version, base, controllers: names }, reasons: [] };
+  if (mount.version === "v1") {
+    if (names.includes("cpu")) giveWeight(files, "v1", base);
+    return { place: { version: mount.version, base, controllers: names }, reasons: [] };
+  }
   const usable = names.map((name) => ({ name, reason: enable(name, mount.point, base, options) }));
   const enabled = usable.flatMap(({ name, reason }) => (reason === undefined ? [name] : []));
   const reasons = usable.flatMap(({ name, reason }) => (reason === undefined ? [] : [`${name}: ${reason}`]));
+  if (enabled.includes("cpu")) giveWeight(files, "v2", base);
   return enabled.length === 0 ? { reasons } : { place: { version: mount.version, base, controllers: enabled }, reasons };
+}
+
+/** The kernel weighs a group as one process, however many are in it: ours is to have as much as one for each processor of the host. */
+function giveWeight(files: KernelFiles, version: "v1" | "v2", base: string): void {
+  const cpuWeight = Math.min(limits.weight, WEIGHT_DEFAULT * availableParallelism());
+  const setting = weights(version, { cpuWeight }).find(({ field }) => field === "cpuWeight");
+  for (const folder of [dirname(base), base]) files.write(join(folder, setting?.files[0] ?? ""), setting?.value ?? "");
 }
 
 /** Gives a controller of v2 to the groups in `base`: each group on the way must pass it on. Why it could not be done. */
