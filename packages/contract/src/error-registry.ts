@@ -105,6 +105,16 @@ export const errorRegistry = {
     message: "machine {name} could not be saved: {reason}",
     remedy: "The machine goes on; see isthmus doctor and try again.",
   },
+  QUOTA_REACHED: {
+    status: 429,
+    message: "limit {limit} is reached: {needed} needed, {used} of {max} used",
+    remedy: "Wait until machines of this tenant end (--max-wait), or raise its quota: isthmus quota set",
+  },
+  NEVER_FITS: {
+    status: 422,
+    message: "this can never start here: {limit} needs {needed}, and the limit is {max}",
+    remedy: "Ask for less, or raise the limit; see isthmus host status.",
+  },
   QUOTA_NOT_FOUND: {
     status: 404,
     message: "tenant {tenant} has no quota of its own",
