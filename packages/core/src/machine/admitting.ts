@@ -1,5 +1,6 @@
 import { defaults, type HostFacts, type IsthmusError, type MachineSpec } from "@isthmus/contract";
 import { Admission } from "../admission/admission.ts";
+import { OVERHEAD_BYTES } from "../admission/config.ts";
 import type { LimitSettings } from "../admission/limits.ts";
 import { refusalOf } from "../admission/refusal.ts";
 import type { AdmissionPort, AdmissionRequest, Grant, Held, Priority, QueuePlace, Quota, Shortage } from "../admission/request.ts";
@@ -120,7 +121,7 @@ export class Admitting {
   }
 
   held(): Held[] {
-    return Array.from(this.#parts.leases.held(), (one) => ({ ...one, measuredBytes: this.#parts.measuredBytes(one.id) }));
+    return Array.from(this.#parts.leases.held(), (one) => ({ ...one, measuredBytes: this.#measured(one) }));
   }
 
   quotasChanged(): void {
@@ -150,6 +151,12 @@ export class Admitting {
     const request: AdmissionRequest = { ...heldBy(record), licences: [], priority, maxWaitMs, queuedAtMs };
     this.#records.set(request, record);
     return request;
+  }
+
+  /** What an engine is charged for holds pages of its files, which the kernel takes back when it needs them: so much of it says nothing. */
+  #measured({ id, isolation, memoryBytes }: Held): number | undefined {
+    const bytes = this.#parts.measuredBytes(id);
+    return bytes === undefined ? undefined : Math.min(bytes, memoryBytes + MEASURED_OVERHEADS_MAX * OVERHEAD_BYTES[isolation]);
   }
 
   #port(): AdmissionPort {
@@ -186,6 +193,8 @@ export class Admitting {
   }
 }
 
+/** a measured engine counts with its guest and so many times the overhead of its class at most */
+const MEASURED_OVERHEADS_MAX = 2;
 /** quotas that are not read again for each start */
 const QUOTAS_KEPT = 1024;
 const NEVER = { atMs: 0, maxWaitMs: 0, priority: defaults.priority } as const;
