@@ -1,3 +1,8 @@
+export { Admission } from "./admission/admission.ts";
+export type { LimitSettings } from "./admission/limits.ts";
+export { amount, refusalOf } from "./admission/refusal.ts";
+export type { AdmissionPort, AdmissionRequest, Grant, HostFacts as AdmissionFacts, QueuePlace, Shortage } from "./admission/request.ts";
+export type { AdmissionStatus } from "./admission/status.ts";
 export type { ContentionActions } from "./contention/actions.ts";
 export type * from "./contention/ports.ts";
 export { ContentionWatcher } from "./contention/watcher.ts";
