@@ -130,6 +130,15 @@ const quotaCommands: readonly CommandEntry[] = [
   { name: "rm", group: "Commands:", summary: "Take quotas away", load: async () => (await import("./commands/quota-rm.ts")).quotaRm },
 ];
 
+const hostCommands: readonly CommandEntry[] = [
+  {
+    name: "status",
+    group: "Commands:",
+    summary: "Show this host's limits, queue, pressure and seats",
+    load: async () => (await import("./commands/host-status.ts")).hostStatus,
+  },
+];
+
 const daemonCommands: readonly CommandEntry[] = [
   {
     name: "start",
@@ -168,6 +177,7 @@ export const commandTable: readonly CommandEntry[] = [
   { name: "run", group: machines, summary: "Run a command in a new machine", load: async () => (await import("./commands/run.ts")).run },
   { name: "ps", group: machines, summary: "List machines", load: async () => (await import("./commands/ps.ts")).ps },
   { name: "inspect", group: machines, summary: "Show machines in full", load: async () => (await import("./commands/inspect.ts")).inspect },
+  { name: "why", group: machines, summary: "Say why a machine is as it is", load: async () => (await import("./commands/why.ts")).why },
   { name: "logs", group: machines, summary: "Show what a machine wrote", load: async () => (await import("./commands/logs.ts")).logs },
   {
     name: "start",
@@ -329,6 +339,13 @@ export const commandTable: readonly CommandEntry[] = [
     group: host,
     summary: "Check this host and say what to mend",
     load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "host",
+    group: host,
+    summary: "This host's limits, queue and seats: status",
+    children: hostCommands,
+    examples: [["isthmus host status", "every limit, what is used of it, and where it comes from"]],
   },
   {
     name: "quota",

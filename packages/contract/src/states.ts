@@ -27,7 +27,7 @@ export const machineStates = [
 export type MachineState = (typeof machineStates)[number];
 
 export const machineActions = {
-  start: ["requested", "exited", "failed"],
+  start: ["requested", "refused", "exited", "failed"],
   stop: ["requested", "refused", "queued", "starting", "running", "paused", "exited", "failed"],
   kill: ["running", "paused", "suspended", "stopping"],
   pause: ["running"],
@@ -54,7 +54,7 @@ export function can(action: MachineAction, state: MachineState): boolean {
 /** The next states that a state may turn into; anything else is a programming error. */
 export const transitions = {
   requested: ["queued", "refused", "failed"],
-  refused: [],
+  refused: ["queued"],
   queued: ["starting", "exited", "failed", "refused", "suspended"],
   starting: ["running", "stopping", "failed", "exited", "suspended"],
   running: ["paused", "suspended", "stopping", "exited", "failed"],

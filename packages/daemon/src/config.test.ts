@@ -17,8 +17,45 @@ describe("the daemon's settings", () => {
   });
 
   it("promise no more memory than there is, unless told", () => {
-    expect(readConfig({}, 0, "/p").memoryOvercommit).toBe(1);
-    expect(readConfig({ ISTHMUS_MEMORY_OVERCOMMIT: "2.5" }, 0, "/p").memoryOvercommit).toBe(2.5);
+    expect(readConfig({}, 0, "/p").admission).toEqual({});
+    expect(readConfig({ ISTHMUS_MEMORY_OVERCOMMIT: "2.5" }, 0, "/p").admission).toEqual({ memoryOvercommit: 2.5 });
+  });
+
+  it("set limits of admission", () => {
+    const env = {
+      ISTHMUS_MACHINES_MAX: "40",
+      ISTHMUS_MICROVMS_MAX: "32",
+      ISTHMUS_MACHINES_PER_TENANT: "10",
+      ISTHMUS_MACHINES_PER_IMAGE: "20",
+      ISTHMUS_CPU_OVERCOMMIT: "4",
+      ISTHMUS_DISK_OVERCOMMIT: "2",
+      ISTHMUS_PORTS_MAX: "0",
+      ISTHMUS_QUEUE_LENGTH: "100",
+      ISTHMUS_QUEUE_AGE: "10m",
+      ISTHMUS_MAX_WAIT: "30s",
+      ISTHMUS_LIMITER: "static",
+      ISTHMUS_STARTS_IN_FLIGHT: "3",
+      ISTHMUS_STARTS_IN_FLIGHT_MAX: "6",
+      ISTHMUS_START_RATE: "0",
+      ISTHMUS_START_BURST: "5",
+    };
+    expect(readConfig(env, 0, "/p").admission).toEqual({
+      machines: 40,
+      machinesPerIsolation: { microvm: 32 },
+      machinesPerTenant: 10,
+      machinesPerImage: 20,
+      cpuOvercommit: 4,
+      diskOvercommit: 2,
+      ports: 0,
+      queueLength: 100,
+      queueAgeMs: 600_000,
+      maxWaitMs: 30_000,
+      limiter: "static",
+      startsInFlight: 3,
+      startsInFlightMax: 6,
+      ratePerSecond: 0,
+      rateBurst: 5,
+    });
   });
 
   it("serve TCP with certificate, key and token", () => {
@@ -32,6 +69,11 @@ describe("the daemon's settings", () => {
     ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "0.5" }],
     ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "33" }],
     ["ISTHMUS_MEMORY_OVERCOMMIT", { ISTHMUS_MEMORY_OVERCOMMIT: "1e1" }],
+    ["ISTHMUS_MACHINES_MAX", { ISTHMUS_MACHINES_MAX: "0" }],
+    ["ISTHMUS_CPU_OVERCOMMIT", { ISTHMUS_CPU_OVERCOMMIT: "0.9" }],
+    ["ISTHMUS_QUEUE_AGE", { ISTHMUS_QUEUE_AGE: "soon" }],
+    ["ISTHMUS_LIMITER", { ISTHMUS_LIMITER: "clever" }],
+    ["ISTHMUS_START_RATE", { ISTHMUS_START_RATE: "-1" }],
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost" }],
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost:70000" }],
     ["ISTHMUS_TLS_CERT", { ...tcp, ISTHMUS_TLS_CERT: "" }],

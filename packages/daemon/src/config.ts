@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { IsthmusError, MIB } from "@isthmus/contract";
+import type { AdmissionSettings } from "@isthmus/core";
+import { readAdmission } from "./admission-settings.ts";
 
 /** of this program; the package's */
 /** connections to a suspended machine that wait until it is resumed */
@@ -42,8 +44,8 @@ export interface DaemonConfig {
   readonly contention: boolean;
   /** group below which engine processes get theirs; `auto` finds one, `off` leaves them in the daemon's */
   readonly cgroup: string;
-  /** factor, see `HostCapacity.memoryOvercommit` */
-  readonly memoryOvercommit: number;
+  /** limits that were set */
+  readonly admission: AdmissionSettings;
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
@@ -70,7 +72,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     pools: onOrOff(env, "ISTHMUS_POOLS"),
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
-    memoryOvercommit: overcommit(env.ISTHMUS_MEMORY_OVERCOMMIT || "1"),
+    admission: readAdmission(env),
     crashAt: env.CRASH_AT || undefined,
   };
 }
@@ -93,15 +95,6 @@ function onOrOff(env: Environment, field: string): boolean {
 function cgroup(value: string): string {
   if (value === "auto" || value === "off" || (/^\/[^\0\n]*$/.test(value) && !value.split("/").includes(".."))) return value;
   throw invalid("ISTHMUS_CGROUP", value, "must be auto, off, or the path of a group such as /machines");
-}
-
-/** More than this promises a host to death, whatever its machines do. */
-const OVERCOMMIT_MAX = 32;
-
-function overcommit(value: string): number {
-  const factor = /^\d{1,2}(\.\d{1,3})?$/.test(value) ? Number(value) : Number.NaN;
-  if (factor >= 1 && factor <= OVERCOMMIT_MAX) return factor;
-  throw invalid("ISTHMUS_MEMORY_OVERCOMMIT", value, `must be a number from 1 to ${OVERCOMMIT_MAX}, such as 1.5`);
 }
 
 /** TCP is off unless an address is given; then TLS and a token are required. */

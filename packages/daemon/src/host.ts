@@ -4,14 +4,13 @@ import { KIB } from "@isthmus/contract";
 import type { Clock, HostCapacity } from "@isthmus/core";
 
 /** What this host has, from /proc. */
-export function hostCapacity(memoryOvercommit = 1): HostCapacity {
+export function hostCapacity(): HostCapacity {
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   return {
     memoryTotalBytes: totalmem,
     memoryFreeBytes: () => Number(/^MemAvailable:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) * KIB,
     cpus: availableParallelism,
     bootId: () => bootId,
-    memoryOvercommit,
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Log,
   type MachineGroups,
   type Machines,
+  type Metrics,
   type Store,
   Templates,
 } from "@isthmus/core";
@@ -17,10 +18,11 @@ import { createQemuEngine } from "@isthmus/engine-qemu";
 import { createGroups } from "@isthmus/host-cgroup";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
 import { createKernels } from "@isthmus/host-kernel";
+import { createMetrics } from "@isthmus/host-metrics";
 import { createOutputFiles } from "@isthmus/host-output";
 import { createGauge, createMeter } from "@isthmus/host-pressure";
 import { withBuiltIn } from "./built-in-image.ts";
-import type { DaemonConfig } from "./config.ts";
+import { type DaemonConfig, VERSION } from "./config.ts";
 import { createContactPorts } from "./contact-ports.ts";
 import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
@@ -37,11 +39,12 @@ export interface Parts {
   readonly kernels: Kernels;
   readonly doctor: Doctor;
   readonly watcher: ContentionWatcher;
+  readonly metrics: Metrics;
 }
 
 /** The only place that knows which implementation stands behind which port. */
 export async function wire(config: DaemonConfig, store: Store, log: Log): Promise<Parts> {
-  const capacity = hostCapacity(config.memoryOvercommit);
+  const capacity = hostCapacity();
   const { agentPath, home } = config;
   const kernels = fetchingKernels(createKernels({ folder: join(home, "kernels"), agentPath, configuredPath: config.kernelPath }), log);
   const groups = groupsOf(config, log);
@@ -60,8 +63,15 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log,
     enabled: config.templates,
   });
+  const gauge = createGauge({ home });
+  // Asked for only once there is one.
+  const watching: { watcher?: ContentionWatcher } = {};
   const machines = createMachines({
     store,
+    admission: config.admission,
+    gauge,
+    measuredBytes: (id) => watching.watcher?.memoryBytes(id),
+    measures: () => watching.watcher?.measures ?? [],
     templates,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
@@ -76,7 +86,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     crashpoint: crashAt(config.crashAt),
   });
   const watcher = new ContentionWatcher({
-    gauge: createGauge({ home }),
+    gauge,
     meter: createMeter({ groupBytes: (pid) => groups.memoryBytes(pid) }),
     groups,
     actions: machines.contention,
@@ -84,8 +94,10 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     log,
     enabled: config.contention,
   });
+  watching.watcher = watcher;
+  const metrics = createMetrics({ ...machines.host, onEvents: (listener) => store.onEvents(listener) }, VERSION);
   const doctor = lazyDoctor(config, kernels, (anew) => engine.accelerator(anew), groups);
-  return { machines, images, kernels, watcher, doctor };
+  return { machines, images, kernels, watcher, metrics, doctor };
 }
 
 /** Groups of machines that ended while no daemon ran go at once; the kernel keeps those that hold a process. */

@@ -1,4 +1,4 @@
-import type { HostPressure } from "@isthmus/contract";
+import type { HostPressure, HostStatus } from "@isthmus/contract";
 import type { CallOptions } from "./options.ts";
 import type { Transport } from "./transport.ts";
 
@@ -9,6 +9,11 @@ export class Host {
   /** Use `isthmus.host`. */
   constructor(transport: Transport) {
     this.#transport = transport;
+  }
+
+  /** Every limit with what is used of it and where it comes from, the queue of starts, what may be started now, and licence seats. */
+  status(options: CallOptions = {}): Promise<HostStatus> {
+    return this.#transport.json({ method: "GET", path: "/host", signal: options.signal });
   }
 
   /** What is scarce, what is done about it, and what each machine costs, the costliest first. */

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { LogLine, Machine, MachineExit, MachineStats, Snapshot } from "@isthmus/contract";
+import type { LogLine, Machine, MachineExit, MachineStats, Snapshot, Why } from "@isthmus/contract";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import { EXEC_TEXT_BYTES } from "./config.ts";
 import { jsonLines } from "./lines.ts";
@@ -38,6 +38,11 @@ export class MachineHandle {
   /** Its present record. */
   inspect(options: CallOptions = {}): Promise<Machine> {
     return this.#transport.json({ method: "GET", path: this.#path(), signal: options.signal });
+  }
+
+  /** Why it is queued, refused, slow, suspended or ended, in words with numbers. */
+  why(options: CallOptions = {}): Promise<Why> {
+    return this.#transport.json({ method: "GET", path: this.#path("/why"), signal: options.signal });
   }
 
   /** Starts it; resolves when the guest answered. Throws STATE_CONFLICT, START_FAILED, START_TIMEOUT. */

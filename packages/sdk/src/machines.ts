@@ -1,4 +1,4 @@
-import type { Machine, MachineExit, MachinePage, MachineSpec, Snapshot } from "@isthmus/contract";
+import type { Machine, MachineExit, MachinePage, MachineSpec, Snapshot, Why } from "@isthmus/contract";
 import { LIST_PAGE } from "./config.ts";
 import { MachineHandle, RunningMachine } from "./machine.ts";
 import type {
@@ -71,6 +71,11 @@ export class Machines {
       query: { all, state: states, label: labels, name, limit, cursor },
       signal,
     });
+  }
+
+  /** See `MachineHandle.why`. */
+  why(ref: string, options: CallOptions = {}): Promise<Why> {
+    return this.handle(ref).why(options);
   }
 
   /** See `MachineHandle.start`. */

@@ -1,5 +1,6 @@
 export type {
   Accelerator,
+  AdmissionShortage,
   CloneSpec,
   DoctorReport,
   Event,
@@ -7,6 +8,7 @@ export type {
   Finding,
   HostFacts,
   HostPressure,
+  HostStatus,
   Image,
   ImageConfig,
   Isolation,
@@ -21,6 +23,7 @@ export type {
   LicenceProductReport,
   LicenceReport,
   LicenceUse,
+  LimitUse,
   LogLine,
   Machine,
   MachineExit,
@@ -35,6 +38,7 @@ export type {
   Priority,
   Progress,
   PublishedPort,
+  QueuePosition,
   Quota,
   QuotaSpec,
   Resources,
@@ -42,6 +46,7 @@ export type {
   Snapshot,
   Template,
   Version,
+  Why,
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
 export { defaultSocketPath, type IsthmusOptions } from "./address.ts";

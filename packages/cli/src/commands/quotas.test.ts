@@ -26,7 +26,7 @@ describe("quota set", () => {
     ];
     const { code, out } = await cli(["quota", "set", "team-a", ...flags], { socketPath: daemon.socketPath });
     expect(code).toBe(0);
-    expect(out).toMatch(/^TENANT +WEIGHT +MACHINES[^]*\nteam-a +2\.5 +3\/10 +6 +512 MiB\/8\.0 GiB +1\.0 GiB +1 +2\n$/);
+    expect(out).toMatch(/^TENANT +WEIGHT +MACHINES[\s\S]*\nteam-a +2\.5 +3\/10 +6 +512 MiB\/8\.0 GiB +1\.0 GiB +1 +2\n$/);
     expect(daemon.seen.at(-1)).toMatchObject({ method: "PUT", path: "/quotas/team-a" });
     expect(JSON.parse(daemon.seen.at(-1)?.body ?? "")).toEqual({
       weight: 2.5,
@@ -60,7 +60,7 @@ describe("quota ls, inspect and rm", () => {
       return method === "DELETE" ? failure("QUOTA_NOT_FOUND", "tenant c has no quota of its own", 404) : undefined;
     });
     const at = { socketPath: daemon.socketPath };
-    expect((await cli(["quota", "ls"], at)).out).toMatch(/\nteam-a +2\.5[^]*\nb +1 +3 +6/);
+    expect((await cli(["quota", "ls"], at)).out).toMatch(/\nteam-a +2\.5[\s\S]*\nb +1 +3 +6/);
     expect(JSON.parse((await cli(["quota", "ls", "--json"], at)).out)).toHaveLength(2);
     expect(JSON.parse((await cli(["quota", "inspect", "team-a"], at)).out)).toEqual([quota]);
     const { code, out, err } = await cli(["quota", "rm", "team-a", "c"], at);

@@ -1,4 +1,4 @@
-import type { HostPressure, MachineUse } from "@isthmus/contract";
+import type { HostPressure, MachineUse, Measure } from "@isthmus/contract";
 import type { HostGauge } from "../host/ports.ts";
 import type { Clock, Log } from "../machine/ports.ts";
 import type { ContentionActions } from "./actions.ts";
@@ -24,6 +24,7 @@ export class ContentionWatcher {
   readonly #idleSince = new Map<string, number>();
   #policy = new Contention();
   #uses: readonly MachineUse[] = [];
+  #charged: ReadonlyMap<string, number> = new Map();
   #lastSweepMs = 0;
   #cancel: (() => void) | undefined;
   #looking: Promise<void> | undefined;
@@ -53,6 +54,15 @@ export class ContentionWatcher {
     this.#closed = true;
     this.#cancel?.();
     await this.#looking;
+  }
+
+  /** Memory that a machine was charged for when it was last looked at, bytes; undefined when it was not yet, or where shared pages would count twice. */
+  memoryBytes(id: string): number | undefined {
+    return this.#charged.get(id);
+  }
+
+  get measures(): readonly Measure[] {
+    return [...this.#policy.measures];
   }
 
   /** Machines are those of the last look; without looks they are measured now, and rates are since the report before. */
@@ -85,6 +95,8 @@ export class ContentionWatcher {
     const { actions, clock, meter } = this.#parts;
     const machines = new Map(actions.machines().map((machine) => [machine.id, machine]));
     this.#uses = await meter.measure([...machines.values()]);
+    const charged = this.#uses.filter(({ memorySource }) => memorySource === "cgroup");
+    this.#charged = new Map(charged.map(({ id, memoryBytes }) => [id, memoryBytes]));
     const now = clock.now();
     for (const id of this.#idleSince.keys()) if (!machines.has(id)) this.#idleSince.delete(id);
     return this.#uses.flatMap((use) => {

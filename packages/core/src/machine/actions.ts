@@ -10,8 +10,10 @@ import type {
   MachineSpec,
   MachineState,
   MachineStats,
+  Why,
 } from "@isthmus/contract";
 import type { ContentionActions } from "../contention/actions.ts";
+import type { MetricsSource } from "../host/ports.ts";
 import type { LicenceActions } from "../licence/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
@@ -91,6 +93,8 @@ export interface Machines {
   readonly templates: TemplateActions;
   readonly snapshots: SnapshotActions;
   readonly quotas: QuotaActions;
+  /** The host: its limits, and how many machines of each kind there are. */
+  readonly host: Pick<MetricsSource, "status" | "census">;
   readonly contention: ContentionActions;
   readonly licences: LicenceActions;
   /**
@@ -126,6 +130,8 @@ export interface Machines {
    */
   wait(ref: string, condition?: WaitCondition, signal?: AbortSignal): Promise<MachineExit | undefined>;
   get(ref: string): Machine;
+  /** Why it is as it is, in words with numbers. */
+  why(ref: string): Why;
   /** Newest first. */
   list(query: MachineQuery): MachinePage;
   /** How many machines are in each state; states without machines are absent. */

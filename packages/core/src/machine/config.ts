@@ -2,18 +2,16 @@ import { MIB } from "@isthmus/contract";
 
 /** requests that wait for one machine, internal ones not counted */
 export const MACHINE_QUEUE_LENGTH = 32;
-/** starts that wait for a slot, of all machines */
-export const START_QUEUE_LENGTH = 1000;
-/** starts in flight per CPU of the host: more only makes each slower */
-export const STARTS_PER_CPU = 1;
+/** ms for which what was read of the host is used again */
+export const FACTS_MS = 50;
+/** latest events of a machine that are looked through for reasons */
+export const WHY_EVENTS = 50;
+/** ms after which a start that still waits is told of in an event, with its place and cause */
+export const WAITING_EVENT_MS = 1_000;
 /** machines on one host, settled ones included */
 export const MACHINES_MAX = 10_000;
 /** what an engine process needs beside the guest's memory, bytes */
 export const ENGINE_OVERHEAD_BYTES = 48 * MIB;
-/** memory that is never given to machines: the daemon and the host's own, bytes */
-export const HOST_RESERVE_BYTES = 256 * MIB;
-/** small hosts keep no more than this part of their memory back */
-export const HOST_RESERVE_PART = 0.1;
 
 /** ms of the first back-off of the restart policy; it doubles with each further one */
 export const RESTART_DELAY_FIRST_MS = 100;

@@ -4,6 +4,7 @@ import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
 import type { Templates } from "../template/templates.ts";
+import type { Admitting } from "./admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Leases } from "./leases.ts";
@@ -21,7 +22,6 @@ import type {
   StartPlan,
   Store,
 } from "./ports.ts";
-import type { StartGate } from "./start-gate.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
 export interface RemovedExits {
@@ -44,7 +44,7 @@ export interface Context {
   readonly capacity: HostCapacity;
   readonly log: Log;
   readonly crashpoint: Crashpoint;
-  readonly gate: StartGate;
+  readonly admitting: Admitting;
   readonly leases: Leases;
   readonly licences: Licences;
   /** absent: every machine boots */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
 import { checkPressure } from "../contention/refusal.ts";
 import type { CreateOptions } from "./actions.ts";
-import { checkCount, checkMemory } from "./capacity.ts";
+import { MACHINES_MAX } from "./config.ts";
 import { type Context, checkOpen, handleOf } from "./context.ts";
 import type { Handle } from "./handle.ts";
 import { checkName, makeName } from "./names.ts";
@@ -38,7 +38,6 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const isolations = context.engines.map((engine) => engine.isolation);
   const resolved = resolveSpec(spec, image, { id, name, isolations, hostCpus: context.capacity.cpus() });
   const start = options.start === true;
-  admitNew(context, resolved.spec, start);
   const engine = context.engines.find((one) => one.isolation === resolved.isolation)?.name ?? "";
   const machine: Machine = {
     id,
@@ -62,8 +61,9 @@ export async function createMachine(context: Context, spec: MachineSpec, options
     rootfsPath: image.rootfsPath,
     stopSignal: resolved.stopSignal,
     notes: resolved.notes,
-    ...(start ? wanted : { desired: "stopped" as const }),
+    ...(start ? { ...wanted, ...context.admitting.queued(resolved.spec, "user") } : { desired: "stopped" as const }),
   };
+  admitNew(context, { machine, boot });
   return insertMachine(context, { machine, boot }, { image: spec.image }, idempotency);
 }
 
@@ -87,13 +87,13 @@ export function insertMachine(
   return { record, handle, repeated: false };
 }
 
-export function admitNew(context: Context, spec: MachineSpec, start: boolean): void {
-  const counts = Object.values(context.store.counts());
-  checkCount(counts.reduce((sum, count) => sum + count, 0));
-  if (!start) return;
+/** Throws NO_CAPACITY and, for one that shall start, HOST_PRESSURE and what `Admitting.check` throws. */
+export function admitNew(context: Context, record: MachineRecord): void {
+  const count = Object.values(context.store.counts()).reduce((sum, one) => sum + one, 0);
+  if (count >= MACHINES_MAX) throw new IsthmusError("NO_CAPACITY", { what: "one more machine", needed: 1, free: 0 });
+  if (record.machine.state !== "queued") return;
   checkPressure(context);
-  context.gate.checkRoom();
-  checkMemory(spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
+  context.admitting.check(record);
 }
 
 export function requireFreeName(context: Context, name: string): void {

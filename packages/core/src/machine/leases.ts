@@ -1,26 +1,11 @@
-import { defaults, type Isolation, type Quota } from "@isthmus/contract";
+import { defaults, type Quota } from "@isthmus/contract";
+import { Ledger } from "../admission/ledger.ts";
+import type { Held } from "../admission/request.ts";
 import type { MachineCount } from "../host/ports.ts";
-import type { Seat } from "../licence/lease.ts";
-import { ENGINE_OVERHEAD_BYTES } from "./config.ts";
 import type { MachineRecord, Store } from "./ports.ts";
 
-/** What a machine holds of its host. */
-export interface HeldMachine {
-  readonly id: string;
-  readonly tenant: string;
-  readonly imageDigest: string;
-  readonly isolation: Isolation;
-  readonly cpus: number;
-  /** of the guest */
-  readonly memoryBytes: number;
-  readonly diskBytes: number;
-  /** published */
-  readonly ports: number;
-  readonly seats: readonly Seat[];
-}
-
 /** A machine's size, by its record. */
-export function heldBy({ machine, boot }: MachineRecord): HeldMachine {
+export function heldBy({ machine, boot }: MachineRecord): Held {
   const { spec } = machine;
   return {
     id: machine.id,
@@ -47,7 +32,7 @@ export function isHeld({ machine, boot }: MachineRecord): boolean {
  * ten thousand records are not read for each start.
  */
 export class Leases {
-  readonly #held = new Map<string, HeldMachine>();
+  readonly #held = new Map<string, Held>();
   readonly #queued = new Map<string, string>();
   readonly #kinds = new Map<string, Omit<MachineCount, "count">>();
 
@@ -83,29 +68,16 @@ export class Leases {
     return [...counts.values()];
   }
 
-  held(): Iterable<HeldMachine> {
+  held(): Iterable<Held> {
     return this.#held.values();
   }
 
-  /** Starts of this tenant that wait. */
-  queued(tenant: string): number {
-    let count = 0;
-    for (const one of this.#queued.values()) if (one === tenant) count += 1;
-    return count;
-  }
-
-  /** What a tenant has now. */
-  use(tenant: string): Quota["used"] {
-    const used = { machines: 0, vcpus: 0, memoryBytes: 0, diskBytes: 0, ports: 0, queued: this.queued(tenant) };
-    for (const one of this.#held.values()) {
-      if (one.tenant !== tenant) continue;
-      used.machines += 1;
-      used.vcpus += one.cpus;
-      used.memoryBytes += one.memoryBytes + ENGINE_OVERHEAD_BYTES;
-      used.diskBytes += one.diskBytes;
-      used.ports += one.ports;
-    }
-    return used;
+  /** What each tenant has now. `held`: the same machines, with what was measured of them. */
+  use(held: Iterable<Held>): (tenant: string) => Quota["used"] {
+    const ledger = new Ledger(held);
+    const waiting = new Map<string, number>();
+    for (const tenant of this.#queued.values()) waiting.set(tenant, (waiting.get(tenant) ?? 0) + 1);
+    return (tenant) => ({ ...ledger.tenant(tenant), queued: waiting.get(tenant) ?? 0 });
   }
 
   /** Tenants that hold something, or wait. */

@@ -7,67 +7,46 @@ import { Licences } from "../licence/licences.ts";
 import { createQuotaActions, type QuotaActions } from "../quota/actions.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
-import type { SnapshotFolders } from "../snapshot/ports.ts";
 import { Snapshots } from "../snapshot/snapshots.ts";
 import { createTemplateActions } from "../template/actions.ts";
 import { Pools } from "../template/pools.ts";
-import type { PreparedPlaces } from "../template/ports.ts";
-import type { Templates } from "../template/templates.ts";
 import type { Machines } from "./actions.ts";
+import { admittingOf } from "./admission-parts.ts";
+import type { Admitting } from "./admitting.ts";
 import { adoptAll } from "./adopt.ts";
-import { CLOSE_GRACE_MS, STARTS_PER_CPU } from "./config.ts";
+import { CLOSE_GRACE_MS } from "./config.ts";
 import { awaitContact } from "./contact.ts";
 import { type Context, checkOpen, find, sleep } from "./context.ts";
-import type { Crashpoint } from "./crash-points.ts";
 import { createMachine } from "./create.ts";
 import { readEvents } from "./event-log.ts";
 import { attachTo, execIn, inUse, reachGuest, statsOf } from "./guest.ts";
 import type { Handle } from "./handle.ts";
+import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
 import { Leases } from "./leases.ts";
 import { readLogs } from "./logs.ts";
-import type { Clock, ContactPorts, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
+import type { MachinesParts } from "./machines-parts.ts";
 import { removeMachine } from "./remove.ts";
 import { createRemovedExits } from "./removed-exits.ts";
 import { requireSignal } from "./resolve-spec.ts";
-import { launch, requestStart } from "./start.ts";
-import { StartGate } from "./start-gate.ts";
+import { grantLease, launch, requestStart } from "./start.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
 import { requestResume, suspendMachine } from "./suspend.ts";
 import { allow, become } from "./transition.ts";
 import { started, startedEarlier, waitFor } from "./wait.ts";
-
-export interface MachinesParts {
-  readonly store: Store;
-  /** the preferred one first */
-  readonly engines: readonly Engine[];
-  readonly images: Images;
-  readonly folders: MachineFolders;
-  readonly output: OutputFiles;
-  readonly clock: Clock;
-  readonly capacity: HostCapacity;
-  readonly log: Log;
-  /** absent: every machine boots */
-  readonly templates?: Templates;
-  /** absent: no clone is prepared ahead */
-  readonly places?: PreparedPlaces;
-  /** absent: suspended machines are resumed by their users only */
-  readonly contacts?: ContactPorts;
-  /** absent: no snapshots are taken */
-  readonly snapshotFolders?: SnapshotFolders;
-  /** for fault tests; does nothing when absent */
-  readonly crashpoint?: Crashpoint;
-}
+import { why } from "./why.ts";
 
 export function createMachines(parts: MachinesParts): Machines {
-  const gate = new StartGate(parts.capacity.cpus() * STARTS_PER_CPU);
+  const leases = new Leases(parts.store);
+  const licences = new Licences(parts);
+  const admitting = admittingOf(parts, leases, licences, (request, seats) => grantLease(context, request, seats));
   const context: Context = {
     ...parts,
     crashpoint: parts.crashpoint ?? (() => {}),
-    gate,
-    leases: new Leases(parts.store),
-    licences: new Licences(parts),
-    pools: poolsOf(parts, gate),
+    admitting,
+    leases,
+    licences,
+    pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     handles: new Map(),
     removedExits: createRemovedExits(),
@@ -82,6 +61,7 @@ export function createMachines(parts: MachinesParts): Machines {
     templates,
     snapshots: createSnapshotActions(context),
     quotas: quotasOf(context),
+    host: hostOf(context, parts),
     contention: createContentionActions(context),
     licences: createLicenceActions({ ...context, checkOpen: () => checkOpen(context) }),
     ...lifecycle(context),
@@ -92,14 +72,24 @@ export function createMachines(parts: MachinesParts): Machines {
   };
 }
 
-function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, gate: StartGate): Pools | undefined {
+function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, admitting: Admitting): Pools | undefined {
   if (places === undefined || templates === undefined) return undefined;
-  return new Pools({ places, templates, clock, capacity, log, busy: () => gate.inFlight > 0 });
+  return new Pools({ places, templates, clock, capacity, log, busy: () => admitting.inFlight > 0 });
 }
 
-function quotasOf({ store, clock, leases }: Context): QuotaActions {
-  const used = (tenant: string) => leases.use(tenant);
-  return createQuotaActions({ store, used, now: () => clock.now(), tenants: () => leases.tenants(), changed: () => undefined });
+function quotasOf({ store, clock, leases, admitting }: Context): QuotaActions {
+  const used = () => leases.use(admitting.held());
+  return createQuotaActions({
+    store,
+    used,
+    now: () => clock.now(),
+    tenants: () => leases.tenants(),
+    changed: () => admitting.quotasChanged(),
+  });
+}
+
+function hostOf(context: Context, { measures = () => [] }: MachinesParts): Machines["host"] {
+  return { status: () => hostStatus(context, measures()), census: () => context.leases.census() };
 }
 
 /** The handle of what a user names, once the machine has its verdict after a start of the daemon. */
@@ -170,11 +160,12 @@ async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "
   });
 }
 
-function reading(context: Context): Pick<Machines, "get" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
+function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
   return {
     get(ref) {
       return context.store.machine(ref).machine;
     },
+    why: (ref) => why(context, context.store.machine(ref)),
     list(query) {
       const { next, records } = context.store.machines(query);
       return { machines: records.map((record) => record.machine), next };
@@ -220,7 +211,7 @@ function daemon(context: Context): Pick<Machines, "adoptAll" | "close"> {
       return adoptAll(context);
     },
     async close() {
-      context.gate.close();
+      context.admitting.close();
       context.closing.abort();
       await Promise.race([startsOver(context), sleep(context, CLOSE_GRACE_MS)]);
       await Promise.all([context.pools?.close(), context.templates?.close()]);
@@ -231,7 +222,7 @@ function daemon(context: Context): Pick<Machines, "adoptAll" | "close"> {
 
 /** Starts that hold a slot end soon; those that wait for one are left to the next daemon. */
 async function startsOver(context: Context): Promise<void> {
-  while (context.gate.inFlight > 0) await sleep(context, CLOSE_POLL_MS);
+  while (context.admitting.inFlight > 0) await sleep(context, CLOSE_POLL_MS);
 }
 
 const CLOSE_POLL_MS = 20;

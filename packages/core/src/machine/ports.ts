@@ -248,6 +248,8 @@ export interface BootRecord {
   readonly yielded?: true;
   /** a suspension is under way: what a daemon that dies in it leaves is undone */
   readonly suspending?: true;
+  /** how its start asked to be let in */
+  readonly queued?: { readonly atMs: number; readonly maxWaitMs: number; readonly priority: "low" | "normal" | "high" };
   /** what its start was granted; goes in the commit in which the machine settles */
   readonly lease?: Lease;
 }
@@ -278,8 +280,6 @@ export interface Store extends LicenceTables, QuotaTables {
   machine(ref: string): MachineRecord;
   machines(query: MachineQuery): { readonly records: readonly MachineRecord[]; readonly next?: string };
   allMachines(): readonly MachineRecord[];
-  /** State and memory of the machines that are not settled: the ledger of what is leased. */
-  holdings(): readonly { readonly id: string; readonly state: Machine["state"]; readonly memoryBytes: number }[];
   /** how many machines are in each state; states without machines are absent */
   counts(): Partial<Record<Machine["state"], number>>;
   /** id of the machine of this name */
@@ -294,6 +294,8 @@ export interface Store extends LicenceTables, QuotaTables {
     readonly sinceIso?: string;
     readonly limit: number;
     readonly machineId?: string;
+    /** the last ones instead of the first; oldest first all the same */
+    readonly newest?: boolean;
   }): readonly StoredEvent[];
   /** of the newest event; 0 when there was none */
   lastEventSeq(): number;
@@ -382,8 +384,6 @@ export interface Images {
 export interface HostCapacity {
   memoryTotalBytes(): number;
   memoryFreeBytes(): number;
-  /** how much more memory than there is machines may be promised, as a factor; absent: 1, no more */
-  readonly memoryOvercommit?: number;
   cpus(): number;
   /** changes with each boot of the host */
   bootId(): string;

@@ -1,4 +1,4 @@
-import { checkMemory } from "./capacity.ts";
+import { can } from "@isthmus/contract";
 import { RESTART_DELAY_MAX_MS } from "./config.ts";
 import type { Context } from "./context.ts";
 import type { Handle } from "./handle.ts";
@@ -24,12 +24,16 @@ function restart(context: Context, handle: Handle): void {
   if (context.closing.signal.aborted || handle.removed) return;
   const record = context.store.machine(handle.id);
   const { machine, boot } = record;
-  if (boot.desired !== "running" || (machine.state !== "exited" && machine.state !== "failed")) return;
-  context.gate.checkRoom();
-  checkMemory(machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
+  if (boot.desired !== "running" || !can("start", machine.state)) return;
   become(context, handle, "queued", {
     machine: { restarts: machine.restarts + 1, exit: undefined, failure: undefined },
-    boot: { restartAtMs: undefined, endReason: undefined, stopDeadlineMs: undefined, resumes: 0 },
+    boot: {
+      restartAtMs: undefined,
+      endReason: undefined,
+      stopDeadlineMs: undefined,
+      resumes: 0,
+      ...context.admitting.queued(machine.spec, "policy"),
+    },
     details: { restarts: machine.restarts + 1 },
   });
   context.launch(handle, "policy");

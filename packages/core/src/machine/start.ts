@@ -1,25 +1,29 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
+import type { AdmissionRequest, Grant } from "../admission/request.ts";
 import { checkPressure } from "../contention/refusal.ts";
+import type { Seat } from "../licence/lease.ts";
 import { type Begun, begin } from "../template/starting.ts";
-import { checkMemory } from "./capacity.ts";
-import { START_RESUMES_MAX } from "./config.ts";
-import { type Context, engineOf, planOf, type StartedBy } from "./context.ts";
-import { endLive, settleStart, sweepProcesses } from "./end.ts";
+import { START_RESUMES_MAX, WAITING_EVENT_MS } from "./config.ts";
+import { type Context, engineOf, handleOf, planOf, type StartedBy } from "./context.ts";
+import { endLive, settleRefused, settleStart, sweepProcesses } from "./end.ts";
 import { backToSuspended, goOn, layOutClone, useSaved } from "./going-on.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
 import type { LiveMachine, MachineRecord, PreparedClone } from "./ports.ts";
 import { takeOver } from "./run.ts";
-import { allow, amend, become, insist } from "./transition.ts";
+import { allow, amend, become, insist, lease } from "./transition.ts";
 
 /** A user's start. Resolves when the start is under way, with its promise. */
 export function requestStart(context: Context, handle: Handle, name: string): Promise<StartInProgress> {
   return handle.queue.request(name, () => {
     const record = context.store.machine(handle.id);
     allow("start", record);
-    admit(context, record);
+    const asked = context.admitting.queued(record.machine.spec, "user");
+    checkPressure(context);
+    context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
     handle.clearTimers();
     context.crashpoint("start.before-queued");
-    become(context, handle, "queued", { machine: { restarts: 0, exit: undefined, failure: undefined }, boot: { ...wanted, attempts: 0 } });
+    const machine = { restarts: 0, exit: undefined, failure: undefined };
+    become(context, handle, "queued", { machine, boot: { ...wanted, ...asked, attempts: 0 } });
     context.crashpoint("start.after-queued");
     return launch(context, handle, "user");
   });
@@ -34,13 +38,6 @@ export const wanted = {
   resumes: 0,
   yielded: undefined,
 } as const;
-
-/** Throws NO_CAPACITY, TOO_MANY_REQUESTS, HOST_PRESSURE. */
-function admit(context: Context, record: MachineRecord): void {
-  checkPressure(context);
-  context.gate.checkRoom();
-  checkMemory(record.machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
-}
 
 /** Begins the start of a machine that is `queued`, or `starting` since an earlier daemon. */
 export function launch(context: Context, handle: Handle, by: StartedBy): StartInProgress {
@@ -68,12 +65,13 @@ interface Progress {
 
 async function run(context: Context, handle: Handle, signal: AbortSignal, by: StartedBy): Promise<MachineRecord> {
   const progress: Progress = { timings: {}, beganMs: performance.now(), newDisk: false };
-  let release: (() => void) | undefined;
+  let grant: Grant | undefined;
+  let ok = false;
   try {
     if (by === "crash") progress.live = await resume(context, handle, signal);
     if (!progress.live) {
       const queued = performance.now();
-      release = await context.gate.acquire(signal);
+      grant = await enter(context, handle, signal);
       note(progress, "queue", queued);
       await prepare(context, handle, signal, progress);
       progress.begun = await spawn(context, handle, signal, progress);
@@ -82,10 +80,12 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
     Object.assign(progress.timings, progress.live.timings);
     progress.timings.total = Math.round((performance.now() - progress.beganMs) * 10) / 10;
     const { live, timings, begun } = progress;
-    return await handle.queue.internal(() => {
+    const record = await handle.queue.internal(() => {
       signal.throwIfAborted();
       return takeOver(context, handle, live, { timings, startedFrom: begun?.startedFrom, notes: begun?.notes ?? [] });
     });
+    ok = true;
+    return record;
   } catch (error) {
     if (progress.live) await endLive(context, handle, progress.live);
     else await progress.prepared?.end();
@@ -93,8 +93,42 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
     if (context.closing.signal.aborted && !signal.aborted) throw new IsthmusError("SHUTTING_DOWN", {}, { cause: error });
     throw await fail(context, handle, signal, by, progress, error);
   } finally {
-    release?.();
+    const latencyMs = performance.now() - progress.beganMs - (progress.timings.queue ?? 0);
+    grant?.done({ ok, latencyMs, kind: progress.begun?.startedFrom ?? "start" });
   }
+}
+
+/** Waits until admission lets the start in. One that waits for long is told of, with its place and cause. */
+async function enter(context: Context, handle: Handle, signal: AbortSignal): Promise<Grant> {
+  const record = context.store.machine(handle.id);
+  const cancel = context.clock.after(WAITING_EVENT_MS, () => tellOfWaiting(context, handle));
+  try {
+    return await context.admitting.enter(record, signal);
+  } finally {
+    cancel();
+  }
+}
+
+function tellOfWaiting(context: Context, handle: Handle): void {
+  const place = context.admitting.place(handle.id);
+  if (place === undefined || context.closing.signal.aborted) return;
+  const { cause, ...figures } = place;
+  const { name } = context.store.machine(handle.id).machine;
+  const details = typeof cause === "string" ? { ...figures, cause } : { ...figures, cause: cause.limit, shortage: cause };
+  context.store.appendEvents([{ type: "machine.waiting", machineId: handle.id, machineName: name, details }]);
+}
+
+/** Admission has decided for this start: its lease is committed, before anything is waited for. */
+export function grantLease(context: Context, request: AdmissionRequest, seats: readonly Seat[]): void {
+  const handle = handleOf(context, request.id);
+  const { machine, boot } = context.store.machine(request.id);
+  // An earlier daemon may have let it in.
+  const waits = machine.state === "queued" || machine.state === "starting";
+  if (!waits || boot.desired !== "running") throw new IsthmusError("CANCELLED", { what: "the start" });
+  context.crashpoint("start.before-lease");
+  const waitedMs = Math.max(0, context.clock.now() - request.queuedAtMs);
+  lease(context, handle, seats, { waitedMs, tenant: request.tenant, ...(seats.length > 0 ? { seats: seats.length } : {}) });
+  context.crashpoint("start.after-lease");
 }
 
 /**
@@ -129,7 +163,10 @@ async function fail(context: Context, handle: Handle, signal: AbortSignal, by: S
   }
   if (by === "crash") await sweepProcesses(context, handle);
   await insist(context, handle, async () => {
-    if (!(await backToSuspended(context, handle, failure))) settleStart(context, handle, failure, by);
+    if (await backToSuspended(context, handle, failure)) return;
+    const shortage = context.admitting.shortage(error);
+    if (shortage === undefined) settleStart(context, handle, failure, by);
+    else settleRefused(context, handle, failure, shortage, by);
   });
   return failure;
 }

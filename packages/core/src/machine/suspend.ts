@@ -1,6 +1,5 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { refusalOf } from "../snapshot/usable.ts";
-import { checkMemory } from "./capacity.ts";
 import type { Context, StartedBy } from "./context.ts";
 import { endLive } from "./end.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
@@ -75,12 +74,12 @@ export function requestResume(context: Context, handle: Handle, by: StartedBy = 
     const record = context.store.machine(handle.id);
     allow("resume", record);
     await checkSaved(context, record);
-    context.gate.checkRoom();
-    checkMemory(record.machine.spec.memoryBytes ?? 0, context.store.holdings(), context.capacity);
+    const asked = context.admitting.queued(record.machine.spec, by === "user" ? "resume" : "policy");
+    if (by === "user") context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
     handle.clearTimers();
     handle.lastUsedMs = context.clock.now();
     context.crashpoint("resume.before-queued");
-    become(context, handle, "queued", { machine: { failure: undefined }, boot: wanted }, "resuming");
+    become(context, handle, "queued", { machine: { failure: undefined }, boot: { ...wanted, ...asked } }, "resuming");
     context.crashpoint("resume.after-queued");
     return launch(context, handle, by);
   });

@@ -9,11 +9,12 @@ import {
   type MachineState,
   machineActions,
 } from "@isthmus/contract";
-import { leaseIn } from "../licence/lease.ts";
+import { leaseIn, type Seat } from "../licence/lease.ts";
 import { leaseEvents } from "../licence/lease-events.ts";
 import { COMMIT_RETRY_MS } from "./config.ts";
 import { type Context, sleep } from "./context.ts";
 import type { Handle } from "./handle.ts";
+import { isHeld } from "./leases.ts";
 import type { BootRecord, MachineRecord, NewEvent } from "./ports.ts";
 
 export interface Change {
@@ -44,6 +45,15 @@ export function amend(context: Context, handle: Handle, change: Change): Machine
   return commit(context, handle, record, { ...change, to: record.machine.state }, []);
 }
 
+/** The commit in which a start is let in: whoever has a lease holds what its size says, until the commit in which it settles. */
+export function lease(context: Context, handle: Handle, seats: readonly Seat[], details: Change["details"]): MachineRecord {
+  const record = context.store.machine(handle.id);
+  const grantedMs = record.boot.lease?.grantedMs ?? context.clock.now();
+  return commit(context, handle, record, { boot: { lease: { grantedMs, seats } }, to: record.machine.state }, [
+    { type: "machine.admitted", machineId: handle.id, machineName: record.machine.name, details: details ?? {} },
+  ]);
+}
+
 function commit(
   context: Context,
   handle: Handle,
@@ -61,6 +71,7 @@ function commit(
   };
   context.store.updateMachine(next, [...events, ...leaseEvents(context.store, record, next)]);
   context.leases.note(next);
+  if (isHeld(record) && !isHeld(next)) context.admitting.changed();
   handle.notify(next);
   return next;
 }

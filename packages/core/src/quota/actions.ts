@@ -20,7 +20,7 @@ export type TenantUse = (tenant: string) => Quota["used"];
 export interface QuotaParts {
   readonly store: QuotaTables;
   readonly now: () => number;
-  readonly used: TenantUse;
+  readonly used: () => TenantUse;
   /** that have machines, or starts that wait */
   readonly tenants: () => Iterable<string>;
   /** what fits may have changed */
@@ -31,9 +31,9 @@ export interface QuotaParts {
 export const WEIGHT_DEFAULT = 1;
 
 export function createQuotaActions({ store, now, used, tenants, changed }: QuotaParts): QuotaActions {
-  const shown = (tenant: string, quota: StoredQuota | undefined): Quota => ({
+  const shown = (tenant: string, quota: StoredQuota | undefined, use = used()): Quota => ({
     ...(quota ?? { tenant, weight: WEIGHT_DEFAULT }),
-    used: used(tenant),
+    used: use(tenant),
   });
   return {
     set(tenant, spec) {
@@ -49,7 +49,8 @@ export function createQuotaActions({ store, now, used, tenants, changed }: Quota
     list() {
       const stored = new Map(store.quotas().map((quota) => [quota.tenant, quota]));
       const names = new Set([...stored.keys(), ...tenants()]);
-      return [...names].sort().map((tenant) => shown(tenant, stored.get(tenant)));
+      const use = used();
+      return [...names].sort().map((tenant) => shown(tenant, stored.get(tenant), use));
     },
     get(tenant) {
       checkTenant(tenant);

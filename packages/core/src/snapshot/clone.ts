@@ -107,7 +107,6 @@ function insertClone(context: Context, source: SnapshotRecord, wantedName: strin
   const name = wantedName ?? makeName((candidate) => context.store.nameHolder(candidate) !== undefined);
   checkName(name);
   const spec = specOf(source.snapshot.spec, asked, id, name);
-  admitNew(context, spec, true);
   const { imageDigest } = source.snapshot;
   const machine: Machine = {
     id,
@@ -128,7 +127,18 @@ function insertClone(context: Context, source: SnapshotRecord, wantedName: strin
   const { workload, rootfsPath, stopSignal } = source;
   const overlay = spec.readOnly === true ? {} : { overlay: true as const };
   const goesOnFrom = { from: "snapshot", id: source.snapshot.id } as const;
-  const boot = { bootOffset: 0, attempts: 0, workload, rootfsPath, stopSignal, ...overlay, goesOnFrom, ...wanted };
+  const boot = {
+    bootOffset: 0,
+    attempts: 0,
+    workload,
+    rootfsPath,
+    stopSignal,
+    ...overlay,
+    goesOnFrom,
+    ...wanted,
+    ...context.admitting.queued(spec, "user"),
+  };
+  admitNew(context, { machine, boot });
   return insertMachine(context, { machine, boot }, { clonedFrom: from }).record;
 }
 

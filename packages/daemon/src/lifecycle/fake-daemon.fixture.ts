@@ -2,7 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GIB, IsthmusError, type Machine } from "@isthmus/contract";
-import { type CrashPoint, createMachines, type Engine, type Log, type MachineFolders, type Machines, type Store } from "@isthmus/core";
+import {
+  type AdmissionSettings,
+  type CrashPoint,
+  createMachines,
+  type Engine,
+  type Log,
+  type MachineFolders,
+  type Machines,
+  type Store,
+} from "@isthmus/core";
 import { openStore } from "@isthmus/host-store";
 import { busybox, FakeClock, FakeHost, fakeEngine, fakeFolders, fakeOutput, fakeSnapshots, quiet } from "./fake-host.fixture.ts";
 
@@ -15,6 +24,8 @@ export class FakeDaemon {
   readonly folder = mkdtempSync(join(tmpdir(), "isthmus-machines-"));
   memoryTotalBytes = 64 * GIB;
   cpus = 2;
+  /** limits of the next daemon */
+  admission: AdmissionSettings = {};
   /** the next daemon dies at this place */
   crashAt: CrashPoint | undefined;
   machines: Machines;
@@ -73,6 +84,7 @@ export class FakeDaemon {
         now: () => this.clock.now(),
         after: (ms, action) => (life.dead ? () => {} : this.clock.after(ms, action)),
       },
+      admission: this.admission,
       capacity: {
         memoryTotalBytes: () => this.memoryTotalBytes,
         memoryFreeBytes: () => this.memoryTotalBytes,

@@ -8,6 +8,7 @@ interface EventQuery {
   readonly sinceIso?: string;
   readonly limit: number;
   readonly machineId?: string;
+  readonly newest?: boolean;
 }
 
 /** As in the index `events_of_licences`. */
@@ -52,14 +53,15 @@ export class EventLog {
     return Number(this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get()?.seq ?? 0);
   }
 
-  query({ afterSeq, sinceIso, limit, machineId }: EventQuery): StoredEvent[] {
+  query({ afterSeq, sinceIso, limit, machineId, newest = false }: EventQuery): StoredEvent[] {
     const rows = this.#db
       .prepare(
         `SELECT seq, time, type, machine_id, machine_name, details FROM events
-         WHERE seq > ? AND time >= ? AND (? IS NULL OR machine_id = ?) ORDER BY seq LIMIT ?`,
+         WHERE seq > ? AND time >= ? AND (? IS NULL OR machine_id = ?) ORDER BY seq ${newest ? "DESC" : "ASC"} LIMIT ?`,
       )
       .all(afterSeq ?? 0, sinceIso ?? "", machineId ?? null, machineId ?? null, limit);
-    return rows.map(storedEvent);
+    const events = rows.map(storedEvent);
+    return newest ? events.reverse() : events;
   }
 
   ofLicences({ afterSeq, limit }: { readonly afterSeq?: number; readonly limit: number }): StoredEvent[] {

@@ -4,8 +4,6 @@ import type { LeaseHolder, MachineQuery, MachineRecord, Store } from "@isthmus/c
 import { PREFIX_CHARS_MIN } from "./config.ts";
 import { machineRecord, text } from "./rows.ts";
 
-const SETTLED = "('requested', 'refused', 'exited', 'failed')";
-
 /** The table of machines. Statements run inside the caller's transaction. */
 export class MachineTable {
   readonly #db: DatabaseSync;
@@ -66,13 +64,6 @@ export class MachineTable {
     return this.#db.prepare("SELECT * FROM machines ORDER BY created_at, id").all().map(machineRecord);
   }
 
-  holdings(): ReturnType<Store["holdings"]> {
-    const rows = this.#db
-      .prepare(`SELECT id, json_extract(machine, '$.state') AS state, memory_bytes FROM machines WHERE state NOT IN ${SETTLED}`)
-      .all();
-    return rows.map((row) => ({ id: text(row.id), state: stateOf(row.state), memoryBytes: Number(row.memory_bytes) }));
-  }
-
   leases(): LeaseHolder[] {
     const rows = this.#db.prepare("SELECT * FROM machines WHERE json_extract(boot, '$.lease') IS NOT NULL ORDER BY id").all();
     return rows.flatMap((row) => {
@@ -101,25 +92,6 @@ export class MachineTable {
 function columns(machine: Machine): [string, string, string, string, number, string, string] {
   const { id, name, state, imageDigest, spec, createdAt } = machine;
   return [id, name, state, imageDigest, spec.memoryBytes ?? defaults.memoryBytes, JSON.stringify(spec.labels ?? {}), createdAt];
-}
-
-const states: Readonly<Record<string, MachineState>> = {
-  requested: "requested",
-  refused: "refused",
-  queued: "queued",
-  starting: "starting",
-  running: "running",
-  paused: "paused",
-  suspended: "suspended",
-  stopping: "stopping",
-  exited: "exited",
-  failed: "failed",
-};
-
-function stateOf(value: unknown): MachineState {
-  const state = states[text(value)];
-  if (state === undefined) throw new IsthmusError("STORE_FAILED", { reason: `${String(value)} is no state of a machine` });
-  return state;
 }
 
 function filters(query: MachineQuery): { where: string[]; values: SQLInputValue[] } {

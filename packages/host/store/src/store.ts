@@ -89,10 +89,6 @@ class SqliteStore implements Store {
     return storing(() => this.#machines.all());
   }
 
-  holdings(): ReturnType<Store["holdings"]> {
-    return storing(() => this.#machines.holdings());
-  }
-
   leases(): ReturnType<Store["leases"]> {
     return storing(() => this.#machines.leases());
   }

@@ -1,8 +1,8 @@
-import { HostPressureSchema } from "@isthmus/contract/schemas";
+import { HostPressureSchema, HostStatusSchema } from "@isthmus/contract/schemas";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, failures } from "../schemas.ts";
 
-export const hostRoutes: Routes = (app, { pressure }) => {
+export const hostRoutes: Routes = (app, { pressure, machines }) => {
   app.get(
     `${API_PREFIX}/host/pressure`,
     {
@@ -13,5 +13,17 @@ export const hostRoutes: Routes = (app, { pressure }) => {
       },
     },
     async () => pressure(),
+  );
+
+  app.get(
+    `${API_PREFIX}/host`,
+    {
+      schema: {
+        tags: ["host"],
+        summary: "Every limit of this host with what is used of it, the queue of starts, and licence seats",
+        response: { 200: HostStatusSchema, ...failures },
+      },
+    },
+    async () => machines.host.status(),
   );
 };

@@ -1,5 +1,5 @@
 import { IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
-import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern } from "@isthmus/contract/schemas";
+import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, WhySchema } from "@isthmus/contract/schemas";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { callSignal } from "../calls.ts";
@@ -97,6 +97,19 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
     `${API_PREFIX}/machines/:ref`,
     { schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
     async ({ params }) => machines.get(params.ref),
+  );
+
+  app.get(
+    `${API_PREFIX}/machines/:ref/why`,
+    {
+      schema: {
+        tags: ["machines"],
+        summary: "Why a machine is queued, refused, slow, suspended or ended, in words with numbers",
+        params: RefParams,
+        response: { 200: WhySchema, ...failures },
+      },
+    },
+    async ({ params }) => machines.why(params.ref),
   );
 
   app.delete(

@@ -12,6 +12,7 @@ import {
   type MachinePage,
   type MachineSpec,
   type MachineStats,
+  type Why,
 } from "@isthmus/contract";
 import type {
   CloneSource,
@@ -31,6 +32,7 @@ import { FakeLicences } from "./fake-licences.ts";
 import { FakeProcess } from "./fake-process.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
+import { fakeStatus } from "./fake-status.ts";
 import { FakeTemplates } from "./fake-templates.ts";
 
 interface Entry {
@@ -67,6 +69,7 @@ export class FakeMachines implements Machines {
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
   readonly quotas = new FakeQuotas();
+  readonly host: Machines["host"] = { status: () => fakeStatus, census: () => [] };
   readonly contention = idleContention;
   readonly licences = new FakeLicences();
   readonly snapshots = new FakeSnapshots((ref) => this.#allow(this.get(ref), "snapshot"));
@@ -103,6 +106,11 @@ export class FakeMachines implements Machines {
 
   get(ref: string): Machine {
     return this.entry(ref).machine;
+  }
+
+  why(ref: string): Why {
+    const { id, name, state } = this.get(ref);
+    return { id, name, state, summary: `${name} is ${state}`, reasons: [] };
   }
 
   /** Throws MACHINE_NOT_FOUND. */
