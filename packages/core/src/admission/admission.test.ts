@@ -5,7 +5,8 @@ import { QUEUE_AGE_MS } from "./config.ts";
 import type { AdmissionRequest, Priority } from "./request.ts";
 import { GUEST_BYTES, request, turn, World } from "./world.fixture.ts";
 
-const RUNS = Number(process.env.N ?? 300);
+/** Row sizes of a nightly run: N=10000. */
+const RUNS = Number(process.env.N ?? 2_000);
 
 describe("admission", () => {
   it("lets in what fits, and no more starts at a time than there are slots", async () => {

@@ -1,5 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
-import { RECHECK_MS, SCAN_MAX } from "./config.ts";
+import { GATHER_MS, RECHECK_MS, SCAN_MAX } from "./config.ts";
 import { type Aside, shortageOf, type View } from "./fit.ts";
 import { isOnHold } from "./hold.ts";
 import { Ledger } from "./ledger.ts";
@@ -15,6 +15,8 @@ import type { AdmissionStatus } from "./status.ts";
 /** A request that waits. */
 interface Entry {
   readonly request: AdmissionRequest;
+  /** the same for all that fit or do not fit together */
+  readonly shape: string;
   /** why it did not fit when it was last looked at */
   shortage?: Shortage;
   readonly grant: (grant: Grant) => void;
@@ -26,13 +28,15 @@ interface Entry {
  * pause between, so two starts never get the same thing. One per host.
  */
 export class Admission {
-  readonly limits: Limits;
   readonly #port: AdmissionPort;
+  readonly #settings: LimitSettings;
   readonly #queue = new FairQueue<Entry>();
   readonly #inFlight = new Set<string>();
   readonly #limiter: StartLimiter;
   readonly #rate: TokenBucket;
   readonly #pace = new Pace();
+  /** shapes that did not fit since something was last set free, and why */
+  readonly #unfit = new Map<string, Shortage>();
   #stopsAt: "start-slots" | "rate" = "start-slots";
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
@@ -40,9 +44,15 @@ export class Admission {
 
   constructor(port: AdmissionPort, settings: LimitSettings = {}) {
     this.#port = port;
-    this.limits = limitsOf(port.facts(), settings);
-    this.#limiter = new StartLimiter(this.limits);
-    this.#rate = new TokenBucket(this.limits.ratePerSecond, this.limits.rateBurst, port.now());
+    this.#settings = settings;
+    const { limits } = this;
+    this.#limiter = new StartLimiter(limits);
+    this.#rate = new TokenBucket(limits.ratePerSecond, limits.rateBurst, port.now());
+  }
+
+  /** Those in force now: the disk fills, and memory can be added to a host. */
+  get limits(): Limits {
+    return limitsOf(this.#port.facts(), this.#settings);
   }
 
   /** Asked before a start is written down. Throws what can be told at once: that it never fits, that it does not fit and may not wait, or that the queue is full. */
@@ -73,8 +83,12 @@ export class Admission {
         };
       };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#queue.add({ request, grant: settled(resolve), refuse: settled(reject) }, this.#port.quota(request.tenant).weight);
-      this.#look();
+      const alone = this.#queue.size === 0;
+      const entry = { request, shape: shapeOf(request), grant: settled(resolve), refuse: settled(reject) };
+      this.#queue.add(entry, this.#port.quota(request.tenant).weight);
+      // Behind others that wait it is looked at together with all that come in the same moment.
+      if (alone) this.#look();
+      else if (this.#hasSlot()) this.#lookAfter(GATHER_MS);
     });
   }
 
@@ -125,6 +139,11 @@ export class Admission {
   }
 
   #look(): void {
+    this.#unfit.clear();
+    this.#goOn();
+  }
+
+  #goOn(): void {
     if (this.#closed || this.#queue.size === 0) return;
     this.#expire();
     if (this.#hasSlot()) this.#admit(this.#view());
@@ -142,14 +161,18 @@ export class Admission {
         this.#lookAfter(waitMs);
         return;
       }
-      scanned += 1;
+      const known = this.#unfit.get(entry.shape);
+      if (known === undefined) scanned += 1;
       if (scanned > SCAN_MAX) {
-        this.#lookAfter(0);
+        this.#goOnLater();
         return;
       }
-      const found = this.#find(entry.request, { ...view, inFlight: this.#inFlight.size }, aside);
+      const found = known ? { shortage: known } : this.#find(entry.request, { ...view, inFlight: this.#inFlight.size }, aside);
       if ("seats" in found) this.#grant(entry, found.seats, view.ledger);
-      else aside ??= this.#keepWaiting(entry, found.shortage, view.ledger);
+      else {
+        const kept = this.#keepWaiting(entry, found.shortage, view.ledger);
+        aside ??= kept;
+      }
     }
   }
 
@@ -157,6 +180,9 @@ export class Admission {
   #keepWaiting(entry: Entry, shortage: Shortage, ledger: Ledger): Aside | undefined {
     const { request } = entry;
     entry.shortage = shortage;
+    // What does not fit now fits none the better for what is let in beside it; whose seats are short is each one's own matter.
+    if (shortage.kind !== "licence") this.#unfit.set(entry.shape, shortage);
+    if (shortage.kind !== "capacity") this.#queue.forfeit(request.tenant);
     if (shortage.permanent || !mayWait(request, shortage)) {
       this.#refuse(entry, this.#port.refusal(request, shortage));
       return undefined;
@@ -204,22 +230,18 @@ export class Admission {
   /** Those whose time is over, wherever they stand. */
   #expire(): void {
     const now = this.#port.now();
+    const { queueAgeMs } = this.limits;
+    let view: View | undefined;
     for (const entry of [...this.#queue.values()]) {
       const { request, shortage } = entry;
       const waitedMs = now - request.queuedAtMs;
-      if (waitedMs >= this.limits.queueAgeMs) {
-        const late: Shortage = {
-          limit: "queue-age",
-          needed: 0,
-          used: waitedMs,
-          max: this.limits.queueAgeMs,
-          unit: "ms",
-          kind: "queue",
-          permanent: false,
-        };
-        this.#refuse(entry, this.#port.refusal(request, shortage ?? late));
-      } else if (shortage && shortage.onShortage !== "queue" && waitedMs >= request.maxWaitMs) {
-        this.#refuse(entry, this.#port.refusal(request, shortage));
+      if (waitedMs >= queueAgeMs) this.#refuse(entry, this.#port.refusal(request, shortage ?? tooOld(waitedMs, queueAgeMs)));
+      else if (shortage && shortage.onShortage !== "queue" && waitedMs >= request.maxWaitMs) {
+        // It may fit by now and wait for a slot only.
+        view ??= this.#view();
+        const found = this.#find(request, view);
+        if ("shortage" in found) this.#refuse(entry, this.#port.refusal(request, found.shortage));
+        else entry.shortage = undefined;
       }
     }
   }
@@ -239,6 +261,11 @@ export class Admission {
     return { ledger: new Ledger(this.#port.held()), limits: this.limits, facts: this.#port.facts(), inFlight: this.#inFlight.size };
   }
 
+  /** The rest of what waits, after the daemon has answered others. */
+  #goOnLater(): void {
+    this.#port.after(0, () => this.#goOn());
+  }
+
   /** One timer, the earliest that was asked for. */
   #lookAfter(ms: number): void {
     const atMs = this.#port.now() + ms;
@@ -250,6 +277,14 @@ export class Admission {
       this.#look();
     });
   }
+}
+
+function tooOld(waitedMs: number, max: number): Shortage {
+  return { limit: "queue-age", needed: 0, used: waitedMs, max, unit: "ms", kind: "queue", permanent: false };
+}
+
+function shapeOf({ tenant, isolation, imageDigest, cpus, memoryBytes, diskBytes, ports }: AdmissionRequest): string {
+  return JSON.stringify([tenant, isolation, imageDigest, cpus, memoryBytes, diskBytes, ports]);
 }
 
 /** Whether a request may wait for what it is short of. A pool of licences can say that its starts wait. */

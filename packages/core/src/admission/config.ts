@@ -49,7 +49,9 @@ export const IDLE_TENANTS_MAX = 4096;
 export const WEIGHT_MIN = 0.001;
 export const WEIGHT_MAX = 1_000_000;
 
-/** requests looked at in one go; the rest after the daemon has answered others */
+/** ms in which requests that come behind others are gathered to be looked at together */
+export const GATHER_MS = 20;
+/** shapes of requests looked at in one go; the rest after the daemon has answered others */
 export const SCAN_MAX = 256;
 /** ms between two looks while requests wait for capacity: what is free also changes without us */
 export const RECHECK_MS = 1_000;

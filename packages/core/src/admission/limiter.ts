@@ -107,7 +107,9 @@ export class StartLimiter {
     if (waiting > LIMITER_BETA * scale) this.#limit = Math.max(1, this.limit - Math.max(1, Math.floor(scale)));
     else if (waiting < LIMITER_ALPHA * scale && reached && !busy)
       this.#limit = Math.min(this.#max, this.limit + Math.max(1, Math.floor(scale)));
-    for (const kind of this.#kinds.values()) kind.leastMs = Math.min(kind.meanMs, kind.leastMs * (1 + BASELINE_DRIFT));
+    // At a limit that is reached, every start waits for others: its latency says nothing of what one alone takes.
+    if (!reached || this.limit === 1)
+      for (const kind of this.#kinds.values()) kind.leastMs = Math.min(kind.meanMs, kind.leastMs * (1 + BASELINE_DRIFT));
     this.#begin();
   }
 

@@ -45,6 +45,11 @@ export class FairQueue<T extends Queued> {
     return this.#items.size;
   }
 
+  /** tenants whose turns are remembered */
+  get known(): number {
+    return this.#lines.size;
+  }
+
   get(id: string): T | undefined {
     return this.#items.get(id);
   }
@@ -85,6 +90,14 @@ export class FairQueue<T extends Queued> {
     const line = this.#line(item.request.tenant);
     this.#virtual = Math.max(this.#virtual, line.tag);
     line.tag += costOf(item.request) / line.weight;
+    // When nobody waits any more, nobody is owed anything: a new busy time begins.
+    if (this.size === 0) this.#lines.clear();
+  }
+
+  /** A tenant that could not have gone on even alone saves up no turns. */
+  forfeit(tenant: string): void {
+    const line = this.#lines.get(tenant);
+    if (line) line.tag = Math.max(line.tag, this.#virtual);
   }
 
   /** In the order in which they are expected to be let in. What is yielded may be served or removed before the next one is asked for. */
@@ -121,9 +134,9 @@ export class FairQueue<T extends Queued> {
     return line;
   }
 
-  /** Tenants whose turn is due anyway lose nothing by being forgotten. */
+  /** Of tenants that have nothing waiting no more is known than whose turn it was last. */
   #forget(): void {
-    for (const [tenant, { waiting, tag }] of this.#lines) if (waiting.length === 0 && tag <= this.#virtual) this.#lines.delete(tenant);
+    for (const [tenant, { waiting }] of this.#lines) if (waiting.length === 0) this.#lines.delete(tenant);
   }
 }
 

@@ -134,7 +134,7 @@ export interface AdmissionPort {
   seats(request: AdmissionRequest): { readonly seats: readonly Seat[] } | { readonly shortage: Shortage };
   /** What a user is told of a shortage. */
   refusal(request: AdmissionRequest, shortage: Shortage): IsthmusError;
-  /** Commits the lease; from then on `held` has it. What it throws ends the request. */
+  /** Commits the lease; from then on `held` has it, and a second time for the same request it changes nothing. What it throws ends the request. It must not call `changed`. */
   grant(request: AdmissionRequest, seats: readonly Seat[]): void;
   /** ms since 1970 */
   now(): number;
