@@ -22,7 +22,9 @@ describe("a daemon that dies at a side effect", () => {
 });
 
 async function sweep(world: World, point: string): Promise<void> {
-  expect((await world.cli(["daemon", "start"], { env: { CRASH_AT: point } })).code, point).toBe(0);
+  // Where nobody may wait at all, every start is too late.
+  const late: Record<string, string> = point.endsWith("-refused") ? { ISTHMUS_QUEUE_AGE: "0s" } : {};
+  expect((await world.cli(["daemon", "start"], { env: { CRASH_AT: point, ...late } })).code, point).toBe(0);
   await provoke(world, point);
   const dead = async () => ((await world.isthmus.version().catch(() => undefined)) ? undefined : true);
   await eventually(`${point}: the daemon is dead`, dead);

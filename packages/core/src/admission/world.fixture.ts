@@ -101,7 +101,7 @@ export class World implements AdmissionPort {
   }
 
   grant(one: AdmissionRequest): void {
-    if (this.machines.has(one.id)) throw new Error(`${one.id} was granted twice`);
+    if (this.machines.has(one.id)) throw new IsthmusError("INTERNAL", { reason: `${one.id} was granted twice` });
     this.machines.set(one.id, { ...one, seats: [] });
     this.granted.push(one.id);
   }

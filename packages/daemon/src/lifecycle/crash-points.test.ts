@@ -34,6 +34,11 @@ async function prepare(daemon: FakeDaemon, point: CrashPoint): Promise<void> {
   if (scenario === "resume" || /^suspend.*exited/.test(point)) await daemon.machines.suspend("m");
   if (scenario === "remove") await daemon.machines.stop("m");
   if (point.endsWith("failed")) daemon.host.nextStarts = ["hang"];
+  if (!point.endsWith("refused")) return;
+  // Nobody may wait at all: every start is too late.
+  daemon.admission = { queueAgeMs: 0 };
+  await daemon.restart();
+  daemon.admission = {};
 }
 
 /** One process per machine that runs, none for others, no folder without a machine. */
@@ -44,7 +49,7 @@ export function expectConsistent(daemon: FakeDaemon): void {
   expect(daemon.host.secondCopies).toBe(0);
   const ids = machines.map((machine) => machine.id);
   expect([...daemon.host.folders].filter((id) => !ids.includes(id))).toEqual([]);
-  for (const machine of machines) expect(["requested", "running", "suspended", "exited", "failed"]).toContain(machine.state);
+  for (const machine of machines) expect(["requested", "running", "suspended", "exited", "failed", "refused"]).toContain(machine.state);
 }
 
 describe("a daemon that dies at a crash point", () => {
@@ -77,6 +82,7 @@ function outcome(point: CrashPoint): string[] {
   if (point === "suspend.after-exited") return ["exited"];
   if (point === "resume.before-queued") return ["suspended"];
   if (point === "create.before-insert") return [];
+  if (point === "start.after-refused") return ["refused"];
   if (point === "remove.before-delete") return ["exited"];
   if (point.startsWith("remove")) return [];
   if (point === "start.before-queued") return ["requested"];

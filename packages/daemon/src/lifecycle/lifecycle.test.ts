@@ -50,6 +50,7 @@ describe("creating a machine", () => {
 
   it("refuses what does not fit the host's memory, counted over all machines that have or get a process", async () => {
     daemon.memoryTotalBytes = 1 * GIB;
+    await daemon.restart();
     const spec = { image: "busybox", memoryBytes: 400 * MIB };
     await daemon.machines.create(spec, { start: true });
     const second = await daemon.machines.create(spec);
@@ -277,7 +278,7 @@ describe("limits and following", () => {
     await quiet();
     await daemon.machines.close();
     await following;
-    expect(types).toEqual(["created", "queued", "starting", "running", "exited"].map((type) => `machine.${type}`));
+    expect(types).toEqual(["created", "queued", "admitted", "starting", "running", "exited"].map((type) => `machine.${type}`));
     expect(await code(daemon.machines.start(id))).toBe("SHUTTING_DOWN");
   });
 
