@@ -44,6 +44,8 @@ export const SHORT_ID_CHARS = 12;
 export const STATS_INTERVAL_MS = 1_000;
 /** ms between two pictures of `top`: the daemon looks as often */
 export const TOP_INTERVAL_MS = 2_000;
+/** ms between two looks at the place of a start in the queue */
+export const QUEUE_POLL_MS = 500;
 /** ms between two frames of a spinner */
 export const SPINNER_MS = 100;
 /** ms that a completion waits for the daemon; a slow answer is worse than none */

@@ -5,6 +5,7 @@ import { ReaderGone } from "../terminal/write.ts";
 import { InputSession } from "./input-session.ts";
 import { Lifeline } from "./lifeline.ts";
 import { MachineSignals } from "./machine-signals.ts";
+import { showQueuePlace } from "./queue-view.ts";
 import { outputSink } from "./sink.ts";
 import { startMachine } from "./start-machine.ts";
 
@@ -49,6 +50,7 @@ export async function runForeground(context: Context, isthmus: Isthmus, id: stri
 
 class ForegroundRun {
   pipeBroken = false;
+  readonly #context: Context;
   readonly #sink: ReturnType<typeof outputSink>;
   readonly #handle: ReturnType<Isthmus["machines"]["handle"]>;
   readonly #options: ForegroundOptions;
@@ -59,6 +61,7 @@ class ForegroundRun {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: Context, isthmus: Isthmus, id: string, options: ForegroundOptions) {
+    this.#context = context;
     this.#options = options;
     this.#sink = outputSink(context);
     this.#handle = isthmus.machines.handle(id);
@@ -110,6 +113,7 @@ class ForegroundRun {
   }
 
   async #start(removeOnFailure: boolean): Promise<"started" | "interrupted"> {
+    const hide = showQueuePlace(this.#context, this.#handle);
     try {
       await startMachine(this.#handle, this.#lasting);
       return "started";
@@ -118,6 +122,8 @@ class ForegroundRun {
       if (removeOnFailure) await this.#handle.remove({ force: true }).catch(() => undefined);
       if (this.#signals.interrupted) return "interrupted";
       throw error;
+    } finally {
+      hide();
     }
   }
 
