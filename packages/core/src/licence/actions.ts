@@ -118,7 +118,7 @@ function statusOf({ store, clock, licences }: LicenceActionsParts, pool: Licence
   const seats = holders.flatMap(({ lease }) => lease.seats);
   const used = usedSeats(pool.name, seats);
   const valid = validity(pool, clock.now());
-  const short = overSince(pool, seats) !== undefined ? "grace" : used >= pool.seats ? "short" : "ok";
+  const short = pool.limit === "soft" && overSince(pool, seats) !== undefined ? "grace" : used >= pool.seats ? "short" : "ok";
   return {
     ...pool,
     used,

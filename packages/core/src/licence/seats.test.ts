@@ -146,7 +146,7 @@ describe("a shortage", () => {
       expectedMs: 4000,
       onShortage: "queue",
       holders: ["m-a (1)", "m-b (1)"],
-      reason: "held by m-a (1), m-b (1); expected in 4 s",
+      reason: "held by m-a (1), m-b (1); one expected in 4.0 s",
     });
     const vcpus = pool({ metric: "per-vcpu", seats: 4 });
     const busy = fill([vcpus], [need("a", { cpus: 2 }), need("b", { cpus: 2 })]);
@@ -166,7 +166,7 @@ describe("a shortage", () => {
   it("becomes 429 with a time to try again, or 422", () => {
     const soon = licenceRefusal(shortage([one], full, need("new"), () => NOW + 1500));
     expect([soon.code, soon.status, soon.details.retryAfterS]).toEqual(["LICENCE_SHORT", 429, 2]);
-    expect(soon.message).toBe("no seat for product: 1 needed, 0 of 2 free (held by m-a (1), m-b (1); expected in 2 s)");
+    expect(soon.message).toBe("no seat for product: 1 needed, 0 of 2 free (held by m-a (1), m-b (1); one expected in 1.5 s)");
     const never = licenceRefusal(shortage([], []));
     expect([never.code, never.status]).toEqual(["LICENCE_UNAVAILABLE", 422]);
   });

@@ -1,4 +1,4 @@
-import { IsthmusError, type LicencePool } from "@isthmus/contract";
+import { formatDuration, IsthmusError, type LicencePool } from "@isthmus/contract";
 import { HOLDERS_NAMED, RETRY_AFTER_MS } from "./config.ts";
 import { type LeaseHolder, type Seat, usedSeats } from "./lease.ts";
 import { ceiling, graceSeats, validity } from "./pool.ts";
@@ -83,7 +83,7 @@ function named(holders: readonly LeaseHolder[], pool: string): string[] {
 
 function inWords(holders: readonly string[], count: number, expectedMs: number | undefined): string {
   const more = count > holders.length ? ` and ${count - holders.length} more` : "";
-  const expected = expectedMs === undefined ? "nobody can tell when one is returned" : `expected in ${Math.ceil(expectedMs / 1000)} s`;
+  const expected = expectedMs === undefined ? "nobody can tell when one is returned" : `one expected in ${formatDuration(expectedMs)}`;
   return `held by ${holders.join(", ")}${more}; ${expected}`;
 }
 
