@@ -74,7 +74,8 @@ export function errorBody(error: IsthmusError): { readonly error: ErrorBody } {
 }
 
 /** Seconds after which it is worth trying again: what the error knows, else a moment. */
-function retryAfterS({ details: { retryAfterS: known } }: IsthmusError): number {
+function retryAfterS({ details: { retryAfterS: seconds, retryAfterMs: ms } }: IsthmusError): number {
+  const known = typeof ms === "number" ? ms / 1000 : seconds;
   return typeof known === "number" && Number.isFinite(known) ? Math.max(1, Math.ceil(known)) : RETRY_AFTER_S;
 }
 

@@ -24,6 +24,7 @@ describe("a refusal for now", () => {
   it.each([
     ["LICENCE_SHORT", 429, { retryAfterS: 12.3 }, "13"],
     ["TOO_MANY_REQUESTS", 429, {}, "1"],
+    ["QUOTA_REACHED", 429, { retryAfterMs: 2500 }, "3"],
     ["ENGINE_MISSING", 503, {}, "1"],
     ["NO_CAPACITY", 507, { retryAfterS: 5 }, undefined],
   ] as const)("%s says when to try again", async (code, status, details, seconds) => {
