@@ -28,6 +28,7 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const image = await context.images.resolve(spec.image);
+  await context.turns.next();
   // Others may have come in while the image was looked up; from here to the insert nothing waits.
   const meanwhile = repeated(context, idempotency);
   if (meanwhile) return meanwhile;
