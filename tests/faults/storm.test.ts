@@ -11,7 +11,7 @@ const CAPACITY = size(8, 32);
 const ROUNDS = size(2, 5);
 const PER_ROUND = size(10, 110);
 const FLOOD = size(2_000, 10_000);
-const FLOOD_QUEUE = size(500, 5_000);
+const FLOOD_QUEUE = size(500, 2_000);
 const FLOOD_AT_ONCE = 400;
 /** ms that a client of the flood waits */
 const PATIENCE_MS = 2_000;
