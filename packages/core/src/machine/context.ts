@@ -22,6 +22,7 @@ import type {
   StartPlan,
   Store,
 } from "./ports.ts";
+import type { Turns } from "./turns.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
 export interface RemovedExits {
@@ -46,6 +47,8 @@ export interface Context {
   readonly crashpoint: Crashpoint;
   readonly admitting: Admitting;
   readonly leases: Leases;
+  /** of machines that are written down */
+  readonly turns: Turns;
   readonly licences: Licences;
   /** absent: every machine boots */
   readonly templates?: Templates;

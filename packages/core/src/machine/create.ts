@@ -28,6 +28,10 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const image = await context.images.resolve(spec.image);
+  await context.turns.next();
+  // Nothing was made yet, and nobody is there to hear of it.
+  if (options.signal?.aborted === true)
+    throw new IsthmusError("CANCELLED", { what: "making the machine" }, { cause: options.signal.reason });
   // Others may have come in while the image was looked up; from here to the insert nothing waits.
   const meanwhile = repeated(context, idempotency);
   if (meanwhile) return meanwhile;

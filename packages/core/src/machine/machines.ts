@@ -33,6 +33,7 @@ import { grantLease, launch, requestStart } from "./start.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
 import { requestResume, suspendMachine } from "./suspend.ts";
 import { allow, become } from "./transition.ts";
+import { Turns } from "./turns.ts";
 import { started, startedEarlier, waitFor } from "./wait.ts";
 import { why } from "./why.ts";
 
@@ -45,6 +46,7 @@ export function createMachines(parts: MachinesParts): Machines {
     crashpoint: parts.crashpoint ?? (() => {}),
     admitting,
     leases,
+    turns: new Turns(),
     licences,
     pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),

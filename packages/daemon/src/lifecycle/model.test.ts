@@ -121,16 +121,23 @@ const commands = [
   fc.constant(reboot),
 ];
 
+/** Hundreds of daemons, each with a store that waits for its disk. */
+const DEADLINE_MS = 240_000;
+
 describe("machines under any sequence of requests, exits and crashes", () => {
-  it("agree with the table of states, and never have a second process", async () => {
-    const property = fc.asyncProperty(fc.commands(commands, { maxCommands: COMMANDS_MAX }), async (sequence) => {
-      const daemon = new FakeDaemon();
-      try {
-        await fc.asyncModelRun(() => ({ model: new Map(), real: daemon }), sequence);
-      } finally {
-        daemon.remove();
-      }
-    });
-    await fc.assert(property, { numRuns: RUNS, seed: SEED });
-  });
+  it(
+    "agree with the table of states, and never have a second process",
+    async () => {
+      const property = fc.asyncProperty(fc.commands(commands, { maxCommands: COMMANDS_MAX }), async (sequence) => {
+        const daemon = new FakeDaemon();
+        try {
+          await fc.asyncModelRun(() => ({ model: new Map(), real: daemon }), sequence);
+        } finally {
+          daemon.remove();
+        }
+      });
+      await fc.assert(property, { numRuns: RUNS, seed: SEED });
+    },
+    DEADLINE_MS,
+  );
 });
