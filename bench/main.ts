@@ -14,6 +14,7 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   memory: () => import("./suites/memory.ts"),
   start: () => import("./suites/start.ts"),
   noise: () => import("./suites/noise.ts"),
+  storm: () => import("./suites/storm.ts"),
 };
 const ROUNDS = Number(process.env.N ?? 7);
 
