@@ -3,8 +3,8 @@ import { Worker } from "node:worker_threads";
 import { CALL_EVERY_MS, EXEC_EVERY_MS, PRESSURE_EVERY_MS } from "./config.ts";
 
 /** A thread of its own, so that what this one does is not taken for the daemon's slowness. `stop` gives what it measured. */
-function thread<T>(file: string, workerData: object): { stop(): Promise<T> } {
-  const worker = new Worker(new URL(file, import.meta.url), { workerData });
+function thread<T>(file: URL, workerData: object): { stop(): Promise<T> } {
+  const worker = new Worker(file, { workerData });
   const told = new Promise<T>((resolve, reject) => {
     worker.once("message", resolve);
     worker.once("error", reject);
@@ -20,8 +20,12 @@ function thread<T>(file: string, workerData: object): { stop(): Promise<T> } {
 
 /** What is seen of a daemon, a bystander machine and the host while something else goes on. */
 export function watch(socketPath: string, machine: string) {
-  const calls = thread<readonly number[]>("../start/caller.ts", { socketPath, everyMs: CALL_EVERY_MS });
-  const execs = thread<readonly (readonly [number, number])[]>("./exec-caller.ts", { socketPath, machine, everyMs: EXEC_EVERY_MS });
+  const calls = thread<readonly number[]>(new URL("../start/caller.ts", import.meta.url), { socketPath, everyMs: CALL_EVERY_MS });
+  const execs = thread<readonly (readonly [number, number])[]>(new URL("./exec-caller.ts", import.meta.url), {
+    socketPath,
+    machine,
+    everyMs: EXEC_EVERY_MS,
+  });
   const pressure: number[] = [];
   const timer = setInterval(() => pressure.push(memoryFull10()), PRESSURE_EVERY_MS);
   return {

@@ -20,24 +20,19 @@ export async function suite(world: BenchWorld): Promise<readonly Result[]> {
 
 const ends = new Set(["running", "NO_CAPACITY", "TOO_MANY_REQUESTS", "QUOTA_REACHED", "HOST_PRESSURE"]);
 
-function figures(mode: string, { outcomes, wallMs, execs, calls, memoryFull10, running }: Storm): Result[] {
+function figures(mode: string, { outcomes, wallMs, execs, calls, memoryFull10, running, admitted }: Storm): Result[] {
   const name = (text: string) => `${STARTS} starts at once, ${mode}: ${text}`;
   const told = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`);
   const others = Object.entries(outcomes).reduce((sum, [outcome, count]) => sum + (ends.has(outcome) ? 0 : count), 0);
   const times = execs.map(([, ms]) => ms);
-  const all = [...running.values()].reduce((sum, count) => sum + count, 0);
-  const weights = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
-  const shares = Object.entries(WEIGHTS).map(([tenant, weight]) => ({
-    tenant,
-    part: (running.get(tenant) ?? 0) / all / (weight / weights),
-  }));
+  const shares = sharesOf(admitted);
   const worst = Math.max(...shares.map(({ part }) => Math.abs(part - 1)));
   return [
     { ...atMost(name("neither running nor refused with a reason"), "starts", others, 0), note: told.join(", ") },
     informed(name("until all had their answer"), "s", [wallMs / 1000]),
     {
       ...atMost(name("farthest that a tenant's share is from its weight's"), "parts", worst, aims.sharePart),
-      note: shares.map(({ tenant, part }) => `${tenant}: ${running.get(tenant) ?? 0} run, ${part.toFixed(2)} of its share`).join("; "),
+      note: shares.map(({ tenant, part }) => `${tenant}: ${part.toFixed(2)} of its share, ${running.get(tenant) ?? 0} run`).join("; "),
     },
     atMost(name("memory pressure, full avg10, most"), "%", memoryFull10, aims.memoryFull10),
     {
@@ -49,6 +44,16 @@ function figures(mode: string, { outcomes, wallMs, execs, calls, memoryFull10, r
       note: `${calls.length} calls, p99 ${quantile(calls, 0.99).toFixed(1)} ms`,
     },
   ];
+}
+
+/** While all of them had starts that waited: up to when the first tenant had all that it asked for. 1 is what the weight says. */
+function sharesOf(admitted: Storm["admitted"]): { readonly tenant: string; readonly part: number }[] {
+  const asked = Math.floor(STARTS / tenants.length);
+  const untilS = Math.min(...[...admitted.values()].map((times) => times.toSorted((a, b) => a - b)[asked - 1] ?? Number.POSITIVE_INFINITY));
+  const counts = Object.keys(WEIGHTS).map((tenant) => (admitted.get(tenant) ?? []).filter((time) => time <= untilS).length);
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const weights = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+  return Object.entries(WEIGHTS).map(([tenant, weight], index) => ({ tenant, part: (counts[index] ?? 0) / all / (weight / weights) }));
 }
 
 async function plots(storms: ReadonlyMap<string, Storm>): Promise<void> {
