@@ -52,6 +52,24 @@ describe("the store", () => {
     again.close();
   });
 
+  it("keeps one quota a tenant, with its event", () => {
+    const store = openStore(path);
+    const updatedAt = "2026-01-01T00:00:00.000Z";
+    store.putQuota({ tenant: "b", weight: 1, updatedAt }, [{ type: "quota.set" }]);
+    store.putQuota({ tenant: "a", weight: 2, machines: 3, updatedAt }, []);
+    store.putQuota({ tenant: "b", weight: 4, updatedAt }, []);
+    store.close();
+    const again = openStore(path);
+    expect(again.quotas().map(({ tenant, weight }) => [tenant, weight])).toEqual([
+      ["a", 2],
+      ["b", 4],
+    ]);
+    expect(again.quota("a")).toEqual({ tenant: "a", weight: 2, machines: 3, updatedAt });
+    again.deleteQuota("a", []);
+    expect([again.quota("a"), again.lastEventSeq()]).toEqual([undefined, 1]);
+    again.close();
+  });
+
   it("refuses a name that is taken, an ambiguous prefix and what is not there", () => {
     const store = openStore(path);
     store.insertMachine(record("aaaa000000000001", "one"), []);
@@ -99,6 +117,7 @@ describe("the store", () => {
     stop();
     store.appendEvents([{ type: "c" }]);
     expect(heard).toEqual(["1 a 2", "2 b 2"]);
+    expect(store.events({ limit: 2, newest: true }).map(({ type }) => type)).toEqual(["b", "c"]);
     store.close();
   });
 });
