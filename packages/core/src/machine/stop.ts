@@ -143,7 +143,7 @@ async function signalWorkload(context: Context, handle: Handle, signal: number):
   return record;
 }
 
-/** Waits until the machine has ended for good. Resolves with its last record, also when it is removed by itself. */
+/** Waits until the machine has ended for good, or finds that it never began. Resolves with its last record, also when it is removed by itself. */
 export async function ended(context: Context, handle: Handle, first: MachineRecord, user?: AbortSignal): Promise<Machine> {
   const waiting = waitingSignal(context, user, `waiting for machine ${first.machine.name}`);
   let last = first;
@@ -153,7 +153,7 @@ export async function ended(context: Context, handle: Handle, first: MachineReco
       (record) => {
         if (record === undefined) return last.machine;
         last = record;
-        return isFinal(record) ? record.machine : undefined;
+        return isFinal(record) || record.machine.state === "requested" ? record.machine : undefined;
       },
       waiting.signal,
     );

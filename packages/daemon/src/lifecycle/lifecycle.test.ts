@@ -120,6 +120,11 @@ describe("ending a machine", () => {
     expect((await stop).exit).toEqual({ code: 137, signal: 9, reason: "killed" });
   });
 
+  it("that never began changes nothing, and does not wait", async () => {
+    await daemon.machines.create({ image: "busybox", name: "m" });
+    expect((await daemon.machines.stop("m")).state).toBe("requested");
+  });
+
   it("that has ended is no error, and has no ports any more", async () => {
     await daemon.machines.create(
       { image: "busybox", name: "m", network: "user", ports: [{ host: 8080, guest: 80, address: "127.0.0.1", protocol: "tcp" }] },
