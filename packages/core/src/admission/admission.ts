@@ -31,7 +31,7 @@ export class Admission {
   readonly #port: AdmissionPort;
   readonly #settings: LimitSettings;
   readonly #queue = new FairQueue<Entry>();
-  readonly #inFlight = new Set<string>();
+  readonly #inFlight = new Set<AdmissionRequest>();
   readonly #limiter: StartLimiter;
   readonly #rate: TokenBucket;
   readonly #pace = new Pace();
@@ -40,6 +40,8 @@ export class Admission {
   #stopsAt: "start-slots" | "rate" = "start-slots";
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
+  #expiredMs = Number.NEGATIVE_INFINITY;
+  #goesOn = false;
   #closed = false;
 
   constructor(port: AdmissionPort, settings: LimitSettings = {}) {
@@ -104,6 +106,11 @@ export class Admission {
     const waitedMs = this.#port.now() - entry.request.queuedAtMs;
     const estimatedMs = entry.shortage?.expectedMs ?? this.#pace.estimate(position, this.#limiter.latencyMs, this.#limiter.limit);
     return { position, ahead: position - 1, waitedMs, estimatedMs, cause: entry.shortage ?? this.#stopsAt };
+  }
+
+  /** starts that hold a slot */
+  get inFlight(): number {
+    return this.#inFlight.size;
   }
 
   /** requests that wait */
@@ -203,16 +210,17 @@ export class Admission {
     }
     this.#queue.serve(request.id);
     this.#rate.take();
-    this.#inFlight.add(request.id);
+    this.#inFlight.add(request);
     this.#pace.granted(now, this.#queue.size > 0);
     ledger.add({ ...request, seats });
-    entry.grant({ seats, waitedMs: Math.max(0, now - request.queuedAtMs), done: (outcome) => this.#done(request.id, outcome) });
+    entry.grant({ seats, waitedMs: Math.max(0, now - request.queuedAtMs), done: (outcome) => this.#done(request, outcome) });
   }
 
-  #done(id: string, outcome: StartOutcome): void {
-    if (!this.#inFlight.has(id)) return;
+  /** A request holds its slot once, so what a former start of the same machine says too late frees none. */
+  #done(request: AdmissionRequest, outcome: StartOutcome): void {
+    if (!this.#inFlight.has(request)) return;
     this.#limiter.sample(outcome, this.#inFlight.size, this.#port.facts().pressure, this.#port.now());
-    this.#inFlight.delete(id);
+    this.#inFlight.delete(request);
     this.#look();
   }
 
@@ -230,6 +238,8 @@ export class Admission {
   /** Those whose time is over, wherever they stand. */
   #expire(): void {
     const now = this.#port.now();
+    if (Math.abs(now - this.#expiredMs) < GATHER_MS) return;
+    this.#expiredMs = now;
     const { queueAgeMs } = this.limits;
     let view: View | undefined;
     for (const entry of [...this.#queue.values()]) {
@@ -263,7 +273,12 @@ export class Admission {
 
   /** The rest of what waits, after the daemon has answered others. */
   #goOnLater(): void {
-    this.#port.after(0, () => this.#goOn());
+    if (this.#goesOn) return;
+    this.#goesOn = true;
+    this.#port.after(0, () => {
+      this.#goesOn = false;
+      this.#goOn();
+    });
   }
 
   /** One timer, the earliest that was asked for. */

@@ -20,13 +20,8 @@ export interface Aside {
   readonly tenantOnly: boolean;
 }
 
-interface Rule {
-  readonly limit: string;
-  readonly scope?: string;
-  readonly needed: number;
-  readonly used: number;
-  readonly max: number;
-  readonly unit: Unit;
+/** One limit, with what is used of it and what the request needs. */
+interface Rule extends Omit<Shortage, "kind" | "permanent"> {
   readonly kind: "capacity" | "quota";
   /** what it is measured against comes and goes with other things than machines, so nothing is too much for ever */
   readonly passing?: true;

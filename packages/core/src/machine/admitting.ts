@@ -46,7 +46,6 @@ export class Admitting {
   readonly #refused = new WeakMap<Error, Shortage>();
   readonly #refusals = new Map<string, number>();
   #facts: { readonly atMs: number; readonly facts: HostFacts } | undefined;
-  #inFlight = 0;
   #changing = false;
 
   constructor(parts: AdmittingParts) {
@@ -68,24 +67,13 @@ export class Admitting {
   }
 
   /** Resolves when the start may go on, its lease written down; its slot is held until `done`. Rejects with the refusal or CANCELLED. */
-  async enter(record: MachineRecord, signal: AbortSignal): Promise<Grant> {
-    const grant = await this.#admission.enter(this.#request(record), signal);
-    this.#inFlight += 1;
-    let done = false;
-    return {
-      ...grant,
-      done: (outcome) => {
-        if (done) return;
-        done = true;
-        this.#inFlight -= 1;
-        grant.done(outcome);
-      },
-    };
+  enter(record: MachineRecord, signal: AbortSignal): Promise<Grant> {
+    return this.#admission.enter(this.#request(record), signal);
   }
 
   /** starts that hold a slot */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#admission.inFlight;
   }
 
   get status(): AdmissionStatus {

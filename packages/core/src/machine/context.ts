@@ -3,25 +3,12 @@ import type { Licences } from "../licence/licences.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
-import type { Templates } from "../template/templates.ts";
 import type { Admitting } from "./admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Leases } from "./leases.ts";
-import type {
-  Clock,
-  ContactPorts,
-  Engine,
-  HostCapacity,
-  Images,
-  LiveMachine,
-  Log,
-  MachineFolders,
-  MachineRecord,
-  OutputFiles,
-  StartPlan,
-  Store,
-} from "./ports.ts";
+import type { MachinesParts } from "./machines-parts.ts";
+import type { Engine, LiveMachine, MachineRecord, StartPlan } from "./ports.ts";
 import type { Turns } from "./turns.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
@@ -33,31 +20,20 @@ export interface RemovedExits {
 /** who wants a start: only the policy's own starts are tried again when they fail */
 export type StartedBy = "user" | "policy" | "crash";
 
+type Shared = "store" | "engines" | "images" | "folders" | "output" | "clock" | "capacity" | "log" | "templates" | "contacts";
+
 /** What the files of this folder share: the ports, and the handles of this process. */
-export interface Context {
-  readonly store: Store;
-  /** the preferred one first */
-  readonly engines: readonly Engine[];
-  readonly images: Images;
-  readonly folders: MachineFolders;
-  readonly output: OutputFiles;
-  readonly clock: Clock;
-  readonly capacity: HostCapacity;
-  readonly log: Log;
+export interface Context extends Pick<MachinesParts, Shared> {
   readonly crashpoint: Crashpoint;
   readonly admitting: Admitting;
   readonly leases: Leases;
   /** of machines that are written down */
   readonly turns: Turns;
   readonly licences: Licences;
-  /** absent: every machine boots */
-  readonly templates?: Templates;
   /** absent: no clone is prepared ahead */
   readonly pools?: Pools;
   /** absent: nothing is saved but suspended machines */
   readonly snapshots?: Snapshots;
-  /** absent: suspended machines are resumed by their users only */
-  readonly contacts?: ContactPorts;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
   /** why users' starts are refused, while the host is under pressure */
