@@ -102,7 +102,8 @@ function capacityRules(request: AdmissionRequest, needs: Needs, view: View, kept
     ),
     rule("vcpus", "vcpus", "vcpus", limits.vcpus),
     rule("memory", "memoryBytes", "bytes", limits.memoryBytes),
-    rule("disk", "diskBytes", "bytes", limits.diskBytes),
+    // It follows what is free, so a full disk is no reason to say never.
+    { ...rule("disk", "diskBytes", "bytes", limits.diskBytes), passing: true },
     rule("ports", "ports", "ports", limits.ports),
     ...presentRules(request, view, other),
   ];

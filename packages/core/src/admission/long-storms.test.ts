@@ -73,6 +73,8 @@ describe("admission in a storm that goes on", () => {
     const world = new Disk();
     world.free = 2 ** 40;
     expect(() => world.admission.check(request("a", { diskBytes: 2 ** 30 }))).not.toThrow();
+    world.free = 0;
+    expect(() => world.admission.check(request("a", { diskBytes: 2 ** 30 }))).toThrow(expect.objectContaining({ code: "DISK_FULL" }));
   });
 
   it("the limiter stays near what helps in a storm that goes on", () => {

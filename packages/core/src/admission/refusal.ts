@@ -19,6 +19,7 @@ export function refusalOf(shortage: Shortage): IsthmusError {
   const figures = { limit: what, needed: amount(needed, unit), used: amount(used, unit), max: amount(max, unit) };
   if (permanent) return new IsthmusError("NEVER_FITS", figures);
   if (kind === "quota") return new IsthmusError("QUOTA_REACHED", { ...figures, retryAfterMs: retryAfterMs(shortage) });
+  if (kind === "capacity" && limit === "disk") return new IsthmusError("DISK_FULL", { what: `a machine's disk of ${figures.needed}` });
   if (kind === "capacity")
     return new IsthmusError("NO_CAPACITY", { what, needed: figures.needed, free: amount(Math.max(0, max - used), unit) });
   return new IsthmusError("TOO_MANY_REQUESTS", { what, value: used, limit: max, retryAfterMs: retryAfterMs(shortage) });
