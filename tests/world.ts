@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Isthmus, IsthmusError, type Machine } from "@isthmus/sdk";
 import { expect } from "vitest";
-import { childrenOf, filesIn, openIn } from "./leaks/held.ts";
+import { childrenOf, filesIn, openIn, watchGroupsOf } from "./leaks/held.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
@@ -33,21 +33,21 @@ export class World implements AsyncDisposable {
 
   constructor(env: Record<string, string> = {}) {
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
+    watchGroupsOf(this.home);
     const kept = ["PATH", "HOME", "LANG", "CI"].flatMap((name) => (process.env[name] ? [[name, process.env[name] ?? ""]] : []));
     this.env = { ...Object.fromEntries(kept), ISTHMUS_HOME: this.home, ISTHMUS_SOCKET: this.socket, NO_COLOR: "1", ...noPools, ...env };
     this.isthmus = new Isthmus({ socketPath: this.socket });
   }
 
   /**
-   * A world whose daemon answers, with the kernel and the verdict on the accelerator that the seed found. `prepare` is called before anything is in
-   * its data folder.
+   * A world whose daemon answers, with the kernel, the verdict on the accelerator, the built-in image and its template, as the seed made them.
+   * `prepare` is called before anything is in its data folder.
    */
   static async start(env: Record<string, string> = {}, prepare: (home: string) => void = () => undefined): Promise<World> {
     const world = new World(env);
     try {
       prepare(world.home);
-      const seed = process.env.ISTHMUS_TEST_SEED;
-      for (const part of ["kernels", "engine"]) if (seed) cpSync(join(seed, part), join(world.home, part), { recursive: true, mode: 0 });
+      world.#plant();
       await world.ok(["daemon", "start"]);
       world.#idle = await world.#settledOpen();
       return world;
@@ -55,6 +55,14 @@ export class World implements AsyncDisposable {
       await world[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Node's own copy would fill the holes of sparse files. */
+  #plant(): void {
+    const seed = process.env.ISTHMUS_TEST_SEED;
+    if (seed === undefined) return;
+    const parts = ["kernels", "engine", "images", "disks", "templates"];
+    execFileSync("cp", ["-a", "--sparse=always", ...parts.map((part) => join(seed, part)), this.home]);
   }
 
   cli(args: readonly string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}): Promise<CliResult> {

@@ -20,6 +20,10 @@ describe("isthmus run", () => {
     expect(await world.ok(["ps", "-aq"])).toBe("");
   });
 
+  it("is over only when its auto-removed machine is gone: the next one may have the name at once", async () => {
+    for (const turn of ["1", "2", "3"]) expect(await world.ok(["run", "--rm", "--name", "again", "busybox", "echo", turn])).toBe(turn);
+  });
+
   it.each([
     [["true"], 0],
     [["sh", "-c", "exit 3"], 3],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -32,9 +33,18 @@ const target = (link: string): string => {
 const pids = () => names("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
 const lines = (text: string, mark: string) => text.split("\n").filter((line) => line.includes(mark));
 
+/** As daemons name the folder of their machines' control groups, of each data folder that this file of tests had. */
+const instances = new Set<string>();
+
+/** Lets the control groups of a data folder's machines count. */
+export function watchGroupsOf(home: string): void {
+  instances.add(createHash("sha256").update(home).digest("hex").slice(0, 12));
+}
+
 /**
  * All that belongs to the folder `mark`: processes by their environment, arguments, folder or program; mounts, loop devices, sockets and open files by their
- * path; files. Control groups and taps carry no path: each one on the host counts unless a process that is not of `mark` is in it or holds it.
+ * path; files; control groups by the name of their data folder. Taps carry no path: each one on the host counts unless a process that is not of `mark`
+ * holds it.
  */
 export function held(mark: string): Held {
   const mine = new Set(pids().filter((pid) => ["environ", "cmdline"].some((file) => read(`/proc/${pid}/${file}`).includes(mark))));
@@ -46,7 +56,7 @@ export function held(mark: string): Held {
     sockets: lines(read("/proc/net/unix"), mark),
     descriptors: names("/proc/self/fd").flatMap((fd) => lines(target(`/proc/self/fd/${fd}`), mark)),
     files: filesIn(mark),
-    cgroups: groups("/sys/fs/cgroup").filter((folder) => isOurs(mine, read(join(folder, "cgroup.procs")).split("\n").filter(Boolean))),
+    cgroups: groups("/sys/fs/cgroup").filter((folder) => folder.split("/").some((part) => instances.has(part))),
     taps: names("/sys/class/net").filter((name) => existsSync(`/sys/class/net/${name}/tun_flags`) && isOurs(mine, holdersOf(name))),
   };
 }

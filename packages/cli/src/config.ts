@@ -31,6 +31,8 @@ export const LOST_DAEMON_STARTS = 4;
 export const SECOND_INTERRUPT_MS = 2_000;
 /** ms that a workload has to end after its reader went away */
 export const BROKEN_PIPE_GRACE_MS = 2_000;
+/** ms that a foreground run waits for the removal of its machine after its end */
+export const AUTO_REMOVE_WAIT_MS = 2_000;
 /** keys that leave a session and let the machine go on: ctrl-p, ctrl-q */
 export const DETACH_KEYS = Uint8Array.of(0x10, 0x11);
 

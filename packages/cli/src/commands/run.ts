@@ -40,7 +40,7 @@ export function run(context: Context): Command {
       context.exitCode = await runForeground(context, isthmus, machine.id, {
         tty: options.tty === true,
         interactive: options.interactive === true,
-        start: { first: true, removeOnFailure: options.rm === true },
+        start: { first: true, autoRemove: options.rm === true },
       });
     });
 }

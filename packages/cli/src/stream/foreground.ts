@@ -1,5 +1,5 @@
 import type { Isthmus } from "@isthmus/sdk";
-import { BROKEN_PIPE_GRACE_MS, exitCodes } from "../config.ts";
+import { AUTO_REMOVE_WAIT_MS, BROKEN_PIPE_GRACE_MS, exitCodes } from "../config.ts";
 import type { Context } from "../context.ts";
 import { ReaderGone } from "../terminal/write.ts";
 import { InputSession } from "./input-session.ts";
@@ -16,8 +16,8 @@ export interface ForegroundOptions {
   readonly start?: {
     /** it never ran before: all of its output is this run's */
     readonly first: boolean;
-    /** remove the machine when it does not even start */
-    readonly removeOnFailure: boolean;
+    /** the machine removes itself when it ends: be gone only after it, and remove it when it does not even start */
+    readonly autoRemove: boolean;
   };
   /** of a machine that runs already: begin with the output since its start */
   readonly logs?: boolean;
@@ -80,7 +80,7 @@ class ForegroundRun {
     early?.catch(() => undefined);
     const left = this.#signals.left.then((): Ending => "left");
     if (start) {
-      const starting = this.#start(start.removeOnFailure);
+      const starting = this.#start(start.autoRemove);
       const ending = await Promise.race([starting, left]);
       if (ending !== "started") return ending;
       this.#signals.started();
@@ -100,9 +100,16 @@ class ForegroundRun {
   async exitCode(): Promise<number> {
     const waiting = this.#handle.wait(this.#lasting).then(async (exit) => {
       await this.#sink.exit(exit);
+      if (this.#options.start?.autoRemove) await this.#removed();
       return exit.code;
     });
     return await Promise.race([waiting, this.#signals.left.then(() => exitCodes.interrupted)]);
+  }
+
+  /** What comes after this command may take the name again at once. Another reader of the output may hold the removal up: that is not waited for. */
+  async #removed(): Promise<void> {
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(AUTO_REMOVE_WAIT_MS)]);
+    await this.#handle.waitFor("removed", { signal }).catch(() => undefined);
   }
 
   close(): void {
@@ -112,14 +119,14 @@ class ForegroundRun {
     this.#signals.close();
   }
 
-  async #start(removeOnFailure: boolean): Promise<"started" | "interrupted"> {
+  async #start(autoRemove: boolean): Promise<"started" | "interrupted"> {
     const hide = showQueuePlace(this.#context, this.#handle);
     try {
       await startMachine(this.#handle, this.#lasting);
       return "started";
     } catch (error) {
       this.#over.abort();
-      if (removeOnFailure) await this.#handle.remove({ force: true }).catch(() => undefined);
+      if (autoRemove) await this.#handle.remove({ force: true }).catch(() => undefined);
       if (this.#signals.interrupted) return "interrupted";
       throw error;
     } finally {

@@ -3,7 +3,8 @@ import type { Handle } from "./handle.ts";
 
 /**
  * Removes a settled machine. A job of its state queue. The record goes first: from then on a folder without a record is all that a crash can leave, and
- * the next daemon removes it.
+ * the next daemon removes it. Who waits for the removal is told last, when
+ * nothing of the machine is left.
  */
 export async function deleteMachine(context: Context, handle: Handle): Promise<void> {
   const { machine } = context.store.machine(handle.id);
@@ -15,7 +16,6 @@ export async function deleteMachine(context: Context, handle: Handle): Promise<v
   if (machine.exit) context.removedExits.add(handle.id, machine.exit, context.clock.now());
   handle.release();
   context.handles.delete(handle.id);
-  handle.notify(undefined);
   context.crashpoint("remove.before-folder");
   try {
     await context.folders.remove(handle.id);
@@ -23,4 +23,5 @@ export async function deleteMachine(context: Context, handle: Handle): Promise<v
     context.log.error({ machine: handle.id, err: error }, "a removed machine's folder is left; the next start of the daemon removes it");
   }
   context.crashpoint("remove.after-folder");
+  handle.notify(undefined);
 }

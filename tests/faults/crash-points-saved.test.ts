@@ -1,0 +1,7 @@
+import { crashPoints } from "@isthmus/core";
+import { describe } from "vitest";
+import { converges, isOfSaving } from "./crash-points.fixture.ts";
+
+describe("a daemon that dies at a side effect of snapshot, clone, suspend or resume", () => {
+  converges(crashPoints.filter((point) => isOfSaving(point)));
+});

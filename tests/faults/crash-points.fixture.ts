@@ -1,0 +1,94 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { CrashPoint } from "@isthmus/core";
+import { hasCode } from "@isthmus/sdk";
+import { expect, it } from "vitest";
+import { eventually, World } from "../world.ts";
+
+const SWEEP_MS = 1_200_000;
+
+/** Of the points that only snapshots, clones, suspend and resume come to. */
+export const isOfSaving = (point: CrashPoint): boolean => /^(snapshot|clone|suspend|resume)/.test(point);
+
+/** Row 2 of the battery: the daemon dies before and after each side effect, once; a restart ends in "done" or "cleanly absent". */
+export function converges(points: readonly CrashPoint[]): void {
+  it(
+    `converges after each of ${points.length} crash points`,
+    async () => {
+      await using world = await World.start();
+      await world.ok(["daemon", "stop"]);
+      for (const point of points) await sweep(world, point);
+      await world.ok(["daemon", "start"]);
+    },
+    SWEEP_MS,
+  );
+}
+
+async function sweep(world: World, point: CrashPoint): Promise<void> {
+  // Where nobody may wait at all, every start is too late.
+  const late: Record<string, string> = point.endsWith("-refused") ? { ISTHMUS_QUEUE_AGE: "0s" } : {};
+  expect((await world.cli(["daemon", "start"], { env: { CRASH_AT: point, ...late } })).code, point).toBe(0);
+  await provoke(world, point);
+  const dead = async () => ((await world.isthmus.version().catch(() => undefined)) ? undefined : true);
+  await eventually(`${point}: the daemon is dead`, dead);
+  await world.ok(["daemon", "start"]);
+  await eventually(`${point}: a settled verdict`, async () => {
+    const machines = await world.machines();
+    const engines = world.engines();
+    const running = machines.filter(({ state }) => state === "running").length;
+    expect(engines.length, `${point}: ${machines.map(({ state }) => state)}`).toBeLessThanOrEqual(1);
+    const busy = machines.some(({ state }) => ["queued", "starting", "stopping"].includes(state));
+    // A kill that the crash cut short is finished a moment after the machine was taken up.
+    return busy || engines.length !== running ? undefined : true;
+  });
+  // A clone whose snapshot went with its daemon is there to say so.
+  const others = (await world.machines()).filter(({ name, failure }) => name !== "m" && failure?.code !== "SNAPSHOT_NOT_FOUND");
+  expect(others, point).toEqual([]);
+  await expectWhole(world, point);
+  await world.removeAll();
+  expect(world.engines(), point).toEqual([]);
+  await world.ok(["daemon", "stop"]);
+}
+
+/** A machine goes on as if nothing had been; what was saved is whole or not there. */
+async function expectWhole(world: World, point: CrashPoint): Promise<void> {
+  const find = async () => (await world.machines()).find(({ name }) => name === "m");
+  const machine = await find();
+  if (machine?.state === "suspended") await world.ok(["resume", "m"]);
+  if ((await find())?.state === "running") expect(await world.ok(["exec", "m", "echo", "here"]), point).toBe("here");
+  for (const { id } of await world.isthmus.snapshots.list()) {
+    const [clone] = await world.isthmus.snapshots.clone(id);
+    expect((await clone?.execText(["echo", "whole"]))?.stdout, point).toBe("whole\n");
+    await world.isthmus.snapshots.remove(id);
+  }
+  const left = join(world.home, "snapshots");
+  expect(existsSync(left) ? readdirSync(left) : [], point).toEqual([]);
+}
+
+/** Does what reaches the crash point; a call that fails because the daemon died must fail with a code of ours. */
+async function provoke(world: World, point: CrashPoint): Promise<void> {
+  const failing = point.endsWith("-failed");
+  const spec = { image: "busybox", name: "m", command: ["sleep", "1000"], stopTimeoutMs: 0, ...(failing ? { user: "captain" } : {}) };
+  const saved = [
+    () => world.isthmus.snapshots.create("m", { name: "s" }),
+    () => world.isthmus.machines.clone("m", { name: "c" }),
+    () => world.isthmus.machines.remove("c", { force: true }),
+    () => world.isthmus.machines.suspend("m"),
+    () => (point.endsWith("-exited") ? world.isthmus.machines.kill("m") : world.isthmus.machines.resume("m")),
+  ];
+  const steps = [
+    () => world.isthmus.machines.create(spec, { start: false }),
+    () => world.isthmus.machines.start("m"),
+    ...(isOfSaving(point) ? saved : []),
+    () => (point.startsWith("kill") ? world.isthmus.machines.kill("m") : world.isthmus.machines.stop("m")),
+    () => world.isthmus.machines.remove("m"),
+  ];
+  for (const step of steps) {
+    const outcome = await step().then(
+      () => "done",
+      (error: unknown) => (hasCode(error) ? error.code : `${point}: ${String(error)}`),
+    );
+    expect(outcome).toMatch(/^([A-Z_]+|done)$/);
+    if (outcome !== "done") return;
+  }
+}
