@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./tests/longest-first.ts";
 
 export default defineConfig({
   test: {
+    maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -21,7 +24,6 @@ export default defineConfig({
           hookTimeout: 240_000,
           globalSetup: ["tests/seed.ts"],
           setupFiles: ["tests/leaks/setup.ts"],
-          maxWorkers: 2,
         },
       },
     ],

@@ -6,7 +6,7 @@ import { size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
 /** clones of one snapshot */
-const CLONES = size(6, 200);
+const CLONES = size(4, 200);
 /** at once: more only makes each slower */
 const TOGETHER = 50;
 const COUNTING = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done";

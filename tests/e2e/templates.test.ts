@@ -2,10 +2,11 @@ import { readdirSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine, Template } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
 /** clones of one template at once */
-const CLONES = Number(process.env.N ?? (process.env.SOAK === "1" ? 200 : 16));
+const CLONES = size(8, 200);
 const CLOCK_ERROR_SECONDS = 2;
 
 async function templatesOf(world: World): Promise<readonly Template[]> {

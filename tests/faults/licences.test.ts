@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Chance } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
-const [MACHINES, SEATS, LASTS_MS] = process.env.SOAK === "1" ? [50, 20, 300_000] : [15, 3, 60_000];
+const [MACHINES, SEATS, LASTS_MS] = process.env.SOAK === "1" ? [50, 20, 300_000] : [12, 3, 24_000];
 const DAEMON_LIVES_MS = 8_000;
 const DAEMON_LIVES_MORE_MS = 12_000;
 /** Longer with more seats, so that machines come faster than they go: a host starts one or two a second. */

@@ -6,10 +6,10 @@ import { describe, expect, it } from "vitest";
 import { size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
-const CREATES = size(40, 200);
-const CAPACITY = size(8, 32);
+const CREATES = size(24, 200);
+const CAPACITY = size(6, 32);
 const ROUNDS = size(2, 5);
-const PER_ROUND = size(10, 110);
+const PER_ROUND = size(6, 110);
 const FLOOD = size(2_000, 10_000);
 const FLOOD_QUEUE = size(500, 2_000);
 const FLOOD_AT_ONCE = 400;
