@@ -78,7 +78,7 @@ _Noreturn void platform_power_off(void);
 /* session.c: agent port. ready: a host is there and has said HELLO; room: the send queue takes more output; pending: more to read */
 void session_attach(int fd);
 void session_pump(void);
-bool session_ready(void), session_room(void), session_idle(void), session_pending(void);
+bool session_flush(void), session_ready(void), session_room(void), session_idle(void), session_pending(void);
 uint32_t session_number(void);
 void session_send(uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len);
 void session_json(uint8_t type, uint32_t stream, const char *format, ...) PRINTF(3, 4);

@@ -68,14 +68,14 @@ static void life_update(void) {
     if (started) output_json(RECORD_EXIT, exit_json);
     if (started) session_json(EVENT, 0, "{\"event\":\"exited\",%s", exit_json + 1);
     enter(LEAVING, LINGER_MS);
-    session_pump();
+    session_flush();
   }
   if (phase == LEAVING && ((session_idle() && output_room()) || now_ms() >= phase_deadline)) platform_power_off();
 }
 
-static int wait_ms(void) {
+static int wait_ms(bool again) {
   uint64_t now = now_ms(), streams = streams_deadline(), deadline = streams < phase_deadline ? streams : phase_deadline;
-  if (session_pending() || deadline <= now) return 0;
+  if (again || session_pending() || deadline <= now) return 0;
   return deadline == UINT64_MAX ? -1 : (int)(deadline - now); /* STOP_TIMEOUT_MAX_MS keeps it small */
 }
 
@@ -98,12 +98,12 @@ int main(void) {
   platform_boot();
   children.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   watch_set(&children, EPOLLIN);
-  for (;;) {
-    int n = epoll_wait(epoll_fd, ready, sizeof ready / sizeof *ready, wait_ms());
+  for (bool again = false;;) {
+    int n = epoll_wait(epoll_fd, ready, sizeof ready / sizeof *ready, wait_ms(again));
     for (int i = 0; i < n; i++) ((struct watch *)ready[i].data.ptr)->ready(ready[i].data.ptr, ready[i].events);
     session_pump();
-    streams_update();
-    session_pump();
+    streams_update(); /* last to look at what the session took: a watch that is not set then is missed by the wait */
+    again = session_flush();
     life_update();
   }
 }

@@ -35,9 +35,12 @@ static void protocol_error(const char *what) {
   broken = true; /* what comes is thrown away until the host reconnects */
 }
 
-static void flush(void) {
+/* Sends what is queued; true when that made room for more. */
+bool session_flush(void) {
+  bool room = session_room();
   for (ssize_t n; connected && out_len > 0; out_head += (size_t)n, out_len -= (size_t)n)
-    if ((n = write(port.fd, out + out_head, out_len)) <= 0) return;
+    if ((n = write(port.fd, out + out_head, out_len)) <= 0) break;
+  return !room && session_room();
 }
 
 static void enqueue(const void *data, size_t len) {
@@ -101,33 +104,29 @@ static const char *handle(const struct frame *f) {
 }
 
 static void parse(void) {
+  struct frame f;
   size_t used = 0;
-  while (connected && !broken && session_room()) {
-    struct frame f;
-    long n = frame_parse(in + used, in_len - used, &f);
-    const char *error = n < 0 ? "malformed frame" : n > 0 ? handle(&f) : NULL;
+  for (long n; connected && !broken && session_room() && (n = frame_parse(in + used, in_len - used, &f)) != 0; used += (size_t)n) {
+    const char *error = n < 0 ? "malformed frame" : handle(&f);
     if (error) return protocol_error(error);
-    if (n == 0) break;
-    used += (size_t)n;
   }
   memmove(in, in + used, in_len -= used);
 }
 
 void session_pump(void) {
-  flush();
+  session_flush();
   parse();
   for (int i = 0; i < READ_BURST && session_pending() && in_len < sizeof in; i++) {
     ssize_t n = read(port.fd, in + in_len, sizeof in - in_len);
     if (n <= 0) { /* kept apart from `readable`: QEMU 7.2 loses the flags of a comparison whose result is stored to a page that faults, as after fork() */
       readable = false;
       if (n == 0) end_session();
-      return flush();
+      break;
     }
     if (broken) continue;
     in_len += (size_t)n;
     parse();
   }
-  flush();
 }
 
 /* Edge-triggered: the kernel wakes us when a host comes, goes, sends or makes room; there is nothing to poll. */

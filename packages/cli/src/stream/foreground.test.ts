@@ -33,7 +33,7 @@ function scripted({ output = [], exit, untilKilled, startFails }: Script): Promi
 }
 
 describe("run in the foreground", () => {
-  it("passes on output, streams apart, and the exit code", async () => {
+  it("passes on output, streams apart, and the exit code, and waits until the machine is gone", async () => {
     await using daemon = await scripted({
       output: [rawRecord("stdout", "out\n"), rawRecord("stderr", "err\n"), rawRecord("stdout", "\u0000\u001b[1m")],
       exit: { code: 42 },
@@ -41,7 +41,8 @@ describe("run in the foreground", () => {
     expect(await cli(["run", "--rm", "busybox", "x"], daemon)).toEqual({ code: 42, out: "out\n\u0000\u001b[1m", err: "err\n" });
     const [create, ...rest] = daemon.seen;
     expect([create?.query.start, JSON.parse(create?.body ?? "").autoRemove]).toEqual(["false", true]);
-    expect(rest.map(({ path }) => path.split("/").at(-1)).sort()).toEqual(["logs", "start", "wait"]);
+    expect(rest.map(({ path }) => path.split("/").at(-1)).sort()).toEqual(["logs", "start", "wait", "wait"]);
+    expect(rest.flatMap(({ query }) => query.condition ?? [])).toEqual(["exited", "removed"]);
   });
 
   it("is lines of JSON when asked", async () => {
