@@ -3,7 +3,7 @@ import { MIB } from "@isthmus/contract";
 /** requests that wait for one machine, internal ones not counted */
 export const MACHINE_QUEUE_LENGTH = 32;
 /** ms for which what was read of the host is used again */
-export const FACTS_MS = 50;
+export const FACTS_MS = 200;
 /** latest events of a machine that are looked through for reasons */
 export const WHY_EVENTS = 50;
 /** ms after which a start that still waits is told of in an event, with its place and cause */

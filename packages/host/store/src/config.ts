@@ -22,3 +22,5 @@ export const BALLAST_BYTES = 4 * MIB;
 export const CREATE_ROOM_BYTES = 16 * MIB;
 /** Characters of an id that a prefix must have at least. */
 export const PREFIX_CHARS_MIN = 4;
+/** compiled statements kept; those of queries by filter are many, and come after the rest */
+export const STATEMENTS_KEPT = 128;

@@ -1,10 +1,23 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { IsthmusError } from "@isthmus/contract";
-import { BUSY_TIMEOUT_MS, CHECKPOINT_PAGES, SQLITE_MIN } from "./config.ts";
+import { BUSY_TIMEOUT_MS, CHECKPOINT_PAGES, SQLITE_MIN, STATEMENTS_KEPT } from "./config.ts";
+
+/** Compiles each statement once: a start makes dozens of calls, and compiling costs more than most of them. */
+class Database extends DatabaseSync {
+  readonly #kept = new Map<string, StatementSync>();
+
+  override prepare(sql: string): StatementSync {
+    const known = this.#kept.get(sql);
+    if (known) return known;
+    const statement = super.prepare(sql);
+    if (this.#kept.size < STATEMENTS_KEPT) this.#kept.set(sql, statement);
+    return statement;
+  }
+}
 
 /** Opens the file with the settings that make a commit durable: WAL, synchronous FULL. Throws STORE_FAILED. */
 export function openDatabase(path: string): DatabaseSync {
-  const db = storing(() => new DatabaseSync(path));
+  const db = storing(() => new Database(path));
   storing(() => {
     assertVersion(String(db.prepare("SELECT sqlite_version() AS version").get()?.version));
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
