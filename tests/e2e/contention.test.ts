@@ -32,6 +32,12 @@ function groupOf(pid: number, controller: string): string | undefined {
   return point !== undefined && path.includes("/isthmus/") ? `${point}${path}` : undefined;
 }
 
+/** In the units of cgroup v2. */
+function weightOf(group: string): number {
+  if (existsSync(`${group}/cpu.weight`)) return Number(readFileSync(`${group}/cpu.weight`, "utf8"));
+  return (Number(readFileSync(`${group}/cpu.shares`, "utf8")) * 100) / 1024;
+}
+
 describe("limits of a machine", () => {
   it.each([
     ["booted", { ISTHMUS_TEMPLATES: "off" }],
@@ -44,6 +50,7 @@ describe("limits of a machine", () => {
     expect(notes).toEqual([]);
     const group = groupOf(pid, "cpu");
     expect(group).toBeDefined();
+    expect(weightOf(group ?? ""), "it started with less").toBe(100);
     const use = async () => ({ ms: performance.now(), cpuMs: (await machine.stats()).hostCpuMs });
     const before = await use();
     await sleep(3_000);

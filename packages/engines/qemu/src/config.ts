@@ -10,6 +10,9 @@ export const VMM_ENVIRONMENT = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" } as c
 /** How much nicer than the daemon a VMM is: a host full of busy guests still answers, starts and stops. Among each other guests are equals. */
 export const VMM_NICENESS = 5;
 
+/** Weight (of 100) of a guest until it runs, or waits in a pool: a storm of starts takes less from those that work already. */
+export const STARTING_CPU_WEIGHT = 50;
+
 /** From spawn to the guest's greeting; generous, because software emulation on a loaded host is slow, not broken. */
 export const START_DEADLINE_MS = 60_000;
 /** The longest wait for one greeting, and the first of a guest that boots; then the socket is connected anew. */

@@ -4,7 +4,7 @@ import type { BootKernel, MachineGroups, SavedParts, StartPlan } from "@isthmus/
 import { AgentLink } from "./agent-link.ts";
 import { keepMemoryBase, requireSaved } from "./capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
-import { CLONE_DEADLINE_MS, QEMU_PROGRAM, START_DEADLINE_MS } from "./config.ts";
+import { CLONE_DEADLINE_MS, QEMU_PROGRAM, START_DEADLINE_MS, STARTING_CPU_WEIGHT } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, saveState } from "./engine-state.ts";
 import { configureGuest, ensureWorkload } from "./guest-setup.ts";
@@ -101,7 +101,10 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     await saveState(plan.folder, state);
     if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
     vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, { statePath: saved?.statePath, groups });
-    let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, plan.resources ?? {}) ?? [])] };
+    const resources = plan.resources ?? {};
+    let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, resources) ?? [])] };
+    const weight = Math.min(STARTING_CPU_WEIGHT, resources.cpuWeight ?? STARTING_CPU_WEIGHT);
+    groups?.weigh(vmm.pid, { ...resources, cpuWeight: weight });
     let noted = Promise.resolve();
     const note = (change: Partial<EngineState>) => {
       present = { ...present, ...change };
@@ -113,6 +116,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
       note({ phase: "booting", pid: vmm.pid, startTime: vmm.startTime }),
       bring({ vmm, link, monitor, watch: watchOf(plan, vmm, signal), note }),
     ]);
+    groups?.weigh(vmm.pid, resources);
     await note({ phase: "running", timings: timer.steps, restoring: undefined });
     return new QemuMachine({ plan, vmm, link, monitor, state: present, paused: false });
   } catch (error) {

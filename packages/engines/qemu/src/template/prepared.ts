@@ -3,7 +3,7 @@ import type { GuestShape, LiveMachine, MachineGroups, PreparedClone, PreparedPla
 import { AgentLink } from "../agent-link.ts";
 import { keepMemoryBase } from "../capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
-import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM } from "../config.ts";
+import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM, STARTING_CPU_WEIGHT } from "../config.ts";
 import { type EngineState, saveState } from "../engine-state.ts";
 import { configureGuest, ensureWorkload } from "../guest-setup.ts";
 import { Monitor } from "../monitor.ts";
@@ -43,6 +43,7 @@ export async function prepareClone(request: PrepareRequest): Promise<PreparedClo
   const memoryFile = { path: memoryPath(template), shared: false };
   const args = commandLine({ ...shape, ...place, name: "prepared", memoryFile, ports: [] }, variant);
   const vmm = await spawnVmm(QEMU_PROGRAM, args, place.folder, { statePath: statePath(template), groups });
+  groups?.weigh(vmm.pid, { cpuWeight: STARTING_CPU_WEIGHT });
   const link = new AgentLink(agentSocketPath(place.socketFolder), "a prepared clone");
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
   const early = async () => new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
