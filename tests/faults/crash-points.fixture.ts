@@ -10,6 +10,9 @@ const SWEEP_MS = 1_200_000;
 /** Of the points that only snapshots, clones, suspend and resume come to. */
 export const isOfSaving = (point: CrashPoint): boolean => /^(snapshot|clone|suspend|resume)/.test(point);
 
+/** Of those that only volumes come to, which have sweeps of their own. */
+export const isOfVolumes = (point: CrashPoint): boolean => /volume/.test(point);
+
 /** Row 2 of the battery: the daemon dies before and after each side effect, once; a restart ends in "done" or "cleanly absent". */
 export function converges(points: readonly CrashPoint[]): void {
   it(

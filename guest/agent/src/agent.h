@@ -75,6 +75,11 @@ const char *platform_enter(void);
 void platform_kill_all(void);
 _Noreturn void platform_power_off(void);
 
+/* mounts.c. mounts_add: type "ext4" (a volume by its serial), "move"; NULL, or what failed, with errno set. mounts_freeze: a clean journal on every volume. */
+bool mounts_is_volume(const char *disk);
+const char *mounts_add(const char *type, const char *source, const char *path, bool read_only);
+void mounts_freeze(void);
+
 /* session.c: agent port. ready: a host is there and has said HELLO; room: the send queue takes more output; pending: more to read */
 void session_attach(int fd);
 void session_pump(void);

@@ -19,6 +19,7 @@ void platform_kill_all(void) { kill(-1, SIGKILL); } /* everything but PID 1 */
 
 _Noreturn void platform_power_off(void) {
   sync();
+  mounts_freeze();
   if (disk_fd >= 0) ioctl(disk_fd, FIFREEZE, 0); /* a clean journal even where something still writes, which no unmount can promise */
   reboot(RB_POWER_OFF);
   reboot(RB_AUTOBOOT); /* the VMM runs with -no-reboot: a kernel that cannot power off ends it this way */
@@ -81,7 +82,7 @@ static bool mount_disk(void) {
 
 const char *platform_enter(void) {
   static const char *const moved[] = {"/dev", "/proc", "/sys"}, *const scratch[] = {"/tmp", "/run", "/var/tmp"};
-  bool writable = access("/dev/vdb", F_OK) == 0;
+  bool writable = access("/dev/vdb", F_OK) == 0 && !mounts_is_volume("vdb");
   char target[16];
   if (writable && !mount_disk()) return "mount writable disk";
   if (chdir(writable ? "/root" : "/lower") < 0) return "find root";

@@ -70,7 +70,7 @@ enum { PUT = EXEC + 1, GET };
 
 /* Archives are made and read by a program of their own: none of what a hostile one can do happens in PID 1. */
 static pid_t transfer(struct request *r, int kind, int fds[CHANNELS]) {
-  char path[PATH_MAX_BYTES], *argv[] = {"isthmus-archive", kind == PUT ? "put" : "get", path, NULL}, *envp[5] = {NULL};
+  char path[PATH_MAX_BYTES], *argv[] = {"isthmus-archive", kind == GET ? "get" : json_true(r->body, "fill") ? "fill" : "put", path, NULL}, *envp[5] = {NULL};
   struct launch l = {.argv = argv, .envp = envp, .cwd = "/", .program = platform_archive_program(), .stdin_open = true};
   struct stat st;
   path_of(r, r->body, path);
@@ -142,6 +142,14 @@ static void mount_tmpfs(struct request *r, struct json cursor) {
   }
 }
 
+static void add_mount(struct request *r, int) {
+  char type[16], source[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
+  text(r, r->body, "type", type, sizeof type);
+  if (!*text(r, r->body, "source", source, sizeof source)) refuse(r, "source");
+  path_of(r, r->body, path);
+  if (!r->answered) finish(r, mounts_add(type, source, path, json_true(r->body, "readOnly")));
+}
+
 static void set_network(struct request *r, struct json net, char known[64]) {
   char mac[32], address[64], gateway[64], dns[64], servers[512] = "";
   struct json cursor, item;
@@ -192,7 +200,7 @@ void request_handle(uint32_t stream, struct json body) {
   static const struct { const char *name; void (*run)(struct request *, int); int argument, when; } ops[] = {
       {"ping", ping, 0, ANY_TIME}, {"configure", configure, 0, NOT_ENDING}, {"start", begin, WORKLOAD, IN_ROOT}, {"exec", begin, EXEC, IN_ROOT},
       {"put", begin, PUT, IN_ROOT}, {"get", begin, GET, IN_ROOT}, {"resize", control, true, ANY_TIME}, {"signal", control, false, ANY_TIME},
-      {"stat", stat_path, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"freeze", freeze, true, NOT_ENDING},
+      {"stat", stat_path, 0, IN_ROOT}, {"mount", add_mount, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"freeze", freeze, true, NOT_ENDING},
       {"thaw", freeze, false, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
   struct request r = {stream, body, false};
   char name[16];

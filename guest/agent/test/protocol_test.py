@@ -184,6 +184,10 @@ class AgentTest(unittest.TestCase):
             ("clock", {"sec": -1}), ("network", []), ("network", {"mac": "52:54:00:12:34:56" * 2}), ("network", {"address": 1})):
             with self.subTest(field, value=value):
                 self.assertIn(self.host.request("configure", **{field: value})[1].get("error", {}).get("code"), ("bad_request", "io_error"))
+        for fields in ({"type": "ext4", "source": "vol0"}, {"type": "ext4", "path": "/x"}, {"type": "ext4", "source": "vol0", "path": "x"}, {"type": 1, "source": "a", "path": "/x"}):
+            self.assertEqual(self.host.request("mount", **fields)[1]["error"]["code"], "bad_request")
+        for fields in ({"type": "proc", "source": "proc"}, {"type": "ext4", "source": "/dev/sda"}, {"type": "ext4", "source": "vol99"}, {"type": "ext4", "source": "vol7"}):
+            self.assertEqual(self.host.request("mount", path=os.path.dirname(self.output), **fields)[1]["error"]["code"], "io_error")
         self.assertEqual(self.host.request("configure", network=None, tmpfs=None, clock=None, bootId=None)[1], {"ok": True})
 
     def test_keeps_stdout_stderr_and_exit_apart(self):

@@ -34,7 +34,7 @@ bool tar_pax(const char *text, size_t len, struct tar_entry *e);
 bool tar_normal(char *name);
 
 /* Unpacks standard input into the folder `path`, never outside of it. */
-void tar_put(const char *path);
+void tar_put(const char *path, bool fill); /* fill: the folder gets owner and mode of the root of the archive */
 /* Packs `path` onto standard output; names are relative to its parent. */
 void tar_get(const char *path);
 

@@ -6,6 +6,7 @@
 enum { RESOLVE_NO_MAGICLINKS = 2, RESOLVE_IN_ROOT = 16, SYS_OPENAT2 = 437 };
 
 static int root_fd = -1;
+static bool filling; /* the target becomes what the archive has for its root: owner and mode too */
 static struct { char *name; int64_t mtime; } *folders; /* they get their time last: what is put into them changes it */
 static size_t folder_count;
 
@@ -89,7 +90,10 @@ static void put_entry(struct tar_entry *e) {
   if (!file && !strchr("123456", e->type)) tar_fail("bad_archive", "entry type '%c' is not known: %s", e->type, e->name);
   if (file && *e->name && e->name[strlen(e->name) - 1] == '/') e->type = '5'; /* as before ustar */
   if (!tar_normal(e->name)) tar_fail("bad_archive", "a name with '..': %s", e->name);
-  if (!*e->name) return copy_data(-1, file ? e->size : 0); /* the target folder itself */
+  if (!*e->name) { /* the target folder itself */
+    if (filling && e->type == '5') tar_check(fchown(root_fd, e->uid, e->gid) == 0 && fchmod(root_fd, e->mode) == 0, ".");
+    return copy_data(-1, file ? e->size : 0);
+  }
   int parent = open_parent(e->name, &base), fd = -1;
   bool fresh = make_way(parent, base, e);
   if (e->type == '1') put_link(parent, base, e);
@@ -121,7 +125,8 @@ static void extend(struct tar_entry *e, int64_t size) {
   if (e->type == 'L' || e->type == 'K') strcpy(e->type == 'L' ? e->name : e->link, body);
 }
 
-void tar_put(const char *path) {
+void tar_put(const char *path, bool fill) {
+  filling = fill;
   static struct tar_entry e, header;
   static uint8_t block[TAR_BLOCK_BYTES], rest[4096];
   const char *base;

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   mkdir("/target", 0755);
   if (ftruncate(input, 0) < 0 || pwrite(input, data, size, 0) != (ssize_t)size || lseek(input, 0, SEEK_SET) != 0) abort();
   dup2(input, STDIN_FILENO);
-  if (setjmp(failed) == 0) tar_put("/target");
+  if (setjmp(failed) == 0) tar_put("/target", true);
   dup2(devnull, STDIN_FILENO);
   nftw("/target", remove_entry, 16, FTW_DEPTH | FTW_PHYS);
   check();

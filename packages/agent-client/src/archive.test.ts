@@ -58,7 +58,7 @@ describe("putting an archive", () => {
   it("can be cancelled", async () => {
     const { agent, session } = await connect();
     const abort = new AbortController();
-    const putting = putArchive(session, "/srv", new Readable({ read() {} }), abort.signal);
+    const putting = putArchive(session, "/srv", new Readable({ read() {} }), { signal: abort.signal });
     await agent.seen(isRequestOf("put"));
     setImmediate(() => abort.abort());
     await expect(putting).rejects.toMatchObject({ code: "CANCELLED" });

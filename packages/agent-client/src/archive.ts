@@ -18,12 +18,23 @@ function killStream(session: AgentSession, stream: AgentStream): void {
   void stream.input.end().catch(() => {});
 }
 
+export interface PutOptions {
+  readonly signal?: AbortSignal;
+  /** The folder gets owner and mode of the archive's root. */
+  readonly fill?: boolean;
+}
+
 /**
  * A tar archive into folder `path` of the guest. Throws PATH_NOT_FOUND, BAD_ARCHIVE, AGENT_REFUSED, AGENT_UNREACHABLE, CANCELLED; an error of `archive`
  * itself is BAD_ARCHIVE. What was unpacked before a failure stays.
  */
-export async function putArchive(session: AgentSession, path: string, archive: Readable, signal?: AbortSignal): Promise<void> {
-  const { stream } = await session.openStream("put", { path }, { path, signal, transfer: true });
+export async function putArchive(
+  session: AgentSession,
+  path: string,
+  archive: Readable,
+  { signal, fill = false }: PutOptions = {},
+): Promise<void> {
+  const { stream } = await session.openStream("put", fill ? { path, fill } : { path }, { path, signal, transfer: true });
   stream.discard();
   const onAbort = () => archive.destroy(new IsthmusError("CANCELLED", { what: `copying to ${path}` }));
   signal?.addEventListener("abort", onAbort);

@@ -1,9 +1,10 @@
 import type { CommandEntry } from "./command-entry.ts";
+import { volumeGroup } from "./volume-commands.ts";
 
 const machines = "Machines:";
 const inside = "Inside a machine:";
 const saved = "Snapshots and clones:";
-const parts = "Images, templates and kernels:";
+const parts = "Images, volumes, templates and kernels:";
 const host = "This host:";
 
 const imageCommands: readonly CommandEntry[] = [
@@ -280,6 +281,7 @@ export const commandTable: readonly CommandEntry[] = [
     children: templateCommands,
     examples: [["isthmus template ls", "they are made and used by themselves"]],
   },
+  volumeGroup(parts),
   {
     name: "kernel",
     group: parts,

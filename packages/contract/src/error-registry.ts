@@ -141,6 +141,22 @@ export const errorRegistry = {
     message: "seats of licence pool {name} are held by {value} machines, {holder} among them",
     remedy: "Stop them first, or use --force: they keep running without a licence.",
   },
+  VOLUME_NOT_FOUND: { status: 404, message: "no volume {name}", remedy: "List what there is with: isthmus volume ls" },
+  VOLUME_EXISTS: {
+    status: 409,
+    message: "there is a volume {name} already",
+    remedy: "Choose another name, or remove that one with: isthmus volume rm {name}",
+  },
+  VOLUME_IN_USE: {
+    status: 409,
+    message: "volume {name} is in use: {holder} {use}",
+    remedy: "One machine may write to a volume, or several read it; see isthmus volume inspect {name}.",
+  },
+  MOUNTS_NOT_SAVED: {
+    status: 409,
+    message: "cannot {action} machine {name}: {reason}",
+    remedy: "Stop the machine and copy what it has mounted, or do without the mounts.",
+  },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 
   // Guest

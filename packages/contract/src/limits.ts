@@ -15,6 +15,9 @@ export const limits = {
   labelValueChars: 1024,
   ports: 64,
   tmpfs: 16,
+  /** volumes and host paths of one machine; a microVM has 24 places for devices, and some have other uses */
+  mounts: 12,
+  volumes: 10_000,
   cpus: 32,
   memoryMinBytes: 64 * MIB,
   memoryMaxBytes: 1024 * GIB,
@@ -61,6 +64,7 @@ export const defaults = {
   cpus: 1,
   memoryBytes: 128 * MIB,
   diskBytes: 1 * GIB,
+  volumeBytes: 10 * GIB,
   stopTimeoutMs: 10_000,
   stopSignal: "SIGTERM",
   logMaxBytes: 256 * MIB,

@@ -36,6 +36,25 @@ export const TmpfsSchema = Type.Object(
   closed,
 );
 
+export const MountSchema = Type.Object(
+  {
+    type: Type.Literal("volume"),
+    source: Type.Optional(
+      Type.String({ maxLength: 1024, description: "name of a volume, which is made when there is none; an anonymous one when absent" }),
+    ),
+    path: absolutePath,
+    readOnly: Type.Optional(Type.Boolean({ default: false })),
+    sizeBytes: Type.Optional(
+      Type.Integer({
+        minimum: limits.diskMinBytes,
+        maximum: limits.diskMaxBytes,
+        description: "of a volume that is made for this machine, bytes",
+      }),
+    ),
+  },
+  closed,
+);
+
 export const RestartSchema = Type.Object(
   {
     policy: Type.Union([Type.Literal("no"), Type.Literal("on-failure"), Type.Literal("always")]),
@@ -85,6 +104,7 @@ export const MachineSpecSchema = Type.Object(
     ),
     readOnly: Type.Optional(Type.Boolean({ default: false, description: "no writable layer" })),
     tmpfs: Type.Optional(Type.Array(TmpfsSchema, { maxItems: limits.tmpfs })),
+    mounts: Type.Optional(Type.Array(MountSchema, { maxItems: limits.mounts, description: "those that the image asks for are added" })),
     network: Type.Optional(
       Type.Union([Type.Literal("none"), Type.Literal("user")], { description: "user when ports are published, else none" }),
     ),
@@ -237,6 +257,8 @@ export type Isolation = Static<typeof IsolationSchema>;
 export type Accelerator = Static<typeof AcceleratorSchema>;
 /** A port of the guest on a loopback address of the host. */
 export type PublishedPort = Static<typeof PortSchema>;
+/** What a machine finds at a path. */
+export type Mount = Static<typeof MountSchema>;
 /** What a user asks for. Absent fields take the image's config, then `defaults`. */
 export type MachineSpec = Static<typeof MachineSpecSchema>;
 /** How a machine ended. */

@@ -27,6 +27,7 @@ export type {
   MachinePage,
   MachineSpec,
   MachineStats,
+  Mount,
   PublishedPort,
 } from "./machine.ts";
 export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
@@ -47,3 +48,4 @@ export {
 export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_BYTES } from "./stream.ts";
 export type { Template } from "./template.ts";
 export { formatBytes, formatDuration, GIB, KIB, MIB, parseBytes, parseDuration } from "./units.ts";
+export type { Volume, VolumeSpec, VolumeUse } from "./volume.ts";

@@ -7,3 +7,4 @@ export * from "./pressure.ts";
 export * from "./resources.ts";
 export * from "./snapshot.ts";
 export * from "./template.ts";
+export * from "./volume.ts";

@@ -39,3 +39,5 @@ export type { TemplateActions } from "./template/actions.ts";
 export type * from "./template/ports.ts";
 export type * from "./template/shape.ts";
 export { type TemplateAnswer, Templates, type TemplatesParts } from "./template/templates.ts";
+export type { VolumeActions } from "./volume/actions.ts";
+export type * from "./volume/ports.ts";

@@ -71,12 +71,12 @@ async function makePacked(disk: string, packed: string): Promise<void> {
 }
 
 /** After a crash of the host a file that is kept is whole or not there. */
-async function synced(path: string): Promise<void> {
+export async function synced(path: string): Promise<void> {
   await using file = await open(path, "r+");
   await file.datasync();
 }
 
-async function program(name: string, args: readonly string[]): Promise<void> {
+export async function program(name: string, args: readonly string[]): Promise<void> {
   try {
     await run(name, args, { timeout: DEADLINE_MS, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } });
   } catch (cause) {

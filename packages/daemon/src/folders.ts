@@ -28,6 +28,7 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
   const folder = (id: string) => join(root, checked(id));
   const socketFolder = (id: string) => join(sockets, checked(id));
   const diskPath = (id: string) => join(folder(id), DISK_FILE);
+  const volumeOverlayPath = (id: string, index: number) => join(folder(id), `volume-${index}.qcow2`);
   const overlayPath = (id: string) => join(folder(id), OVERLAY_FILE);
   return {
     root,
@@ -58,6 +59,8 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
         await createQcow2(overlayPath(id), sizeBytes, { name: OVERLAY_BASE_FILE, format: "qcow2" });
       });
     },
+    volumeOverlayPath,
+    createVolumeOverlay: (id, index, sizeBytes) => newOverlay(id, volumeOverlayPath(id, index), sizeBytes),
     saved: createSavedFolders(folder),
     has: (id) => exists(folder(id)),
     hasDisk: async (id) => (await exists(diskPath(id))) || (await exists(overlayPath(id))),
@@ -71,6 +74,13 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
       return names.filter((name) => idPattern.test(name));
     },
   };
+}
+
+async function newOverlay(id: string, path: string, sizeBytes: number): Promise<void> {
+  await guarded(`a volume of machine ${id}`, async () => {
+    await rm(path, { force: true });
+    await createQcow2(path, sizeBytes);
+  });
 }
 
 /** empty disks, to be copied */

@@ -31,6 +31,7 @@ import { hostCapacity, systemClock } from "./host.ts";
 import { createPlaces } from "./prepared-places.ts";
 import { createSnapshotFolders } from "./snapshot-folders.ts";
 import { createTemplateFolders } from "./template-folders.ts";
+import { createVolumeFolders } from "./volume-folders.ts";
 
 /** The parts of a daemon, joined. */
 export interface Parts {
@@ -76,6 +77,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
     snapshotFolders: createSnapshotFolders(join(home, "snapshots")),
+    volumeFolders: createVolumeFolders(join(home, "volumes")),
     engines: [engine],
     images,
     folders: createFolders(home, config.runFolder),

@@ -11,6 +11,7 @@ import { Quotas } from "./quotas.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Templates } from "./templates.ts";
 import { Transport } from "./transport.ts";
+import { Volumes } from "./volumes.ts";
 
 /**
  * A daemon. Making one connects to nothing.
@@ -30,6 +31,8 @@ export class Isthmus implements Disposable {
   readonly templates: Templates;
   /** running machines as they were at a moment */
   readonly snapshots: Snapshots;
+  /** file systems that outlive machines */
+  readonly volumes: Volumes;
   /** the computer that it runs on */
   readonly host: Host;
   /** what tenants may have */
@@ -50,6 +53,7 @@ export class Isthmus implements Disposable {
     this.images = new Images(this.#transport);
     this.templates = new Templates(this.#transport);
     this.snapshots = new Snapshots(this.#transport);
+    this.volumes = new Volumes(this.#transport);
     this.host = new Host(this.#transport);
     this.quotas = new Quotas(this.#transport);
     this.licences = new Licences(this.#transport);

@@ -96,7 +96,12 @@ export class MachineHandle {
 
   /** Deletes it and its writable layer. Throws STATE_CONFLICT when it runs and `force` is not set. */
   remove(options: RemoveOptions = {}): Promise<void> {
-    return this.#transport.done({ method: "DELETE", path: this.#path(), query: { force: options.force }, signal: options.signal });
+    return this.#transport.done({
+      method: "DELETE",
+      path: this.#path(),
+      query: { force: options.force, volumes: options.volumes },
+      signal: options.signal,
+    });
   }
 
   /** How it ended; held open until no restart will follow, over the loss of daemons with `reconnect`. Throws the recorded failure when its start failed. */

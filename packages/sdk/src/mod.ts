@@ -34,6 +34,7 @@ export type {
   MachineStats,
   MachineUse,
   Measure,
+  Mount,
   PressureSample,
   Priority,
   Progress,
@@ -46,6 +47,9 @@ export type {
   Snapshot,
   Template,
   Version,
+  Volume,
+  VolumeSpec,
+  VolumeUse,
   Why,
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
@@ -87,3 +91,4 @@ export type { RawChunk } from "./raw-logs.ts";
 export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
 export { Snapshots } from "./snapshots.ts";
 export { Templates } from "./templates.ts";
+export { Volumes } from "./volumes.ts";

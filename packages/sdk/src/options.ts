@@ -49,6 +49,8 @@ export interface CloneOptions extends CallOptions, CloneSpec {}
 export interface RemoveOptions extends CallOptions {
   /** kill it first when it runs; default false */
   readonly force?: boolean;
+  /** the anonymous volumes that were made for it too; default false */
+  readonly volumes?: boolean;
 }
 
 /** Which machines to list. */

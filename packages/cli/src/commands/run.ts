@@ -19,6 +19,7 @@ export function run(context: Context): Command {
         ["isthmus run --rm busybox uname -a", "one command"],
         ["isthmus run -it busybox sh", "a shell; ctrl-p ctrl-q leaves it running"],
         ["isthmus run -d --name web -p 8080:80 --restart always busybox httpd -f -p 80 -h /", "a service"],
+        ["isthmus run -d -v data:/data busybox httpd -f -h /data", "with a volume that outlives it"],
         ["tar c . | isthmus run -i --rm busybox tar t", "with our stdin"],
         ["isthmus run --cpus 2 -m 512m --read-only --tmpfs /tmp:64m busybox sh -c 'df -h'"],
       ]),

@@ -73,6 +73,7 @@ function valuesOf(option: Option): readonly Candidate[] {
 async function names(context: Context, argument: string, current: string): Promise<readonly Candidate[]> {
   if (argument === "machine") return await machineNames(context, "");
   if (argument === "image") return await imageNames(context);
+  if (argument === "volume") return await volumeNames(context);
   if (argument === "snapshot") return await snapshotNames(context);
   if (argument === "snapshot|machine") return await sourceNames(context);
   if (argument === "source" && context.commandName !== "") return current.includes(":") ? [] : [files];
@@ -99,6 +100,17 @@ function snapshotNames(context: Context): Promise<readonly Candidate[]> {
     return snapshots.map(({ name, machineName, unusable }) => ({
       text: name,
       description: unusable === undefined ? `snapshot of ${machineName}` : `snapshot, unusable: ${unusable}`,
+    }));
+  }, []);
+}
+
+function volumeNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const volumes = await isthmus.volumes.list({ signal });
+    return volumes.map(({ name, usedBy }) => ({
+      text: name,
+      description: usedBy.map(({ machineName }) => machineName).join(", ") || "not used",
     }));
   }, []);
 }

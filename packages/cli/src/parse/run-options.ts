@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
 import { environment, labels } from "./environment.ts";
+import { mounts } from "./mounts.ts";
 import { publishedPorts } from "./ports.ts";
 import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
 import { restartPolicy, tmpfs } from "./storage.ts";
@@ -23,6 +24,8 @@ export interface RunOptions extends ResourceOptions {
   readonly restart?: MachineSpec["restart"];
   readonly readOnly?: boolean;
   readonly tmpfs?: readonly string[];
+  readonly volume?: readonly string[];
+  readonly mount?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
   readonly hostname?: string;
@@ -85,6 +88,12 @@ export function addRunOptions(command: Command): Command {
     .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
     .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], always", restartPolicy)
     .option("--tmpfs <path[:size]>", "folder in memory, such as /tmp:64m (repeatable)", collect)
+    .option(
+      "-v, --volume <mount>",
+      "volume: NAME:/PATH[:ro], made when it is missing; /PATH alone for one without a name (repeatable)",
+      collect,
+    )
+    .option("--mount <mount>", "the same in words: type=volume,source=NAME,target=/PATH[,readonly][,size=20g] (repeatable)", collect)
     .option("-w, --workdir <path>", "where the command starts")
     .option("-u, --user <user[:group]>", "who it runs as, names or numbers")
     .option("-h, --hostname <name>", "the guest's host name")
@@ -134,6 +143,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     diskBytes: options.disk,
     readOnly: options.readOnly,
     tmpfs: options.tmpfs?.map(tmpfs),
+    mounts: mounts(options.volume, options.mount),
     network: options.network,
     ports: options.publish?.flatMap(publishedPorts),
     stopSignal: options.stopSignal,

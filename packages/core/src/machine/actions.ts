@@ -18,6 +18,7 @@ import type { LicenceActions } from "../licence/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
+import type { VolumeActions } from "../volume/actions.ts";
 import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
 
 export interface CreateOptions {
@@ -39,6 +40,13 @@ export interface StopOptions extends WaitOptions {
   readonly timeoutMs?: number;
   /** name or number; the spec's when absent */
   readonly stopSignal?: string;
+}
+
+export interface RemoveOptions {
+  /** End it first when it runs. */
+  readonly force?: boolean;
+  /** The anonymous volumes that were made for it too; those of a machine with `autoRemove` go anyway. */
+  readonly volumes?: boolean;
 }
 
 /** `ref` of a machine, or id, name or prefix of the id of a snapshot */
@@ -92,6 +100,7 @@ export interface EventOptions {
 export interface Machines {
   readonly templates: TemplateActions;
   readonly snapshots: SnapshotActions;
+  readonly volumes: VolumeActions;
   readonly quotas: QuotaActions;
   /** The host: its limits, and how many machines of each kind there are. */
   readonly host: Pick<MetricsSource, "status" | "census">;
@@ -123,7 +132,7 @@ export interface Machines {
    */
   clone(source: CloneSource, spec?: CloneSpec, options?: WaitOptions): Promise<readonly Machine[]>;
   /** Deletes the machine, its disk and its output. `force` ends it first. */
-  remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
+  remove(ref: string, options?: RemoveOptions): Promise<void>;
   /**
    * `exited` (default): the exit, once no restart will follow; `running`: undefined; `removed`: the last exit, if any. Of machines removed a short time ago (by id) the exit is still known.
    * Throws the recorded failure when the machine failed to start, STATE_CONFLICT when `running` cannot come.

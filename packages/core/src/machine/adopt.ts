@@ -1,4 +1,5 @@
 import { hasCode, IsthmusError, isSettled } from "@isthmus/contract";
+import { sweepVolumes } from "../volume/provide.ts";
 import type { AdoptionReport } from "./actions.ts";
 import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "./config.ts";
 import { type Context, engineOf, handleOf, planOf } from "./context.ts";
@@ -37,11 +38,14 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
   const count = (verdict: Verdict) => verdicts.filter((one) => one === verdict).length;
   await cleared;
   const orphans = await removeOrphans(context);
+  await sweepVolumes(context);
+  context.swept.resolve();
   return { adopted: count("adopted"), ended: count("ended"), restarted: count("restarted"), unreachable: count("unreachable"), ...orphans };
 }
 
 /** A job of the machine's state queue. */
 async function adopt(context: Context, handle: Handle, record: MachineRecord): Promise<Verdict> {
+  await context.volumes?.load();
   const { state } = record.machine;
   if (isSettled(state)) {
     // The daemon may have died between saving a machine and ending its process.

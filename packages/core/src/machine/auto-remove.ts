@@ -36,7 +36,7 @@ function removeNow(context: Context, handle: Handle): void {
       if (handle.removed) return;
       const { machine, boot } = context.store.machine(handle.id);
       if (machine.spec.autoRemove === true && boot.desired === "stopped" && machine.state !== "requested" && can("remove", machine.state)) {
-        await deleteMachine(context, handle);
+        await deleteMachine(context, handle, true);
       }
     })
     .catch((error: unknown) => context.log.warn({ machine: handle.id, err: error }, "could not remove a machine by itself"));

@@ -8,6 +8,10 @@ export const FACTS_MS = 200;
 export const WHY_EVENTS = 50;
 /** ms after which a start that still waits is told of in an event, with its place and cause */
 export const WAITING_EVENT_MS = 1_000;
+/** ms that a guest without a workload has to write out what it holds and power off */
+export const LOOK_END_MS = 10_000;
+/** ms that the guest of a machine that is killed has to write to its volumes what it holds */
+export const VOLUMES_WRITTEN_MS = 5_000;
 /** machines on one host, settled ones included */
 export const MACHINES_MAX = 10_000;
 /** what an engine process needs beside the guest's memory, bytes */

@@ -3,6 +3,10 @@ import type { Licences } from "../licence/licences.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
+import type { Looks } from "../volume/looks.ts";
+import { volumesOf } from "../volume/mounts.ts";
+import type { PlannedVolume } from "../volume/ports.ts";
+import type { Volumes } from "../volume/volumes.ts";
 import type { Admitting } from "./admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
@@ -34,6 +38,11 @@ export interface Context extends Pick<MachinesParts, Shared> {
   readonly pools?: Pools;
   /** absent: nothing is saved but suspended machines */
   readonly snapshots?: Snapshots;
+  /** absent: no machine can mount one */
+  readonly volumes?: Volumes;
+  readonly looks: Looks;
+  /** settles when what an earlier daemon left is cleared away */
+  readonly swept: PromiseWithResolvers<void>;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
   /** why users' starts are refused, while the host is under pressure */
@@ -117,9 +126,20 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     ports: (boot.goesOnFrom?.from === "suspension" ? machine.ports : spec.ports) ?? [],
     hostname: spec.hostname ?? machine.id,
     tmpfs: spec.tmpfs ?? [],
+    volumes: plannedVolumes(context, record),
     workload: boot.workload,
     resources: spec.resources,
   };
+}
+
+function plannedVolumes({ volumes, folders }: Context, { machine }: MachineRecord): readonly PlannedVolume[] {
+  if (volumes === undefined) return [];
+  return volumesOf(machine.spec).map(({ name, path, readOnly, index }) => ({
+    path,
+    diskPath: volumes.folders.diskPath(name),
+    ...(readOnly ? { overlayPath: folders.volumeOverlayPath(machine.id, index) } : {}),
+    ...(volumes.find(name)?.blank === true ? { filled: () => volumes.change(name, { blank: undefined }) } : {}),
+  }));
 }
 
 function diskOf({ folders }: Context, { machine, boot }: MachineRecord): Pick<StartPlan, "diskPath" | "diskFormat"> {

@@ -57,6 +57,12 @@ export const crashPoints = [
   "remove.after-delete",
   "remove.before-folder",
   "remove.after-folder",
+  "remove.before-volume",
+  "remove.after-volume",
+  "volume.before-create",
+  "volume.after-create",
+  "volume.before-remove",
+  "volume.after-remove",
 ] as const;
 
 export type CrashPoint = (typeof crashPoints)[number];

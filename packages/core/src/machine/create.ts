@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
+import { type Image, IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
 import { checkPressure } from "../contention/refusal.ts";
+import { checkVolumes } from "../volume/claims.ts";
+import { resolveMounts, volumesOf } from "../volume/mounts.ts";
+import { provideVolumes } from "../volume/provide.ts";
 import type { CreateOptions } from "./actions.ts";
 import { MACHINES_MAX } from "./config.ts";
 import { type Context, checkOpen, handleOf } from "./context.ts";
@@ -28,6 +31,28 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const image = await context.images.resolve(spec.image);
+  const id = freeId(context);
+  const mounts = resolveMounts(spec, image, spec.tmpfs ?? []);
+  const provided = await provideVolumes(context, id, mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] });
+  try {
+    const created = await createFrom(context, { id, image, spec: provided.spec, idempotency }, options);
+    if (created.repeated) await provided.undo();
+    return created;
+  } catch (error) {
+    await provided.undo();
+    throw error;
+  }
+}
+
+interface Wanted {
+  readonly id: string;
+  readonly image: Image & { readonly rootfsPath: string };
+  /** with the volumes that it mounts, which are there */
+  readonly spec: MachineSpec;
+  readonly idempotency: Idempotency | undefined;
+}
+
+async function createFrom(context: Context, { id, image, spec, idempotency }: Wanted, options: CreateOptions): Promise<Created> {
   await context.turns.next();
   // Nothing was made yet, and nobody is there to hear of it.
   if (options.signal?.aborted === true)
@@ -36,7 +61,6 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const meanwhile = repeated(context, idempotency);
   if (meanwhile) return meanwhile;
   checkOpen(context);
-  const id = freeId(context);
   const name = spec.name ?? makeName((candidate) => context.store.nameHolder(candidate) !== undefined);
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const isolations = context.engines.map((engine) => engine.isolation);
@@ -95,9 +119,11 @@ export function insertMachine(
 export function admitNew(context: Context, record: MachineRecord): void {
   const count = Object.values(context.store.counts()).reduce((sum, one) => sum + one, 0);
   if (count >= MACHINES_MAX) throw new IsthmusError("NO_CAPACITY", { what: "one more machine", needed: 1, free: 0 });
+  for (const { name } of volumesOf(record.machine.spec)) context.volumes?.get(name);
   if (record.machine.state !== "queued") return;
   checkPressure(context);
   context.admitting.check(record);
+  checkVolumes(context, record);
 }
 
 export function requireFreeName(context: Context, name: string): void {

@@ -10,6 +10,9 @@ import { createSnapshotActions } from "../snapshot/create-actions.ts";
 import { Snapshots } from "../snapshot/snapshots.ts";
 import { createTemplateActions } from "../template/actions.ts";
 import { Pools } from "../template/pools.ts";
+import { createVolumeActions } from "../volume/create-actions.ts";
+import { Looks } from "../volume/looks.ts";
+import { Volumes } from "../volume/volumes.ts";
 import type { Machines } from "./actions.ts";
 import { admittingOf } from "./admission-parts.ts";
 import type { Admitting } from "./admitting.ts";
@@ -50,6 +53,9 @@ export function createMachines(parts: MachinesParts): Machines {
     licences,
     pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
+    volumes: parts.volumeFolders && new Volumes(parts.volumeFolders, () => parts.clock.now()),
+    looks: new Looks(),
+    swept: Promise.withResolvers(),
     handles: new Map(),
     removedExits: createRemovedExits(),
     contention: {},
@@ -62,6 +68,7 @@ export function createMachines(parts: MachinesParts): Machines {
   return {
     templates,
     snapshots: createSnapshotActions(context),
+    volumes: createVolumeActions(context),
     quotas: quotasOf(context),
     host: hostOf(context, parts),
     contention: createContentionActions(context),
@@ -132,7 +139,7 @@ function lifecycle(context: Context): Lifecycle {
     pause: (ref) => pauseOrUnpause(context, ref, "pause"),
     unpause: (ref) => pauseOrUnpause(context, ref, "unpause"),
     async remove(ref, options = {}) {
-      await removeMachine(context, await settled(context, ref), options.force === true);
+      await removeMachine(context, await settled(context, ref), options);
     },
   };
 }
@@ -189,7 +196,7 @@ function guest(context: Context): Guest {
     stats: (ref) => statsOf(context, ref),
     async putArchive(ref, path, archive, signal) {
       const { live, handle } = await reachGuest(context, ref, "copy");
-      const put = live.putArchive(path, archive, signal);
+      const put = live.putArchive(path, archive, { signal });
       inUse(context, handle, put);
       await put;
     },

@@ -16,6 +16,7 @@ import type { LicenceTables } from "../licence/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
+import type { PlannedVolume } from "../volume/ports.ts";
 import type { NewEvent, StoredEvent } from "./stored-events.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
@@ -40,7 +41,10 @@ export interface StartPlan {
   readonly ports: readonly PublishedPort[];
   readonly hostname: string;
   readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];
+  readonly volumes: readonly PlannedVolume[];
   readonly workload: Workload;
+  /** true: only a look at its files; the workload is not started */
+  readonly visit?: true;
   readonly resources?: Resources;
 }
 
@@ -133,8 +137,8 @@ export interface LiveMachine {
   /** Processor time of the engine process, and TCP connections that are open on its published ports. */
   activity(): Promise<{ readonly cpuMs: number; readonly connections: number }>;
   stats(): Promise<GuestStats>;
-  /** tar into folder `path`. Throws PATH_NOT_FOUND, BAD_ARCHIVE. */
-  putArchive(path: string, archive: Readable, signal?: AbortSignal): Promise<void>;
+  /** tar into folder `path`, which with `fill` gets owner and mode of the archive's root. Throws PATH_NOT_FOUND, BAD_ARCHIVE. */
+  putArchive(path: string, archive: Readable, options?: { readonly signal?: AbortSignal; readonly fill?: boolean }): Promise<void>;
   /** tar of `path`. Throws PATH_NOT_FOUND. */
   getArchive(path: string, signal?: AbortSignal): Promise<Readable>;
   statPath(path: string): Promise<PathStat>;
@@ -317,6 +321,9 @@ export interface MachineFolders {
   /** Makes the disk of a clone: a link to the snapshot's disk, and a file for what differs from it. Throws DISK_FULL. */
   createOverlay(id: string, snapshotDisk: string, sizeBytes: number): Promise<void>;
   overlayPath(id: string): string;
+  /** Makes the file for what is written to a volume that the machine only reads, in place of any. Throws DISK_FULL. */
+  createVolumeOverlay(id: string, index: number, sizeBytes: number): Promise<void>;
+  volumeOverlayPath(id: string, index: number): string;
   /** What a suspended machine goes on from; it is there whole or not at all. */
   readonly saved: SavedFolders;
   /** Makes the writable ext4 disk, sparse, in place of any: a copy of the one at `copyOf`, else an empty one. Throws DISK_FULL, HOST_COMMAND_FAILED. */

@@ -1,4 +1,5 @@
 import { can } from "@isthmus/contract";
+import type { RemoveOptions } from "./actions.ts";
 import { SIGKILL } from "./config.ts";
 import type { Context } from "./context.ts";
 import { deleteMachine } from "./delete.ts";
@@ -7,15 +8,15 @@ import { cancelStart, ended, requestKill } from "./stop.ts";
 import { allow } from "./transition.ts";
 
 /** Deletes a machine; with `force` ends it first, whatever it is doing. */
-export async function removeMachine(context: Context, handle: Handle, force: boolean): Promise<void> {
+export async function removeMachine(context: Context, handle: Handle, { force, volumes }: RemoveOptions): Promise<void> {
   const { name } = context.store.machine(handle.id).machine;
-  if (force) await endFirst(context, handle, name);
+  if (force === true) await endFirst(context, handle, name);
   await handle.queue.request(name, async () => {
     if (handle.removed) return;
     const record = context.store.machine(handle.id);
     allow("remove", record);
     handle.clearTimers();
-    await deleteMachine(context, handle);
+    await deleteMachine(context, handle, volumes === true || record.machine.spec.autoRemove === true);
   });
 }
 

@@ -1,6 +1,7 @@
 import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
 import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
+import { resolveMounts } from "../volume/mounts.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
@@ -42,6 +43,8 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
   const memoryBytes = resolveMemory(spec.memoryBytes ?? defaults.memoryBytes);
   const { network, ports } = resolvePublishing(spec);
   const licences = resolveLicences(spec, image);
+  const tmpfs = resolveTmpfs(spec, memoryBytes);
+  const mounts = resolveMounts(spec, image, tmpfs);
   const notes: string[] = [];
   if (cpus > context.hostCpus) notes.push(`cpus is ${cpus}, but the host has ${context.hostCpus}: they share them`);
   const stopSignal = resolveStopSignal(spec, image, notes);
@@ -56,7 +59,8 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     memoryBytes,
     diskBytes: whole(spec.diskBytes ?? defaults.diskBytes, "diskBytes", limits.diskMinBytes, limits.diskMaxBytes),
     readOnly: spec.readOnly ?? false,
-    tmpfs: resolveTmpfs(spec, memoryBytes),
+    tmpfs,
+    ...(mounts.length === 0 ? {} : { mounts: [...mounts] }),
     network,
     ports: [...ports],
     stopSignal: signalName(stopSignal),

@@ -3,6 +3,8 @@ import type { AdmissionRequest, Grant } from "../admission/request.ts";
 import { checkPressure } from "../contention/refusal.ts";
 import type { Seat } from "../licence/lease.ts";
 import { type Begun, begin } from "../template/starting.ts";
+import { checkVolumes } from "../volume/claims.ts";
+import { volumesOf } from "../volume/mounts.ts";
 import { START_RESUMES_MAX, WAITING_EVENT_MS } from "./config.ts";
 import { type Context, engineOf, handleOf, planOf, type StartedBy } from "./context.ts";
 import { endLive, settleRefused, settleStart, sweepProcesses } from "./end.ts";
@@ -20,6 +22,7 @@ export function requestStart(context: Context, handle: Handle, name: string): Pr
     const asked = context.admitting.queued(record.machine.spec, "user");
     checkPressure(context);
     context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
+    checkVolumes(context, record);
     handle.clearTimers();
     context.crashpoint("start.before-queued");
     const machine = { restarts: 0, exit: undefined, failure: undefined };
@@ -194,6 +197,7 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   await folders.createSocketFolder(handle.id);
   crashpoint("start.after-folder");
   signal.throwIfAborted();
+  if (boot.goesOnFrom === undefined) await layOutVolumes(context, store.machine(handle.id));
   const hasDisk = progress.prepared === undefined && (await folders.hasDisk(handle.id));
   progress.newDisk = machine.spec.readOnly !== true && !hasDisk && boot.goesOnFrom === undefined;
   crashpoint("start.before-prepare");
@@ -205,6 +209,11 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
     const lostDisk = progress.newDisk && machine.startedAt !== undefined;
     writeStarting(context, handle, bootOffset, lostDisk ? [LOST_DISK] : []);
   });
+}
+
+async function layOutVolumes({ folders, volumes }: Context, { machine }: MachineRecord): Promise<void> {
+  for (const { name, readOnly, index } of volumesOf(machine.spec))
+    if (readOnly && volumes !== undefined) await folders.createVolumeOverlay(machine.id, index, volumes.get(name).sizeBytes);
 }
 
 /** A clone from a pool; its folders, disk and all, are the machine's from here on. */
@@ -226,6 +235,8 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
     hostBootId: context.capacity.bootId(),
     notes,
   };
+  // Who comes second finds the first one starting.
+  checkVolumes(context, context.store.machine(handle.id));
   context.crashpoint("start.before-starting");
   if (context.store.machine(handle.id).machine.state === "starting") amend(context, handle, { boot });
   else become(context, handle, "starting", { boot });

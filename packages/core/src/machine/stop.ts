@@ -1,6 +1,7 @@
 import { hasEnded, IsthmusError, isSettled, type Machine, type MachineState } from "@isthmus/contract";
-import { SIGKILL, STOP_GRACE_MS } from "./config.ts";
-import { type Context, engineOf, waitingSignal } from "./context.ts";
+import { volumesOf } from "../volume/mounts.ts";
+import { SIGKILL, STOP_GRACE_MS, VOLUMES_WRITTEN_MS } from "./config.ts";
+import { type Context, engineOf, sleep, waitingSignal } from "./context.ts";
 import { endSuspended, finish } from "./end.ts";
 import { type Handle, isFinal } from "./handle.ts";
 import type { LiveMachine, MachineRecord } from "./ports.ts";
@@ -104,9 +105,19 @@ async function endEngine(context: Context, handle: Handle): Promise<void> {
 
 /** The end comes through `live.ended`, as every end does. */
 async function killLive(context: Context, handle: Handle, live: LiveMachine): Promise<void> {
+  if (volumesOf(context.store.machine(handle.id).machine.spec).length > 0) await writtenOut(context, live);
   await live
     .kill()
     .catch((error: unknown) => context.log.error({ machine: handle.id, pid: live.pid, err: error }, "could not kill an engine process"));
+}
+
+/** What a guest with volumes has not yet written to them must outlive it, as it would outlive a process: the workload is killed, and the guest given a moment to write. */
+async function writtenOut(context: Context, live: LiveMachine): Promise<void> {
+  const over = live.shutdown(SIGKILL, 0).then(
+    () => live.ended,
+    () => undefined,
+  );
+  await Promise.race([over, sleep(context, VOLUMES_WRITTEN_MS)]);
 }
 
 /** A machine that lives but never answered this daemon has nothing that would tell of its end. */

@@ -27,7 +27,8 @@ export function resolveTmpfs(spec: MachineSpec, memoryBytes: number): { readonly
   return mounts;
 }
 
-function tidy(path: string, field: string): string {
+/** Throws INVALID_REQUEST for a path that nothing may be mounted on. */
+export function tidy(path: string, field: string): string {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   const result = `/${parts.join("/")}`;
   const fault = parts.includes("..")

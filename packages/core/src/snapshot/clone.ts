@@ -9,7 +9,7 @@ import { removeMachine } from "../machine/remove.ts";
 import { wanted } from "../machine/start.ts";
 import { started } from "../machine/wait.ts";
 import type { SnapshotRecord } from "./ports.ts";
-import { captured, capturing, recordOf, snapshotsOf } from "./take.ts";
+import { captured, capturing, recordOf, refuseMounts, snapshotsOf } from "./take.ts";
 import { checkUsable } from "./usable.ts";
 
 /** See `Machines.clone`. All that can be refused is refused before anything is saved. */
@@ -25,6 +25,7 @@ export async function cloneFrom(context: Context, source: CloneSource, spec: Clo
   }
   const { handle, record } = find(context, source.machine);
   await handle.ready;
+  refuseMounts(record, "clone");
   await snapshotsOf(context).load();
   return await withPassingSnapshot(context, handle.id, (passing) =>
     makeClones(context, passing, { spec, names, from: record.machine.name, signal: options.signal }),
@@ -98,7 +99,7 @@ async function startedClone(context: Context, record: MachineRecord, signal: Abo
 }
 
 async function removeClone(context: Context, record: MachineRecord): Promise<void> {
-  await removeMachine(context, find(context, record.machine.id).handle, true);
+  await removeMachine(context, find(context, record.machine.id).handle, { force: true });
 }
 
 /** Throws NAME_TAKEN, NO_CAPACITY, TOO_MANY_REQUESTS. */

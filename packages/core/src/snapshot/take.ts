@@ -61,6 +61,7 @@ export async function capturing<T>(
   return await handle.queue.request(name, async () => {
     const record = context.store.machine(handle.id);
     allow(action, record);
+    refuseMounts(record, action);
     if (!handle.live) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it has not answered since the daemon started" });
     return await job(record, handle.live);
   });
@@ -79,6 +80,14 @@ export async function captured(
     await snapshots.folders.discard(folder);
     throw hasCode(error, "CANCELLED") && signal.reason instanceof IsthmusError ? signal.reason : error;
   }
+}
+
+/** A snapshot holds memory and disk of a machine: memory that knows of a volume as it was then would ruin what that has become since. Throws MOUNTS_NOT_SAVED. */
+export function refuseMounts({ machine }: MachineRecord, action: "snapshot" | "clone"): void {
+  const [mount] = machine.spec.mounts ?? [];
+  if (mount === undefined) return;
+  const reason = `no snapshot holds what is in volume ${mount.source}, mounted at ${mount.path}, and its memory fits no other state of it`;
+  throw new IsthmusError("MOUNTS_NOT_SAVED", { action, name: machine.name, reason });
 }
 
 export function recordOf(context: Context, { machine, boot }: MachineRecord, name: string, facts: CaptureFacts): SnapshotRecord {

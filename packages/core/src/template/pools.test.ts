@@ -129,6 +129,7 @@ const plan = (id: string): StartPlan => ({
   network: "none",
   ports: [],
   hostname: id,
+  volumes: [],
   tmpfs: [],
   workload: { argv: ["true"], env: [], cwd: "/", user: "", tty: false, stdin: false },
 });

@@ -10,6 +10,8 @@ export interface GuestShape {
   /** the machine has written to its disk before: no guest may have mounted that yet */
   readonly keptDisk?: true;
   readonly network: "none" | "user";
+  /** places for volumes; absent when there are none */
+  readonly volumePlaces?: number;
 }
 
 /** The shape of a machine whose spec has every default decided. */

@@ -22,6 +22,7 @@ const plan: StartPlan = {
   network: "none",
   ports: [],
   hostname: "m",
+  volumes: [],
   tmpfs: [],
   workload: { argv: ["true"], env: [], cwd: "/", user: "", tty: false, stdin: false },
 };

@@ -25,9 +25,10 @@ export interface StartParts {
 
 /** The part of a plan that decides which machines can be cloned from the same template. */
 export function shapeOf(plan: StartPlan, keepsDisk = false): GuestShape {
-  const { rootfsPath, cpus, memoryBytes, diskBytes, network } = plan;
+  const { rootfsPath, cpus, memoryBytes, diskBytes, network, volumes } = plan;
   const disk = diskBytes === undefined ? {} : { diskBytes, ...(keepsDisk && { keptDisk: true as const }) };
-  return { rootfsPath, cpus, memoryBytes, network, ...disk };
+  const places = volumes.length === 0 ? {} : { volumePlaces: volumes.length };
+  return { rootfsPath, cpus, memoryBytes, network, ...disk, ...places };
 }
 
 /** Takes the clone that was prepared, or clones the machine where that can be, else boots it; a template that fails is set aside and the machine boots. Throws what the engine's `start` throws. */

@@ -15,9 +15,14 @@ const scenarios = {
   clone: (daemon) => void daemon.machines.clone({ machine: "m" }).catch(() => undefined),
   suspend: (daemon) => void daemon.machines.suspend("m").catch(() => undefined),
   resume: (daemon) => void daemon.machines.resume("m").catch(() => undefined),
+  "remove with volumes": (daemon) => void daemon.machines.remove("m", { volumes: true }).catch(() => undefined),
+  "volume create": (daemon) => void daemon.machines.volumes.create({ name: "v" }).catch(() => undefined),
+  "volume remove": (daemon) => void daemon.machines.volumes.remove("v").catch(() => undefined),
 } satisfies Record<string, (daemon: FakeDaemon) => void>;
 
 function scenarioOf(point: CrashPoint): keyof typeof scenarios {
+  if (point.startsWith("volume")) return point.endsWith("create") ? "volume create" : "volume remove";
+  if (point.endsWith("volume")) return "remove with volumes";
   if (point.startsWith("snapshot")) return "snapshot";
   if (point.startsWith("clone")) return "clone";
   if (point.startsWith("suspend")) return point.endsWith("exited") ? "kill" : "suspend";
@@ -30,9 +35,12 @@ function scenarioOf(point: CrashPoint): keyof typeof scenarios {
 
 async function prepare(daemon: FakeDaemon, point: CrashPoint): Promise<void> {
   const scenario = scenarioOf(point);
-  if (scenario !== "create") await daemon.machines.create({ image: "busybox", name: "m" }, { start: scenario !== "start" });
+  if (scenario === "volume remove") await daemon.machines.volumes.create({ name: "v" });
+  if (scenario.startsWith("volume")) return;
+  const mounts = scenario === "remove with volumes" ? [{ type: "volume" as const, path: "/v" }] : [];
+  if (scenario !== "create") await daemon.machines.create({ image: "busybox", name: "m", mounts }, { start: scenario !== "start" });
   if (scenario === "resume" || /^suspend.*exited/.test(point)) await daemon.machines.suspend("m");
-  if (scenario === "remove") await daemon.machines.stop("m");
+  if (scenario.startsWith("remove")) await daemon.machines.stop("m");
   if (point.endsWith("failed")) daemon.host.nextStarts = ["hang"];
   if (!point.endsWith("refused")) return;
   // Nobody may wait at all: every start is too late.
@@ -73,6 +81,7 @@ describe("a daemon that dies at a crash point", () => {
             .map((machine) => machine.state)
             .sort(),
         ).toEqual(outcome(point));
+        expect([...daemon.host.volumes.keys()]).toEqual(/^volume.(after-create|before-remove)$/.test(point) ? ["v"] : []);
       } finally {
         daemon.remove();
       }
@@ -89,7 +98,7 @@ function outcome(point: CrashPoint): string[] {
   if (point === "create.before-insert") return [];
   if (point === "start.after-refused") return ["refused"];
   if (point === "remove.before-delete") return ["exited"];
-  if (point.startsWith("remove")) return [];
+  if (point.startsWith("remove") || point.startsWith("volume")) return [];
   if (point === "start.before-queued") return ["requested"];
   // Nothing was written down yet: the request is as if never made.
   if (point === "stop.before-stopping" || point === "kill.before-mark") return ["running"];

@@ -14,6 +14,7 @@ import {
 } from "@isthmus/core";
 import { openStore } from "@isthmus/host-store";
 import { busybox, FakeClock, FakeHost, fakeEngine, fakeFolders, fakeOutput, fakeSnapshots, quiet } from "./fake-host.fixture.ts";
+import { fakeVolumes } from "./fake-volumes.fixture.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -78,6 +79,7 @@ export class FakeDaemon {
       engines: [mortal(mortalMachines(fakeEngine(this.host), life), life)],
       folders: mortalFolders(fakeFolders(this.host), life),
       snapshotFolders: mortal(fakeSnapshots(this.host), life),
+      volumeFolders: mortal(fakeVolumes(this.host.volumes), life),
       output: mortal(fakeOutput(this.host), life),
       images: { resolve: async (ref) => (ref === "missing" ? Promise.reject(new IsthmusError("IMAGE_NOT_FOUND", { ref })) : busybox) },
       clock: {

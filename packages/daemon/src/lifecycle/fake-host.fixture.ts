@@ -12,6 +12,7 @@ import type {
   SnapshotFolders,
   SnapshotRecord,
   StartPlan,
+  StoredVolume,
 } from "@isthmus/core";
 
 /** An engine process: it outlives the daemon, as real ones do. */
@@ -37,6 +38,7 @@ export class FakeHost {
   readonly disks = new Set<string>();
   readonly saved = new Map<string, CaptureFacts>();
   readonly snapshots = new Map<string, SnapshotRecord>();
+  readonly volumes = new Map<string, StoredVolume>();
   readonly outputs = new Map<string, OutputRecord[]>();
   bootId = "boot-1";
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
@@ -257,6 +259,8 @@ export function fakeFolders(host: FakeHost): MachineFolders {
     async createOverlay(id) {
       host.disks.add(id);
     },
+    volumeOverlayPath: (id, index) => `${folder(id)}/volume-${index}`,
+    async createVolumeOverlay() {},
     saved: fakeSaved(host),
     async create(id) {
       if (host.folders.has(id)) throw new IsthmusError("INTERNAL", { reason: "the folder exists" });

@@ -32,6 +32,7 @@ import { quotaRoutes } from "./routes/quotas.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
+import { volumeRoutes, volumeUploadRoutes } from "./routes/volumes.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
 // An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs.
@@ -63,12 +64,13 @@ const jsonRoutes: readonly Routes[] = [
   imageRoutes,
   templateRoutes,
   snapshotRoutes,
+  volumeRoutes,
   licenceRoutes,
   kernelRoutes,
   quotaRoutes,
   metricsRoutes,
 ];
-const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes];
+const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes, volumeUploadRoutes];
 
 const https = (): typeof Https => process.getBuiltinModule("node:https");
 

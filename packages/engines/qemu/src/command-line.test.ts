@@ -138,3 +138,30 @@ describe("the command line", () => {
     );
   });
 });
+
+describe("volumes", () => {
+  const blockdevs = (args: readonly string[]) => allSettings(args, "-blockdev").slice(1);
+  const devices = (args: readonly string[]) => args.filter((arg) => arg.startsWith("virtio-blk"));
+  const volumes = [{ diskPath: "/v/a,b" }, { diskPath: "/v/c", overlayPath: "/m/o" }];
+
+  it("are devices with serial numbers behind the disk; one that is only read is written to in an overlay", () => {
+    const args = commandLine({ ...layout, diskPath: "/d", volumes }, microvm);
+    expect(devices(args)).toEqual([
+      "virtio-blk-device,drive=root",
+      "virtio-blk-device,drive=disk",
+      "virtio-blk-device,drive=volume0,serial=vol0",
+      "virtio-blk-device,drive=volume1,serial=vol1",
+    ]);
+    expect(blockdevs(args).slice(1)).toEqual([
+      ["driver=raw", "discard=unmap", "file.driver=file", "file.filename=/v/a,b", "node-name=volume0"],
+      ["driver=raw", "read-only=on", "file.driver=file", "file.filename=/v/c", "node-name=volume1-base"],
+      ["driver=qcow2", "backing=volume1-base", "file.driver=file", "file.filename=/m/o", "node-name=volume1"],
+    ]);
+  });
+
+  it("have places in a template: the same devices, with nothing in them", () => {
+    const template = commandLine({ ...layout, diskPath: "/d", volumePlaces: 2 }, microvm);
+    expect(devices(template)).toEqual(devices(commandLine({ ...layout, diskPath: "/d", volumes }, microvm)));
+    expect(blockdevs(template)).toContainEqual(["driver=null-co", "size=1048576", "read-zeroes=on", "node-name=volume1"]);
+  });
+});

@@ -17,6 +17,10 @@ export interface VmmLayout {
   readonly diskPath?: string;
   /** default raw, which is never guessed: a guest could write the header of another format */
   readonly diskFormat?: "raw" | "qcow2";
+  /** each a block device of its own, in this order behind the disk */
+  readonly volumes?: readonly { readonly diskPath: string; readonly overlayPath?: string }[];
+  /** of a template: how many volumes its clones have */
+  readonly volumePlaces?: number;
   readonly outputPath: string;
   /** what boots; when absent, QEMU waits to be told where the state of a saved guest is */
   readonly boot?: { readonly kernelPath: string; readonly initramfsPath: string };
@@ -119,6 +123,35 @@ function diskArguments(layout: VmmLayout, suffix: string): string[] {
   ];
 }
 
+/** Of a volume that is only read the guest writes to an overlay: its file itself is opened for reading, and QEMU's lock lets others read it too. */
+function volumeArguments({ volumes = [], volumePlaces = 0 }: VmmLayout, suffix: string): string[] {
+  const blank = optionArgument("driver=null-co", [
+    ["size", BLANK_BYTES],
+    ["read-zeroes", "on"],
+  ]);
+  const nodes = volumes.length > 0 ? volumes.map(volumeNodes) : Array.from({ length: volumePlaces }, () => [blank]);
+  return nodes.flatMap((node, index) => {
+    const named = node.map((argument, depth) => `${argument},node-name=${volumeNode(index, depth === node.length - 1 ? "" : "-base")}`);
+    return [
+      ...named.flatMap((argument) => ["-blockdev", argument]),
+      "-device",
+      `virtio-blk-${suffix},drive=${volumeNode(index)},serial=vol${index}`,
+    ];
+  });
+}
+
+function volumeNodes({ diskPath, overlayPath }: { readonly diskPath: string; readonly overlayPath?: string }, index: number): string[] {
+  const file = (driver: string, path: string, more: Settings) =>
+    optionArgument(`driver=${driver}`, [...more, ["file.driver", "file"], ["file.filename", path]]);
+  if (overlayPath === undefined) return [file("raw", diskPath, [["discard", "unmap"]])];
+  return [file("raw", diskPath, [["read-only", "on"]]), file("qcow2", overlayPath, [["backing", volumeNode(index, "-base")]])];
+}
+
+const volumeNode = (index: number, part = "") => `volume${index}${part}`;
+
+/** of what a template has in the place of a volume */
+const BLANK_BYTES = 1 * MIB;
+
 function portArguments(layout: VmmLayout, suffix: string): string[] {
   const serve: Settings = [
     ["server", "on"],
@@ -195,6 +228,7 @@ export function commandLine(layout: VmmLayout, variant: BootVariant): string[] {
     optionArgument("", [["guest", layout.name]]),
     ...beginning(layout, variant),
     ...diskArguments(layout, suffix),
+    ...volumeArguments(layout, suffix),
     ...portArguments(layout, suffix),
     "-device",
     `virtio-rng-${suffix}`,

@@ -19,6 +19,7 @@ const plan: StartPlan = {
   network: "none",
   ports: [],
   hostname: "web-host",
+  volumes: [],
   tmpfs: [{ path: "/scratch", sizeBytes: 1_500_000 }, { path: "/free" }],
   workload: { argv: ["sh"], env: ["A=1", "B=2"], cwd: "/srv", user: "www", tty: true, stdin: true },
 };

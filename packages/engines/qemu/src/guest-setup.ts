@@ -12,6 +12,7 @@ import {
   GUEST_PREFIX,
   UNATTENDED_OUTPUT_BYTES,
 } from "./config.ts";
+import { mountVolumes } from "./volumes.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
 /** 32 hex digits that stay the same over the machine's restarts. */
@@ -43,9 +44,10 @@ function workloadRequest(plan: StartPlan): StartRequest {
   return { ...plan.workload, unattendedMaxBytes: UNATTENDED_OUTPUT_BYTES };
 }
 
-/** `configure`, for a guest that is idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
+/** `configure` and what is mounted, for a guest that is idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
 export async function configureGuest(session: AgentSession, plan: StartPlan): Promise<void> {
   await session.request("configure", configuration(plan, Date.now()), { deadlineMs: CONFIGURE_DEADLINE_MS });
+  await mountVolumes(session, plan.volumes);
 }
 
 /** `start`; a workload that runs already is fine. Throws AGENT_REFUSED, AGENT_UNREACHABLE, TOO_LARGE. */
@@ -70,6 +72,7 @@ async function hasStarted(outputPath: string, offset: number): Promise<boolean> 
 
 /** `start`, which has succeeded also when the workload and its guest are over before they could say so. Throws what the guest refused or `watch` brings. */
 export async function ensureWorkload(session: AgentSession, plan: StartPlan, watch: Watch): Promise<void> {
+  if (plan.visit === true) return;
   const offset = await stat(plan.outputPath).then(
     ({ size }) => size,
     () => 0,

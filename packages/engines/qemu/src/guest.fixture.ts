@@ -103,6 +103,7 @@ export class GuestBench {
       ports: [],
       hostname: "guest-host",
       tmpfs: [],
+      volumes: [],
       ...rest,
       workload: { ...base, ...workload },
     };

@@ -121,8 +121,12 @@ export class QemuMachine implements LiveMachine {
     return { ...guest, hostCpuMs: host?.cpuMs ?? 0, hostRssBytes: host?.rssBytes ?? 0 };
   }
 
-  async putArchive(path: string, archive: Readable, signal?: AbortSignal): Promise<void> {
-    await putArchive(await this.#session(), path, archive, signal);
+  async putArchive(
+    path: string,
+    archive: Readable,
+    options: { readonly signal?: AbortSignal; readonly fill?: boolean } = {},
+  ): Promise<void> {
+    await putArchive(await this.#session(), path, archive, options);
   }
 
   async getArchive(path: string, signal?: AbortSignal): Promise<Readable> {

@@ -3,7 +3,7 @@ import type { StartPlan } from "@isthmus/core";
 import { BURST_MS } from "./config.ts";
 import type { Monitor } from "./monitor.ts";
 
-/** Both disks of a machine share one budget. */
+/** All disks of a machine share one budget, volumes too. */
 const GROUP = "machine";
 
 type Arguments = Readonly<Record<string, number | string>>;
@@ -35,7 +35,8 @@ function bucket(name: string, limit: Resources["ioReadBps"]): Arguments {
 export async function throttleDisks(monitor: Monitor, plan: StartPlan, machineType: "microvm" | "q35"): Promise<void> {
   const limits = throttleArguments(plan.resources ?? {});
   if (limits === undefined) return;
-  const disks = plan.diskPath === undefined ? [0] : [0, 1];
+  const count = 1 + (plan.diskPath === undefined ? 0 : 1) + plan.volumes.length;
+  const disks = Array.from({ length: count }, (_, index) => index);
   const inner = machineType === "microvm" ? "" : "/virtio-backend";
   for (const disk of disks)
     await monitor.execute("block_set_io_throttle", { id: `/machine/peripheral-anon/device[${disk}]${inner}`, ...limits });

@@ -28,7 +28,10 @@ const ListQuery = closed({
   name: Type.Optional(Type.String({ pattern: namePattern })),
 });
 
-const RemoveQuery = closed({ force: flag("kill it first when it runs; default false") });
+const RemoveQuery = closed({
+  force: flag("kill it first when it runs; default false"),
+  volumes: flag("the anonymous volumes that were made for it too; default false"),
+});
 
 /** A suspended machine has no process, yet it has not ended: it goes on at any time. */
 const liveStates = machineStates.filter((state) => !isSettled(state) || state === "suspended");
@@ -124,7 +127,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
       },
     },
     async ({ params, query }, reply) => {
-      await machines.remove(params.ref, { force: query.force ?? false });
+      await machines.remove(params.ref, { force: query.force ?? false, volumes: query.volumes ?? false });
       return reply.code(204).send(undefined);
     },
   );

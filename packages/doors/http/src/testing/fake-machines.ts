@@ -34,6 +34,7 @@ import { FakeQuotas } from "./fake-quotas.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
 import { fakeStatus } from "./fake-status.ts";
 import { FakeTemplates } from "./fake-templates.ts";
+import { FakeVolumes } from "./fake-volumes.ts";
 
 interface Entry {
   machine: Machine;
@@ -63,11 +64,13 @@ export class FakeMachines implements Machines {
   readonly stored: Event[] = [];
   readonly archives = new Map<string, Buffer>();
   readonly stopped: StopOptions[] = [];
+  readonly removals: object[] = [];
   /** thrown by `create` and `clone` when set */
   refusal: IsthmusError | undefined;
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
+  readonly volumes = new FakeVolumes();
   readonly quotas = new FakeQuotas();
   readonly host: Machines["host"] = { status: () => fakeStatus, census: () => [] };
   readonly contention = idleContention;
@@ -188,7 +191,8 @@ export class FakeMachines implements Machines {
     return clones;
   }
 
-  async remove(ref: string, options: { readonly force?: boolean } = {}): Promise<void> {
+  async remove(ref: string, options: { readonly force?: boolean; readonly volumes?: boolean } = {}): Promise<void> {
+    this.removals.push(options);
     const { machine } = this.entry(ref);
     if (!options.force) this.#allow(machine, "remove");
     this.entries.delete(machine.id);

@@ -1,0 +1,86 @@
+import { defaults, hasCode, type MachineSpec, type Mount } from "@isthmus/contract";
+import type { Context } from "../machine/context.ts";
+import type { MachineRecord } from "../machine/ports.ts";
+import { volumesOf } from "./mounts.ts";
+import type { Volumes } from "./volumes.ts";
+
+export interface Provided {
+  readonly spec: MachineSpec;
+  /** Takes back what was made, when no machine came of it. */
+  readonly undo: () => Promise<void>;
+}
+
+/** A resolved spec in which every volume has a name and is there: named ones are made when they are missing, anonymous ones for machine `id`. Throws as `Volumes.create`. */
+export async function provideVolumes(context: Context, id: string, spec: MachineSpec): Promise<Provided> {
+  const { volumes } = context;
+  if (volumes === undefined || spec.mounts === undefined) return { spec, undo: async () => {} };
+  await volumes.load();
+  const made: string[] = [];
+  const undo = async () => {
+    for (const name of made)
+      await volumes
+        .remove(name)
+        .catch((error: unknown) => context.log.warn({ volume: name, err: error }, "a volume is left that no machine came to need"));
+  };
+  try {
+    const mounts: Mount[] = [];
+    for (const mount of spec.mounts) mounts.push(await provided(volumes, mount, id, made));
+    return { spec: { ...spec, mounts }, undo };
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+}
+
+async function provided(volumes: Volumes, { sizeBytes, ...mount }: Mount, id: string, made: string[]): Promise<Mount> {
+  const { source } = mount;
+  if (source !== undefined && volumes.find(source) !== undefined) return mount;
+  const owner = source === undefined ? { goesWith: id } : { name: source };
+  try {
+    const { name } = await volumes.create({ sizeBytes: sizeBytes ?? defaults.volumeBytes, labels: {}, ...owner });
+    made.push(name);
+    return { ...mount, source: name };
+  } catch (error) {
+    // Another machine that wants it is making it at this moment, or it is being removed.
+    if (source === undefined || !hasCode(error, "VOLUME_EXISTS")) throw error;
+    await volumes.settled(source);
+    return await provided(volumes, { sizeBytes, ...mount }, id, made);
+  }
+}
+
+/** Ahead of a machine's removal: anonymous volumes that shall stay no longer belong to it. */
+export async function keepVolumes(context: Context, record: MachineRecord): Promise<void> {
+  for (const { name } of anonymousOf(context, record)) await context.volumes?.change(name, { goesWith: undefined });
+}
+
+/** After it: those that went with it. One that cannot be removed is a leftover, which the next daemon removes. */
+export async function removeVolumes(context: Context, record: MachineRecord): Promise<void> {
+  for (const { name, goesWith } of anonymousOf(context, record)) {
+    if (goesWith !== record.machine.id) continue;
+    context.crashpoint("remove.before-volume");
+    await context.volumes
+      ?.remove(name)
+      .catch((error: unknown) => context.log.error({ volume: name, err: error }, "a volume of a removed machine is left"));
+    context.crashpoint("remove.after-volume");
+  }
+}
+
+function anonymousOf(context: Context, { machine }: MachineRecord) {
+  return volumesOf(machine.spec).flatMap(({ name }) => {
+    const volume = context.volumes?.find(name);
+    return volume?.anonymous === true && volume.goesWith === machine.id ? [volume] : [];
+  });
+}
+
+/** Anonymous volumes of machines that are gone, which a crash left. Called when all machines are known. */
+export async function sweepVolumes(context: Context): Promise<void> {
+  const { volumes } = context;
+  if (volumes === undefined) return;
+  await volumes.load();
+  const ids = new Set(context.store.allMachines().map(({ machine }) => machine.id));
+  for (const { name, goesWith } of volumes.inherited()) {
+    if (goesWith === undefined || ids.has(goesWith)) continue;
+    await volumes.remove(name);
+    context.log.warn({ volume: name }, "removed a volume whose machine is gone");
+  }
+}

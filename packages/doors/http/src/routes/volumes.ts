@@ -1,0 +1,108 @@
+import { limits } from "@isthmus/contract";
+import { namePattern, VolumeListSchema, VolumeSchema, VolumeSpecSchema } from "@isthmus/contract/schemas";
+import { Type } from "typebox";
+import { callSignal, uploadOf } from "../calls.ts";
+import type { Routes } from "../deps.ts";
+import { API_PREFIX, closed, failures, flag, media } from "../schemas.ts";
+
+const NameParams = closed({ name: Type.String({ pattern: namePattern }) });
+const ImportQuery = closed({
+  sizeBytes: VolumeSpecSchema.properties.sizeBytes,
+  label: Type.Optional(
+    Type.Array(Type.String({ maxLength: limits.labelKeyChars + 1 + limits.labelValueChars }), {
+      maxItems: limits.labels,
+      description: "KEY=VALUE",
+    }),
+  ),
+});
+const TAR_TYPE = "application/x-tar";
+const bytes = Type.String({ format: "binary" });
+const tags = ["volumes"];
+const url = `${API_PREFIX}/volumes`;
+
+export const volumeRoutes: Routes = (app, { machines: { volumes } }, { closing }) => {
+  const one = (summary: string) => ({ tags, summary, params: NameParams, response: { 200: VolumeSchema, ...failures } });
+
+  app.get(
+    url,
+    { schema: { tags, summary: "List volumes and who uses them", response: { 200: VolumeListSchema, ...failures } } },
+    async () => ({
+      volumes: [...(await volumes.list())],
+    }),
+  );
+
+  app.post(
+    url,
+    { schema: { tags, summary: "Make an empty volume", body: VolumeSpecSchema, response: { 201: VolumeSchema, ...failures } } },
+    async ({ body }, reply) => {
+      const volume = await volumes.create(body);
+      return reply.code(201).header("location", `${url}/${volume.name}`).send(volume);
+    },
+  );
+
+  app.post(
+    `${url}/prune`,
+    {
+      schema: {
+        tags,
+        summary: "Remove anonymous volumes that no machine names",
+        querystring: closed({ all: flag("those with names too; default false") }),
+        response: { 200: VolumeListSchema, ...failures },
+      },
+    },
+    async ({ query }) => ({ volumes: [...(await volumes.prune({ all: query.all }))] }),
+  );
+
+  app.get(`${url}/:name`, { schema: one("One volume") }, async ({ params }) => volumes.get(params.name));
+
+  app.delete(`${url}/:name`, { schema: one("Remove a volume that no machine names, with what is in it") }, async ({ params }) =>
+    volumes.remove(params.name),
+  );
+
+  app.get(
+    `${url}/:name/archive`,
+    {
+      schema: {
+        tags,
+        summary: "What is in a volume, as a tar archive",
+        description: "Read by a guest that is booted for it.",
+        params: NameParams,
+        response: { 200: media(TAR_TYPE, bytes, "tar"), ...failures },
+      },
+    },
+    async ({ params }, reply) => {
+      const archive = await volumes.export(params.name, { signal: callSignal(reply, closing) });
+      return reply.header("content-type", TAR_TYPE).send(archive);
+    },
+  );
+};
+
+export const volumeUploadRoutes: Routes = (app, { machines: { volumes } }, { closing }) => {
+  app.put(
+    `${url}/:name/archive`,
+    {
+      config: { upload: true },
+      schema: {
+        tags,
+        summary: "Make a volume of what is in a tar archive",
+        description: "There is no such volume before; it is there whole afterwards, or not at all.",
+        params: NameParams,
+        querystring: ImportQuery,
+        consumes: [TAR_TYPE],
+        response: { 201: VolumeSchema, ...failures },
+      },
+    },
+    async (request, reply) => {
+      const { sizeBytes, label = [] } = request.query;
+      const labels = Object.fromEntries(label.map(keyAndValue));
+      const spec = { name: request.params.name, sizeBytes, labels };
+      const volume = await volumes.import(spec, uploadOf(request), { signal: callSignal(reply, closing) });
+      return reply.code(201).send(volume);
+    },
+  );
+};
+
+function keyAndValue(text: string): [key: string, value: string] {
+  const cut = text.indexOf("=");
+  return cut < 0 ? [text, ""] : [text.slice(0, cut), text.slice(cut + 1)];
+}
