@@ -1,45 +1,11 @@
 import type { CommandEntry } from "./command-entry.ts";
+import { imageCommands } from "./image-commands.ts";
 
 const machines = "Machines:";
 const inside = "Inside a machine:";
 const saved = "Snapshots and clones:";
 const parts = "Images, templates and kernels:";
 const host = "This host:";
-
-const imageCommands: readonly CommandEntry[] = [
-  { name: "ls", group: "Commands:", summary: "List images", load: async () => (await import("./commands/image-ls.ts")).imageLs },
-  {
-    name: "inspect",
-    group: "Commands:",
-    summary: "Show images in full",
-    load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
-  },
-  {
-    name: "import",
-    group: "Commands:",
-    summary: "Make an image of a root file system",
-    load: async () => (await import("./commands/image-import.ts")).imageImport,
-  },
-  {
-    name: "load",
-    group: "Commands:",
-    summary: "Load an OCI or docker-save archive",
-    load: async () => (await import("./commands/image-load.ts")).imageLoad,
-  },
-  {
-    name: "tag",
-    group: "Commands:",
-    summary: "Give an image another name",
-    load: async () => (await import("./commands/image-tag.ts")).imageTag,
-  },
-  {
-    name: "warm",
-    group: "Commands:",
-    summary: "Make the template of an image ahead",
-    load: async () => (await import("./commands/image-warm.ts")).imageWarm,
-  },
-  { name: "rm", group: "Commands:", summary: "Remove images", load: async () => (await import("./commands/image-rm.ts")).imageRm },
-];
 
 const snapshotCommands: readonly CommandEntry[] = [
   {
@@ -265,10 +231,11 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "image",
     group: parts,
-    summary: "Images: ls, inspect, import, load, tag, warm, rm",
+    summary: "Images: ls, inspect, pull, import, load, tag, warm, rm",
     children: imageCommands,
     examples: [
       ["isthmus image ls", "what there is"],
+      ["isthmus image pull debian:12", "from a registry"],
       ["isthmus image load web.tar", "what docker save wrote"],
       ["isthmus image import ./rootfs mine", "a folder becomes an image"],
     ],
@@ -286,6 +253,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Guest kernels: ls, fetch, build",
     children: kernelCommands,
     examples: [["isthmus kernel ls", "the star marks the one that machines boot; the first machine fetches one by itself"]],
+  },
+  {
+    name: "pull",
+    group: parts,
+    summary: "Same as image pull",
+    load: async () => (await import("./commands/image-pull.ts")).imagePull,
   },
   { name: "images", group: parts, summary: "Same as image ls", load: async () => (await import("./commands/image-ls.ts")).imageLs },
   {

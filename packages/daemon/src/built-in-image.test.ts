@@ -18,6 +18,7 @@ function storeOf(present: Set<string>): ImageStore {
     list: async () => [busybox],
     importTar: unused,
     loadArchive: unused,
+    pull: unused,
     tag: unused,
     remove: unused,
   };

@@ -32,6 +32,7 @@ export function withBuiltIn<Images extends ImageStore>(images: Images, make: (im
     },
     importTar: (archive, options) => images.importTar(archive, options),
     loadArchive: (archive, options) => images.loadArchive(archive, options),
+    pull: (ref, options) => images.pull(ref, options),
     async tag(source, target) {
       await making;
       return await images.tag(source, target);

@@ -38,9 +38,11 @@ export type {
   Priority,
   Progress,
   PublishedPort,
+  PullPolicy,
   QueuePosition,
   Quota,
   QuotaSpec,
+  RegistryAuth,
   Resources,
   SeatHolder,
   Snapshot,
@@ -50,6 +52,7 @@ export type {
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
 export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
+export { type DockerAuthOptions, dockerAuth } from "./docker-auth.ts";
 export { Host } from "./host.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
@@ -77,6 +80,7 @@ export type {
   PathStat,
   ProcessExit,
   ProgressOptions,
+  RegistryCallOptions,
   RemoveOptions,
   Session,
   SnapshotOptions,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
 import { checkPressure } from "../contention/refusal.ts";
+import { imageFor } from "../image/image-for.ts";
 import type { CreateOptions } from "./actions.ts";
 import { MACHINES_MAX } from "./config.ts";
 import { type Context, checkOpen, handleOf } from "./context.ts";
@@ -27,7 +28,7 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const earlier = repeated(context, idempotency);
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
-  const image = await context.images.resolve(spec.image);
+  const image = await imageFor(context.images, spec.image, options);
   await context.turns.next();
   // Nothing was made yet, and nobody is there to hear of it.
   if (options.signal?.aborted === true)

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { type Image, IsthmusError } from "@isthmus/contract";
-import type { ImageStore, ImportOptions } from "@isthmus/core";
+import type { ImageStore, ImportOptions, RegistryOptions } from "@isthmus/core";
 import { ArchiveFile } from "./archive-file.ts";
 import { Builds } from "./builds.ts";
 import { ImageCatalog } from "./catalog.ts";
@@ -18,6 +18,8 @@ import { type Packer, squashfsPacker } from "./packer.ts";
 import type { PlannedImage } from "./planned-image.ts";
 import { reporter } from "./progress.ts";
 import { parseTag } from "./reference.ts";
+import { noSettings, type RegistryLimits, type RegistrySettings } from "./registry/config.ts";
+import { Puller } from "./registry/puller.ts";
 import { receiveTar, type SpoolOptions } from "./spool.ts";
 import { TarReader } from "./tar-reader.ts";
 import { Workspace } from "./workspace.ts";
@@ -27,6 +29,9 @@ export interface ImageStoreOptions {
   readonly folder: string;
   readonly packer?: Packer;
   readonly limits?: Partial<ImageLimits>;
+  /** how registries are reached; directly when absent */
+  readonly registries?: RegistrySettings;
+  readonly registryLimits?: Partial<RegistryLimits>;
 }
 
 export interface LocalImportOptions extends ImportOptions {
@@ -45,13 +50,16 @@ class FolderImageStore implements LocalImageStore {
   readonly #builds: Builds;
   readonly #packer: Packer;
   readonly #limits: ImageLimits;
+  readonly #puller: Puller;
   #packingEarly = false;
 
-  constructor(catalog: ImageCatalog, packer: Packer, limits: ImageLimits) {
+  constructor(catalog: ImageCatalog, options: ImageStoreOptions) {
+    const { packer = squashfsPacker(), registries: settings = noSettings, registryLimits } = options;
     this.#catalog = catalog;
     this.#builds = new Builds(catalog);
     this.#packer = packer;
-    this.#limits = limits;
+    this.#limits = { ...imageLimits, ...options.limits };
+    this.#puller = new Puller({ catalog, builds: this.#builds, packer, limits: this.#limits, settings, registryLimits });
   }
 
   async resolve(ref: string): Promise<Image & { readonly rootfsPath: string }> {
@@ -92,6 +100,10 @@ class FolderImageStore implements LocalImageStore {
       for (const image of planned) images.push(await this.#load(image, namesOf(image, planned.length, ref), spool));
       return images.map(({ digest }) => this.#catalog.image(digest));
     });
+  }
+
+  async pull(ref: string, options?: RegistryOptions): Promise<Image> {
+    return await this.#puller.pull(ref, options);
   }
 
   async tag(source: string, target: string): Promise<Image> {
@@ -177,6 +189,5 @@ function namesOf(image: PlannedImage, count: number, ref: string | undefined): r
 
 /** Opens the image store in `folder`, sweeping what a crash left there. Throws STORE_FAILED when its index is damaged. */
 export async function createImageStore(options: ImageStoreOptions): Promise<LocalImageStore> {
-  const limits = { ...imageLimits, ...options.limits };
-  return new FolderImageStore(await ImageCatalog.open(options.folder), options.packer ?? squashfsPacker(), limits);
+  return new FolderImageStore(await ImageCatalog.open(options.folder), options);
 }

@@ -1,5 +1,5 @@
 import { type Image, limits } from "@isthmus/contract";
-import { ImageSchema, ProgressSchema } from "@isthmus/contract/schemas";
+import { ImageSchema, ProgressSchema, RegistryAuthSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
 import { callSignal, sendLines, uploadOf } from "../calls.ts";
 import type { Routes } from "../deps.ts";
@@ -23,12 +23,13 @@ const ImportQuery = closed({
 });
 const LoadQuery = closed({ ref: Type.Optional(ref) });
 const TagBody = closed({ source: ref, target: ref });
+const PullBody = closed({ ref, auth: Type.Optional(RegistryAuthSchema) });
 const ImagesSchema = closed({ images: Type.Array(ImageSchema) });
 const RemovalSchema = closed({ untagged: Type.Array(Type.String()), deleted: Type.Array(Type.String()) });
 const ImportLine = Type.Union([ProgressSchema, closed({ image: ImageSchema })]);
 const LoadLine = Type.Union([ProgressSchema, ImagesSchema]);
 
-export const imageRoutes: Routes = (app, { images, machines }) => {
+export const imageRoutes: Routes = (app, { images, machines }, { closing }) => {
   const tags = ["images"];
   const url = `${API_PREFIX}/images`;
 
@@ -55,6 +56,27 @@ export const imageRoutes: Routes = (app, { images, machines }) => {
     `${url}/tag`,
     { schema: { tags, summary: "Give an image one more tag", body: TagBody, response: { 200: ImageSchema, ...failures } } },
     async ({ body }) => publicPart(await images.tag(body.source, body.target)),
+  );
+
+  const description = "Progress as JSON lines, those of a layer with its short digest as item; the last one is the result, or an error.";
+  app.post(
+    `${url}/pull`,
+    {
+      schema: {
+        tags,
+        description,
+        summary: "Get an image from its registry",
+        body: PullBody,
+        response: { 200: media(JSON_LINES_TYPE, ImportLine, description), ...failures },
+      },
+    },
+    async ({ body }, reply) => {
+      const signal = callSignal(reply, closing);
+      const work = followWork(async (onProgress) => ({
+        image: publicPart(await images.pull(body.ref, { auth: body.auth, onProgress, signal })),
+      }));
+      return sendLines(reply, work);
+    },
   );
 };
 

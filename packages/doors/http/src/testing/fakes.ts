@@ -66,6 +66,16 @@ export class FakeImages implements ImageStore {
     return [image];
   }
 
+  /** The registry `refused.example` lets nobody in; others have all images. */
+  async pull(ref: string, options: Parameters<ImageStore["pull"]>[1] = {}) {
+    if (ref.startsWith("refused.example/") && options.auth === undefined)
+      throw new IsthmusError("REGISTRY_DENIED", { registry: "refused.example", ref, reason: "status 401" });
+    options.onProgress?.({ step: "download", item: "0123456789ab", doneBytes: 1, totalBytes: 1 });
+    const image = fakeImage(ref, 1);
+    this.images.set(ref, image);
+    return image;
+  }
+
   async tag(source: string, target: string) {
     const image = await this.resolve(source);
     this.images.set(target, image);
