@@ -231,7 +231,7 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "image",
     group: parts,
-    summary: "Images: ls, inspect, pull, import, load, tag, warm, rm",
+    summary: "Images: ls, inspect, pull, push, import, load, save, history, tag, warm, prune, rm",
     children: imageCommands,
     examples: [
       ["isthmus image ls", "what there is"],
@@ -280,6 +280,27 @@ export const commandTable: readonly CommandEntry[] = [
     group: parts,
     summary: "Same as image load",
     load: async () => (await import("./commands/image-load.ts")).imageLoad,
+    hidden: true,
+  },
+  {
+    name: "push",
+    group: parts,
+    summary: "Same as image push",
+    load: async () => (await import("./commands/image-push.ts")).imagePush,
+    hidden: true,
+  },
+  {
+    name: "save",
+    group: parts,
+    summary: "Same as image save",
+    load: async () => (await import("./commands/image-save.ts")).imageSave,
+    hidden: true,
+  },
+  {
+    name: "history",
+    group: parts,
+    summary: "Same as image history",
+    load: async () => (await import("./commands/image-history.ts")).imageHistory,
     hidden: true,
   },
   {

@@ -28,6 +28,30 @@ export const imageCommands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/image-pull.ts")).imagePull,
   },
   {
+    name: "push",
+    group: "Commands:",
+    summary: "Send images to their registries",
+    load: async () => (await import("./commands/image-push.ts")).imagePush,
+  },
+  {
+    name: "save",
+    group: "Commands:",
+    summary: "Write images to an archive",
+    load: async () => (await import("./commands/image-save.ts")).imageSave,
+  },
+  {
+    name: "history",
+    group: "Commands:",
+    summary: "Show the steps that made an image",
+    load: async () => (await import("./commands/image-history.ts")).imageHistory,
+  },
+  {
+    name: "prune",
+    group: "Commands:",
+    summary: "Remove images that nothing uses",
+    load: async () => (await import("./commands/image-prune.ts")).imagePrune,
+  },
+  {
     name: "tag",
     group: "Commands:",
     summary: "Give an image another name",

@@ -85,6 +85,18 @@ export const RegistryAuthSchema = Type.Union(
   { $id: "RegistryAuth" },
 );
 
+/** A step that an image was made by (image-spec v1.1, config.md, `history`). */
+export const ImageHistorySchema = Type.Object(
+  {
+    createdAt: Type.Optional(Type.String({ description: "as its maker wrote it" })),
+    createdBy: Type.String({ description: "the command; empty when it is not told" }),
+    comment: Type.String(),
+    layer: Type.Optional(Type.String({ description: "digest of the layer that it made; absent when it made none" })),
+    sizeBytes: Type.Integer({ description: "that layer as it is stored" }),
+  },
+  { $id: "ImageHistory" },
+);
+
 /** When to ask a registry for the image of a new machine. */
 export const PullPolicySchema = Type.Union([Type.Literal("missing"), Type.Literal("always"), Type.Literal("never")]);
 
@@ -100,3 +112,5 @@ export type Progress = Static<typeof ProgressSchema>;
 export type RegistryAuth = Static<typeof RegistryAuthSchema>;
 /** When to ask a registry for the image of a new machine: when it is not here, each time, or not at all. */
 export type PullPolicy = Static<typeof PullPolicySchema>;
+/** A step that an image was made by. */
+export type ImageHistory = Static<typeof ImageHistorySchema>;

@@ -19,6 +19,10 @@ function storeOf(present: Set<string>): ImageStore {
     importTar: unused,
     loadArchive: unused,
     pull: unused,
+    push: unused,
+    save: unused,
+    history: unused,
+    prune: unused,
     tag: unused,
     remove: unused,
   };

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import { type Image, IsthmusError, type Progress } from "@isthmus/contract";
+import { type Image, type ImageHistory, IsthmusError, type Progress } from "@isthmus/contract";
 import { jsonLines } from "./lines.ts";
-import type { CallOptions, ImageRemoval, ImportOptions, LoadOptions, RegistryCallOptions } from "./options.ts";
+import type { CallOptions, ImagePruning, ImageRemoval, ImportOptions, LoadOptions, RegistryCallOptions } from "./options.ts";
 import type { Call, Transport } from "./transport.ts";
 
 /** The images of a host. Methods that take `ref` want NAME, NAME:TAG or a digest, and throw IMAGE_NOT_FOUND and INVALID_IMAGE_REF. */
@@ -42,6 +42,34 @@ export class Images {
   async pull(ref: string, options: RegistryCallOptions = {}): Promise<Image> {
     const { auth, onProgress, signal } = options;
     return await this.#one({ method: "POST", path: "/images/pull", json: { ref, auth }, signal }, onProgress);
+  }
+
+  /** Sends an image to the registry that its tag names; layers that are there are not sent again. Throws REGISTRY_DENIED, REGISTRY_UNREACHABLE and others. */
+  async push(ref: string, options: RegistryCallOptions = {}): Promise<{ readonly digest: string }> {
+    const { auth, onProgress, signal } = options;
+    const call: Call = { method: "POST", path: "/images/push", json: { ref, auth }, signal };
+    for await (const line of jsonLines<Progress | { pushed: { digest: string } }>(this.#transport, call)) {
+      if ("pushed" in line) return line.pushed;
+      onProgress?.(line);
+    }
+    throw new IsthmusError("PROTOCOL", { reason: "the push ended without a result" });
+  }
+
+  /** Images as an OCI archive, a tar stream that `docker load` and `skopeo` read too. */
+  save(refs: readonly string[], options: CallOptions = {}): Promise<Readable> {
+    const headers = { accept: "application/x-tar" };
+    return this.#transport.send({ method: "GET", path: "/images/save", query: { ref: refs }, headers, signal: options.signal });
+  }
+
+  /** The steps that made an image, newest first. */
+  async history(ref: string, options: CallOptions = {}): Promise<readonly ImageHistory[]> {
+    const call: Call = { method: "GET", path: "/images/history", query: { ref }, signal: options.signal };
+    return (await this.#transport.json<{ history: readonly ImageHistory[] }>(call)).history;
+  }
+
+  /** Removes images without a tag that nothing uses; with `all`, those with a tag as well, but for the built-in one. */
+  prune(options: CallOptions & { readonly all?: boolean } = {}): Promise<ImagePruning> {
+    return this.#transport.json({ method: "POST", path: "/images/prune", query: { all: options.all }, signal: options.signal });
   }
 
   /** Makes an image of a root file system: a tar stream, plain or compressed with gzip or zstd. Throws BAD_IMAGE, DISK_FULL. */

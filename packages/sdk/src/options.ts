@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import type { CloneSpec, ExecSpec, MachineExit, MachineState, Progress, PullPolicy, RegistryAuth } from "@isthmus/contract";
+import type { CloneSpec, ExecSpec, Image, MachineExit, MachineState, Progress, PullPolicy, RegistryAuth } from "@isthmus/contract";
 import type { Reconnect } from "./reconnect.ts";
 
 /** What every call takes. */
@@ -184,6 +184,14 @@ export interface ImageRemoval {
   readonly untagged: readonly string[];
   /** digests of the images that went with their last tag */
   readonly deleted: readonly string[];
+}
+
+/** What a removal of unused images did. */
+export interface ImagePruning {
+  /** images that went */
+  readonly deleted: readonly Image[];
+  /** bytes on disk */
+  readonly freedBytes: number;
 }
 
 /** Which events to read. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -90,5 +90,60 @@ describe("run --pull", () => {
     }
     expect(daemon.seen.map(({ path: where }) => where)).not.toContain("/images/pull");
     expect((await cli(["run", "--pull", "sometimes", "app"], daemon)).err).toContain("Allowed choices are missing, always, never");
+  });
+});
+
+describe("push, save, history and prune", () => {
+  const digest = `sha256:${"b".repeat(64)}`;
+
+  it("push tells the digest of what was sent", async () => {
+    const lines = [
+      { step: "upload", item: layer, doneBytes: 1, totalBytes: 4, percent: 25 },
+      { step: "pushed", item: layer },
+      { pushed: { digest } },
+    ];
+    await using daemon = await fakeDaemon(() => ({ bytes: Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join("")) }));
+    const { code, out, err } = await cli(["push", "localhost:5000/app:v1"], daemon);
+    expect([code, out]).toEqual([0, `localhost:5000/app:v1: ${digest}\n`]);
+    expect(err).toBe(`${layer}: upload: 1 B of 4 B (25 %)\n${layer}: done\n`);
+    expect(daemon.seen[0]?.path).toBe("/images/push");
+    expect(JSON.parse((await cli(["image", "push", "--json", "a:1"], daemon)).out)).toEqual([{ ref: "a:1", digest }]);
+  });
+
+  it("save writes a whole file or none, and no archive to a terminal", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "isthmus-cli-save-"));
+    const file = path.join(folder, "a.tar");
+    await using daemon = await fakeDaemon(({ query }) =>
+      query.ref === "gone" ? failure("IMAGE_NOT_FOUND", "no image gone", 404) : { bytes: Buffer.from("tar") },
+    );
+    expect((await cli(["save", "a:1"], daemon)).out).toBe("tar");
+    expect(await cli(["image", "save", "-o", file, "a:1", "b"], daemon)).toEqual({ code: 0, out: "", err: "" });
+    expect(await readFile(file, "utf8")).toBe("tar");
+    expect((await cli(["save", "-o", file, "gone"], daemon)).code).toBe(1);
+    expect((await cli(["save", "-o", path.join(folder, "no/x.tar"), "a:1"], daemon)).err).toContain("no/x.tar");
+    expect(await readdir(folder)).toEqual(["a.tar"]);
+    const terminal = { columns: 80, rows: 24 };
+    expect(await cli(["save", "a:1"], { ...daemon, terminal })).toMatchObject({ code: 2, err: expect.stringContaining("-o") });
+    await rm(folder, { recursive: true });
+  });
+
+  it("history is a table, newest first", async () => {
+    const history = [
+      { createdAt: new Date(Date.now() - 7_200_000).toISOString(), createdBy: "CMD\n[x]", comment: "", sizeBytes: 0 },
+      { createdBy: "ADD files", comment: "made", layer: digest, sizeBytes: 2048 },
+    ];
+    await using daemon = await fakeDaemon(() => ({ json: { history } }));
+    const { out } = await cli(["history", "app"], daemon);
+    expect(out).toMatch(
+      /^LAYER +CREATED +CREATED BY +SIZE +COMMENT\n +2 hours ago +CMD\\n\[x\] +0 B *\nbbbbbbbbbbbb +ADD files +2\.0 KiB +made\n$/,
+    );
+    expect(JSON.parse((await cli(["history", "--json", "app"], daemon)).out)).toEqual(history);
+  });
+
+  it("prune names what went and what that freed", async () => {
+    await using daemon = await fakeDaemon(() => ({ json: { deleted: [image()], freedBytes: 3_000_000 } }));
+    const { out } = await cli(["image", "prune", "-a", "-f"], daemon);
+    expect(out).toBe(`Untagged: busybox:latest\nDeleted: ${digest}\nFreed: 2.9 MiB\n`);
+    expect(daemon.seen[0]?.query).toEqual({ all: "true" });
   });
 });

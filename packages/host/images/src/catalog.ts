@@ -176,7 +176,7 @@ export class ImageCatalog {
   async remove(
     match: Match,
     mayDelete: (digest: string) => void,
-  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[] }> {
+  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[]; readonly freedBytes: number }> {
     return await this.#serial.run(async () => {
       const entry = this.#entries.get(match.digest);
       const record = this.#records.get(match.digest);
@@ -187,30 +187,36 @@ export class ImageCatalog {
       if (left.length > 0) {
         next.set(match.digest, { ...entry, tags: left });
         await this.#write(next);
-        return { untagged, deleted: [] };
+        return { untagged, deleted: [], freedBytes: 0 };
       }
       mayDelete(match.digest);
       next.delete(match.digest);
+      let freedBytes = 0;
       try {
         await this.#write(next);
       } catch (error) {
         if (!isDiskFull(error)) throw error;
         // The image makes room for the index without it. After a crash between the two it stands there without its files, and can be removed or imported anew.
-        await this.#dropFiles(record);
+        freedBytes = await this.#dropFiles(record);
         await this.#write(next);
       }
       this.#records.delete(match.digest);
-      await this.#dropFiles(record);
-      return { untagged, deleted: [match.digest] };
+      freedBytes += await this.#dropFiles(record);
+      return { untagged, deleted: [match.digest], freedBytes };
     });
   }
 
-  async #dropFiles(record: ImageRecord): Promise<void> {
+  /** How many bytes that made free. */
+  async #dropFiles(record: ImageRecord): Promise<number> {
     const others = [...this.#records.values()].filter(({ digest }) => digest !== record.digest);
     const needed = new Set(others.flatMap(({ blobs }) => blobs));
-    await rm(recordPath(this.folder, record.digest), { force: true });
-    await rm(rootfsPath(this.folder, record), { force: true });
-    for (const digest of record.blobs) if (!needed.has(digest)) await rm(blobPath(this.folder, digest), { force: true });
+    const own = record.blobs.filter((digest) => !needed.has(digest)).map((digest) => blobPath(this.folder, digest));
+    let freedBytes = 0;
+    for (const path of [recordPath(this.folder, record.digest), rootfsPath(this.folder, record), ...own]) {
+      freedBytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+      await rm(path, { force: true });
+    }
+    return freedBytes;
   }
 
   /** Moves files that are not there yet. All are synced at once: the file system writes its journal for several as for one. */

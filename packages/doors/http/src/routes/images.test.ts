@@ -57,6 +57,42 @@ describe("POST /v1/images/pull", () => {
   });
 });
 
+describe("push, save, history and prune", () => {
+  function get(socketPath: string, path: string): Promise<{ readonly status: number; readonly type: string; readonly text: string }> {
+    return new Promise((resolve, reject) => {
+      const call = http.get({ socketPath, path: `/v1${path}`, agent: false }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("end", () =>
+          resolve({ status: answer.statusCode ?? 0, type: answer.headers["content-type"] ?? "", text: Buffer.concat(chunks).toString() }),
+        );
+      });
+      call.once("error", reject);
+    });
+  }
+
+  it("answer with what the store says", async () => {
+    await using t = await openDoor();
+    await t.deps.images.pull("app:v1");
+    const digest = `sha256:${"a".repeat(64)}`;
+    const { lines } = await post(t.socketPath, "/images/push", { ref: "app:v1" });
+    expect(lines).toEqual([{ step: "pushed", item: "0123456789ab" }, { pushed: { digest } }]);
+    expect(await get(t.socketPath, "/images/save?ref=app:v1&ref=app:v1")).toEqual({
+      status: 200,
+      type: "application/x-tar",
+      text: "app:v1 app:v1",
+    });
+    expect((await get(t.socketPath, "/images/save?ref=other")).status).toBe(404);
+    expect((await get(t.socketPath, "/images/save")).status).toBe(400);
+    expect(JSON.parse((await get(t.socketPath, "/images/history?ref=app:v1")).text)).toEqual({
+      history: [{ createdBy: "RUN true", comment: "", sizeBytes: 0 }],
+    });
+    const prune = (query: string): Promise<Reply> => post(t.socketPath, `/images/prune${query}`, {});
+    expect((await prune("")).lines[0]).toEqual({ deleted: [], freedBytes: 0 });
+    expect((await prune("?all=true")).lines[0]).toMatchObject({ deleted: [{ digest, tags: ["app:v1"] }], freedBytes: 1 });
+  });
+});
+
 describe("POST /v1/machines?pull", () => {
   it.each([
     ["", "missing"],

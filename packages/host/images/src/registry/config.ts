@@ -2,10 +2,12 @@ import { KIB, MIB } from "@isthmus/contract";
 
 /** What is asked of registries, and how long they are waited for. */
 export const registryLimits = {
-  /** layers on their way at a time */
+  /** layers of one image on their way at a time */
   parallelLayers: 3,
   /** ms without a byte, connecting included */
   idleMs: 30_000,
+  /** the same while it takes in an upload: some copy it before they answer */
+  uploadIdleMs: 300_000,
   /** ms that a registry without a certified name has to say whether it speaks TLS */
   probeMs: 5_000,
   redirects: 5,

@@ -1,10 +1,16 @@
-import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
-import https from "node:https";
+import type HttpModule from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type HttpsModule from "node:https";
 import type { Readable } from "node:stream";
-import tls from "node:tls";
+import type TlsModule from "node:tls";
 import { IsthmusError } from "@isthmus/contract";
 import type { RegistryLimits } from "./config.ts";
 import { isLoopback } from "./loopback.ts";
+
+// An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs. TLS is loaded when it is spoken.
+const http: typeof HttpModule = process.getBuiltinModule("node:http");
+const https = (): typeof HttpsModule => process.getBuiltinModule("node:https");
+const tls = (): typeof TlsModule => process.getBuiltinModule("node:tls");
 
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
@@ -13,7 +19,7 @@ export interface HttpRequest {
   readonly body?: Readable | string | Uint8Array;
   /** false: neither a valid certificate nor TLS is asked for */
   readonly secure: boolean;
-  readonly idleMs?: number;
+  readonly idleMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -32,7 +38,7 @@ const FREE_SOCKETS = 4;
 export class RegistryHttp {
   readonly #limits: RegistryLimits;
   readonly #proxies: NodeJS.ProcessEnv;
-  readonly #agents = new Map<string, http.Agent>();
+  readonly #agents = new Map<string, HttpModule.Agent>();
 
   constructor(limits: RegistryLimits, proxies: Readonly<Record<string, string | undefined>>) {
     this.#limits = limits;
@@ -63,7 +69,7 @@ export class RegistryHttp {
     const plain = url.protocol === "http:";
     const agent = this.#agent(plain, secure, isLoopback(url.hostname));
     return new Promise((resolve, reject) => {
-      const call = (plain ? http : https).request(url, { method, headers, agent, signal, timeout: idleMs });
+      const call = (plain ? http : https()).request(url, { method, headers, agent, signal, timeout: idleMs });
       call.once("timeout", () =>
         call.destroy(new IsthmusError("REGISTRY_UNREACHABLE", { registry: url.host, reason: `it was silent for ${idleMs} ms` })),
       );
@@ -82,14 +88,14 @@ export class RegistryHttp {
     });
   }
 
-  #agent(plain: boolean, secure: boolean, loopback: boolean): http.Agent {
+  #agent(plain: boolean, secure: boolean, loopback: boolean): HttpModule.Agent {
     const key = `${plain} ${secure} ${loopback}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
     // This host is never behind a proxy.
     const proxyEnv = loopback ? undefined : this.#proxies;
     const options = { keepAlive: true, maxFreeSockets: FREE_SOCKETS, proxyEnv };
-    const agent = plain ? new http.Agent(options) : new https.Agent({ ...options, rejectUnauthorized: secure, ca: authorities() });
+    const agent = plain ? new http.Agent(options) : new (https().Agent)({ ...options, rejectUnauthorized: secure, ca: authorities() });
     this.#agents.set(key, agent);
     return agent;
   }
@@ -99,7 +105,7 @@ let known: string[] | undefined;
 
 /** Whom Node.js trusts, and whom this host does: registries of a company have certificates of its own. */
 function authorities(): string[] {
-  known ??= [...new Set([...tls.getCACertificates("default"), ...tls.getCACertificates("system")])];
+  known ??= [...new Set([...tls().getCACertificates("default"), ...tls().getCACertificates("system")])];
   return known;
 }
 

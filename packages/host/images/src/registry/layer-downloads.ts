@@ -5,11 +5,9 @@ import { hexOf } from "../reference.ts";
 import type { Spooled } from "../spool.ts";
 import { downloadBlob } from "./blob-download.ts";
 import { registryLimits } from "./config.ts";
+import { ITEM_CHARS, layerProgress } from "./layer-progress.ts";
 import type { RegistryClient } from "./registry-client.ts";
 import { firstOf } from "./sources.ts";
-
-/** digits of a digest that name a layer in progress reports */
-const ITEM_CHARS = 12;
 
 export interface LayerDownloadsOptions {
   readonly layers: readonly Descriptor[];
@@ -81,13 +79,7 @@ export class LayerDownloads implements AsyncDisposable {
 
   async #download(layer: Descriptor, path: string, item: string): Promise<Spooled> {
     const { sources, onProgress } = this.#options;
-    const totalBytes = layer.sizeBytes;
-    let toldBytes = -1;
-    const onBytes = (doneBytes: number): void => {
-      if (doneBytes < totalBytes && toldBytes >= 0 && doneBytes - toldBytes < registryLimits.progressBytes) return;
-      toldBytes = doneBytes;
-      onProgress({ step: "download", item, doneBytes, totalBytes, percent: Math.floor((doneBytes * 100) / Math.max(1, totalBytes)) });
-    };
+    const onBytes = layerProgress(onProgress, "download", item, layer.sizeBytes);
     const onPause = (message: string): void => onProgress({ step: "retry", item, message });
     return await firstOf(sources, async (client) => {
       await rm(path, { force: true });

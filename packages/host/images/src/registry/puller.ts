@@ -8,11 +8,9 @@ import { type BuilderOptions, buildPlanned } from "../image-builder.ts";
 import type { Packer } from "../packer.ts";
 import { reporter } from "../progress.ts";
 import { Workspace } from "../workspace.ts";
-import { type RegistryLimits, type RegistrySettings, registryLimits } from "./config.ts";
-import { endpointsOf } from "./endpoints.ts";
-import { RegistryHttp } from "./http.ts";
+import { clientsOf, type RegistryAccess } from "./access.ts";
 import { LayerDownloads } from "./layer-downloads.ts";
-import { RegistryClient } from "./registry-client.ts";
+import type { RegistryClient } from "./registry-client.ts";
 import { findRemote, type RemoteImage } from "./remote-image.ts";
 import { parseRemote, type RemoteReference } from "./remote-reference.ts";
 import { registryFailure } from "./retry.ts";
@@ -25,21 +23,16 @@ export interface PullerOptions {
   readonly builds: Builds;
   readonly packer: Packer;
   readonly limits: ImageLimits;
-  readonly settings: RegistrySettings;
-  readonly registryLimits?: Partial<RegistryLimits> | undefined;
+  readonly registries: RegistryAccess;
 }
 
 /** Gets images from registries into the store. */
 export class Puller {
   readonly #options: PullerOptions;
-  readonly #limits: RegistryLimits;
-  readonly #http: RegistryHttp;
   readonly #pulls = new SharedWork<Image>(WHAT);
 
   constructor(options: PullerOptions) {
     this.#options = options;
-    this.#limits = { ...registryLimits, ...options.registryLimits };
-    this.#http = new RegistryHttp(this.#limits, options.settings.proxies);
   }
 
   /** Throws what `ImageStore.pull` says. */
@@ -49,7 +42,7 @@ export class Puller {
       throwIfCancelled(options.signal, WHAT);
       options.onProgress?.({ step: "resolve", message: ref });
       // Each caller asks by himself, with his own account, what the name stands for; only then may he share in the work.
-      const sources = this.#sources(ref, remote, options);
+      const sources = clientsOf(this.#options.registries, remote, { ...options, ref, actions: "pull" });
       const found = await findRemote(sources, remote.digest ?? remote.tag ?? "", this.#options.limits);
       await this.#pulls.join(`${remote.registry} ${found.planned.digest}`, options, (onProgress, signal) =>
         this.#get(sources, remote, found, onProgress, signal),
@@ -58,11 +51,6 @@ export class Puller {
     } catch (error) {
       throw imageFailure(registryFailure(error, remote.registry), WHAT, options.signal);
     }
-  }
-
-  #sources(ref: string, remote: RemoteReference, { auth, signal }: RegistryOptions): readonly RegistryClient[] {
-    const common = { http: this.#http, limits: this.#limits, repository: remote.repository, ref, auth, actions: "pull" as const, signal };
-    return endpointsOf(remote.registry, this.#options.settings).map((endpoint) => new RegistryClient({ ...common, endpoint }));
   }
 
   async #get(

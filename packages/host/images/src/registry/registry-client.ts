@@ -34,6 +34,7 @@ export interface Exchange {
   readonly headers?: OutgoingHttpHeaders;
   /** made anew for each try */
   readonly body?: () => Readable | Uint8Array;
+  readonly idleMs?: number;
 }
 
 const ACCEPT = [
@@ -83,14 +84,14 @@ export class RegistryClient {
   }
 
   /** Sends once, and once more with what the server's challenge asks for. The answer has any status but 401. */
-  async send(url: URL, { method, headers, body }: Exchange): Promise<HttpAnswer> {
+  async send(url: URL, { method, headers, body, idleMs }: Exchange): Promise<HttpAnswer> {
     const { http, endpoint, ref, limits, signal } = this.options;
     const { origin } = await this.url("");
     for (let first = true; ; first = false) {
       // An upload may go on at another server, whose address carries what it needs to know.
       const authorization = url.origin === origin ? this.#authorization.header : undefined;
       const all = { ...headers, ...(authorization === undefined ? {} : { authorization }) };
-      const answer = await http.send({ method, url, headers: all, body: body?.(), secure: endpoint.secure, signal });
+      const answer = await http.send({ method, url, headers: all, body: body?.(), secure: endpoint.secure, idleMs, signal });
       this.#answered = true;
       if (answer.status !== 401) return answer;
       if (!first || !(await this.#authorization.renew(answer, authorization, signal)))
@@ -101,7 +102,7 @@ export class RegistryClient {
 
   /** Sends with retries until the status is one of `wanted`. Throws what the answer stands for. */
   async request(path: string, exchange: Exchange, wanted: readonly number[]): Promise<HttpAnswer> {
-    return await this.#retrying(() => this.#ask(path, exchange, wanted));
+    return await this.retrying(async () => await this.ask(await this.url(path), exchange, wanted));
   }
 
   /** A manifest or index by tag or digest, checked against the digest that was asked for or told. Throws IMAGE_DIGEST_MISMATCH too. */
@@ -117,7 +118,7 @@ export class RegistryClient {
   async #document(path: string, reference: string, headers: OutgoingHttpHeaders): Promise<RemoteManifest> {
     const registry = this.registry;
     const read = async (): Promise<RemoteManifest> => {
-      const answer = await this.#ask(path, { method: "GET", headers }, [200]);
+      const answer = await this.ask(await this.url(path), { method: "GET", headers }, [200]);
       const bytes = await readAnswer(answer, documentLimits.jsonBytes, registry);
       const told = answer.headers["docker-content-digest"];
       const wanted = isDigest(reference) ? reference : told;
@@ -125,16 +126,18 @@ export class RegistryClient {
       if (isDigest(wanted) && wanted !== digest) throw new IsthmusError("IMAGE_DIGEST_MISMATCH", { digest: wanted, actual: digest });
       return { digest, bytes, mediaType: (answer.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "" };
     };
-    return await this.#retrying(read);
+    return await this.retrying(read);
   }
 
-  async #retrying<T>(action: () => Promise<T>): Promise<T> {
+  /** Runs an action of several requests until it works, as `request` does with one. */
+  async retrying<T>(action: () => Promise<T>): Promise<T> {
     const { limits, signal } = this.options;
     return await withRetries(action, { registry: this.registry, limits, signal, answered: this.#answered });
   }
 
-  async #ask(path: string, exchange: Exchange, wanted: readonly number[]): Promise<HttpAnswer> {
-    const answer = await this.send(await this.url(path), exchange);
+  /** Sends without retries. */
+  async ask(url: URL, exchange: Exchange, wanted: readonly number[]): Promise<HttpAnswer> {
+    const answer = await this.send(url, exchange);
     if (wanted.includes(answer.status)) return answer;
     throw await refusal(answer, { registry: this.registry, ref: this.options.ref }, this.options.limits);
   }
