@@ -50,7 +50,7 @@ function lastError(text: string): Omit<Answer, "status"> {
 }
 
 const json = { "content-type": "application/json" };
-const create = (spec: unknown) => send("POST", "/machines", typeof spec === "string" ? spec : JSON.stringify(spec), json);
+const create = (spec: unknown) => send("POST", "/machines?pull=never", typeof spec === "string" ? spec : JSON.stringify(spec), json);
 const spec = (over: object) => create({ image: "busybox", command: ["true"], ...over });
 const pool = (over: object) => send("POST", "/licences", JSON.stringify({ product: "p", metric: "per-machine", seats: 1, ...over }), json);
 const long = (length: number) => "x".repeat(length);

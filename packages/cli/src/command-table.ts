@@ -1,4 +1,5 @@
 import type { CommandEntry } from "./command-entry.ts";
+import { imageCommands } from "./image-commands.ts";
 import { volumeGroup } from "./volume-commands.ts";
 
 const machines = "Machines:";
@@ -6,41 +7,6 @@ const inside = "Inside a machine:";
 const saved = "Snapshots and clones:";
 const parts = "Images, volumes, templates and kernels:";
 const host = "This host:";
-
-const imageCommands: readonly CommandEntry[] = [
-  { name: "ls", group: "Commands:", summary: "List images", load: async () => (await import("./commands/image-ls.ts")).imageLs },
-  {
-    name: "inspect",
-    group: "Commands:",
-    summary: "Show images in full",
-    load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
-  },
-  {
-    name: "import",
-    group: "Commands:",
-    summary: "Make an image of a root file system",
-    load: async () => (await import("./commands/image-import.ts")).imageImport,
-  },
-  {
-    name: "load",
-    group: "Commands:",
-    summary: "Load an OCI or docker-save archive",
-    load: async () => (await import("./commands/image-load.ts")).imageLoad,
-  },
-  {
-    name: "tag",
-    group: "Commands:",
-    summary: "Give an image another name",
-    load: async () => (await import("./commands/image-tag.ts")).imageTag,
-  },
-  {
-    name: "warm",
-    group: "Commands:",
-    summary: "Make the template of an image ahead",
-    load: async () => (await import("./commands/image-warm.ts")).imageWarm,
-  },
-  { name: "rm", group: "Commands:", summary: "Remove images", load: async () => (await import("./commands/image-rm.ts")).imageRm },
-];
 
 const snapshotCommands: readonly CommandEntry[] = [
   {
@@ -266,10 +232,11 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "image",
     group: parts,
-    summary: "Images: ls, inspect, import, load, tag, warm, rm",
+    summary: "Images: ls, inspect, pull, push, import, load, save, history, tag, warm, prune, rm",
     children: imageCommands,
     examples: [
       ["isthmus image ls", "what there is"],
+      ["isthmus image pull debian:12", "from a registry"],
       ["isthmus image load web.tar", "what docker save wrote"],
       ["isthmus image import ./rootfs mine", "a folder becomes an image"],
     ],
@@ -288,6 +255,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Guest kernels: ls, fetch, build",
     children: kernelCommands,
     examples: [["isthmus kernel ls", "the star marks the one that machines boot; the first machine fetches one by itself"]],
+  },
+  {
+    name: "pull",
+    group: parts,
+    summary: "Same as image pull",
+    load: async () => (await import("./commands/image-pull.ts")).imagePull,
   },
   { name: "images", group: parts, summary: "Same as image ls", load: async () => (await import("./commands/image-ls.ts")).imageLs },
   {
@@ -309,6 +282,27 @@ export const commandTable: readonly CommandEntry[] = [
     group: parts,
     summary: "Same as image load",
     load: async () => (await import("./commands/image-load.ts")).imageLoad,
+    hidden: true,
+  },
+  {
+    name: "push",
+    group: parts,
+    summary: "Same as image push",
+    load: async () => (await import("./commands/image-push.ts")).imagePush,
+    hidden: true,
+  },
+  {
+    name: "save",
+    group: parts,
+    summary: "Same as image save",
+    load: async () => (await import("./commands/image-save.ts")).imageSave,
+    hidden: true,
+  },
+  {
+    name: "history",
+    group: parts,
+    summary: "Same as image history",
+    load: async () => (await import("./commands/image-history.ts")).imageHistory,
     hidden: true,
   },
   {

@@ -190,6 +190,33 @@ export const errorRegistry = {
   },
   IMAGE_NO_COMMAND: { status: 422, message: "image {ref} names no command", remedy: "Give one: isthmus run {ref} COMMAND" },
 
+  // Registries
+  REGISTRY_NO_IMAGE: {
+    status: 404,
+    message: "registry {registry} has no image {ref}",
+    remedy: "Check name and tag; an image of yours is taken in with isthmus image load or isthmus image import.",
+  },
+  REGISTRY_DENIED: {
+    status: 403,
+    message: "registry {registry} refuses {ref}: {reason}",
+    remedy: "The image may not exist, or needs an account: docker login {registry}",
+  },
+  REGISTRY_UNREACHABLE: {
+    status: 502,
+    message: "registry {registry} cannot be reached: {reason}",
+    remedy: "Check the name, the network and HTTPS_PROXY; one without TLS must be named in ISTHMUS_INSECURE_REGISTRIES.",
+  },
+  REGISTRY_FAILED: {
+    status: 502,
+    message: "registry {registry} failed: {reason}",
+    remedy: "Try again; if it lasts, the registry's operator can tell more.",
+  },
+  REGISTRY_BUSY: {
+    status: 429,
+    message: "registry {registry} takes no more requests for now: {reason}",
+    remedy: "Try again later, or with an account: docker login {registry}",
+  },
+
   // Kernels
   KERNEL_NOT_FOUND: { status: 503, message: "there is no guest kernel", remedy: "Run: isthmus kernel fetch" },
   KERNEL_BUILD_FAILED: { status: 500, message: "the kernel could not be built: {reason}", remedy: "See the log at {log}." },

@@ -1,5 +1,15 @@
 import { type Static, Type } from "typebox";
 
+/** `HEALTHCHECK` of a Dockerfile, as docker keeps it in an image's config; what it leaves out is absent. */
+export const ImageHealthcheckSchema = Type.Object({
+  test: Type.Array(Type.String(), { description: "NONE, or CMD with words, or CMD-SHELL with a line for the shell" }),
+  intervalMs: Type.Optional(Type.Number()),
+  timeoutMs: Type.Optional(Type.Number()),
+  startPeriodMs: Type.Optional(Type.Number()),
+  startIntervalMs: Type.Optional(Type.Number()),
+  retries: Type.Optional(Type.Integer()),
+});
+
 /** The part of an OCI image config that a machine honours (image-spec v1.1, config.md). */
 export const ImageConfigSchema = Type.Object(
   {
@@ -11,6 +21,7 @@ export const ImageConfigSchema = Type.Object(
     exposedPorts: Type.Array(Type.String(), { description: "80/tcp" }),
     volumes: Type.Array(Type.String()),
     stopSignal: Type.Optional(Type.String()),
+    healthcheck: Type.Optional(ImageHealthcheckSchema),
     labels: Type.Record(Type.String(), Type.String()),
   },
   { $id: "ImageConfig" },
@@ -20,6 +31,9 @@ export const ImageSchema = Type.Object(
   {
     digest: Type.String({ description: "sha256:… of the image manifest" }),
     tags: Type.Array(Type.String()),
+    repoDigests: Type.Optional(
+      Type.Array(Type.String(), { description: "NAME@sha256:…: what it was pulled or pushed as, of the manifest or of an index above it" }),
+    ),
     architecture: Type.String(),
     os: Type.String(),
     createdAt: Type.String({ description: "when it came into this store", format: "date-time" }),
@@ -49,6 +63,7 @@ export const KernelSchema = Type.Object(
 export const ProgressSchema = Type.Object(
   {
     step: Type.String(),
+    item: Type.Optional(Type.String({ description: "which of several things side by side, such as a layer" })),
     message: Type.Optional(Type.String()),
     doneBytes: Type.Optional(Type.Number()),
     totalBytes: Type.Optional(Type.Number()),
@@ -56,6 +71,34 @@ export const ProgressSchema = Type.Object(
   },
   { $id: "Progress" },
 );
+
+/** Who asks a registry: name and password, or a token that docker login got. It is used for one request and kept nowhere. */
+export const RegistryAuthSchema = Type.Union(
+  [
+    Type.Object(
+      { username: Type.String({ minLength: 1, maxLength: 1024 }), password: Type.String({ maxLength: 16_384 }) },
+      { additionalProperties: false },
+    ),
+    Type.Object({ identityToken: Type.String({ minLength: 1, maxLength: 16_384 }) }, { additionalProperties: false }),
+    Type.Object({ registryToken: Type.String({ minLength: 1, maxLength: 16_384 }) }, { additionalProperties: false }),
+  ],
+  { $id: "RegistryAuth" },
+);
+
+/** A step that an image was made by (image-spec v1.1, config.md, `history`). */
+export const ImageHistorySchema = Type.Object(
+  {
+    createdAt: Type.Optional(Type.String({ description: "as its maker wrote it" })),
+    createdBy: Type.String({ description: "the command; empty when it is not told" }),
+    comment: Type.String(),
+    layer: Type.Optional(Type.String({ description: "digest of the layer that it made; absent when it made none" })),
+    sizeBytes: Type.Integer({ description: "that layer as it is stored" }),
+  },
+  { $id: "ImageHistory" },
+);
+
+/** When to ask a registry for the image of a new machine. */
+export const PullPolicySchema = Type.Union([Type.Literal("missing"), Type.Literal("always"), Type.Literal("never")]);
 
 /** What an image says about running it. */
 export type ImageConfig = Static<typeof ImageConfigSchema>;
@@ -65,3 +108,9 @@ export type Image = Static<typeof ImageSchema>;
 export type Kernel = Static<typeof KernelSchema>;
 /** A step of long work. */
 export type Progress = Static<typeof ProgressSchema>;
+/** Who asks a registry. */
+export type RegistryAuth = Static<typeof RegistryAuthSchema>;
+/** When to ask a registry for the image of a new machine: when it is not here, each time, or not at all. */
+export type PullPolicy = Static<typeof PullPolicySchema>;
+/** A step that an image was made by. */
+export type ImageHistory = Static<typeof ImageHistorySchema>;

@@ -68,7 +68,11 @@ export const RestartSchema = Type.Object(
 /** What a user asks for. Absent fields take the image's config, then `defaults`. */
 export const MachineSpecSchema = Type.Object(
   {
-    image: Type.String({ minLength: 1, maxLength: limits.imageRefChars, description: "NAME, NAME:TAG or sha256:DIGEST of a local image" }),
+    image: Type.String({
+      minLength: 1,
+      maxLength: limits.imageRefChars,
+      description: "NAME, NAME:TAG, NAME@sha256:DIGEST or sha256:DIGEST",
+    }),
     isolation: Type.Optional(
       Type.Union([Type.Literal("auto"), Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { default: "auto" }),
     ),

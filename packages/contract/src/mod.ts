@@ -2,7 +2,8 @@ export type { AdmissionShortage, HostStatus, LimitUse, QueuePosition, Quota, Quo
 export type { DoctorReport, Event, Finding, LogLine, Version } from "./daemon.ts";
 export { type ErrorCode, errorRegistry } from "./error-registry.ts";
 export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";
-export type { Image, ImageConfig, Kernel, Progress } from "./image.ts";
+export type { Image, ImageConfig, ImageHistory, Kernel, Progress, PullPolicy, RegistryAuth } from "./image.ts";
+export { DEFAULT_REGISTRY, registryOf } from "./image-ref.ts";
 export type {
   LicenceAudit,
   LicenceDay,

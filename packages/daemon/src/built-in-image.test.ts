@@ -18,6 +18,11 @@ function storeOf(present: Set<string>): ImageStore {
     list: async () => [busybox],
     importTar: unused,
     loadArchive: unused,
+    pull: unused,
+    push: unused,
+    save: unused,
+    history: unused,
+    prune: unused,
     tag: unused,
     remove: unused,
   };

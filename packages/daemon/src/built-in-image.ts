@@ -32,6 +32,14 @@ export function withBuiltIn<Images extends ImageStore>(images: Images, make: (im
     },
     importTar: (archive, options) => images.importTar(archive, options),
     loadArchive: (archive, options) => images.loadArchive(archive, options),
+    pull: (ref, options) => images.pull(ref, options),
+    push: (ref, options) => images.push(ref, options),
+    save: (refs) => images.save(refs),
+    history: (ref) => images.history(ref),
+    async prune(options) {
+      await making;
+      return await images.prune(options);
+    },
     async tag(source, target) {
       await making;
       return await images.tag(source, target);

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { IsthmusError, MIB } from "@isthmus/contract";
 import type { AdmissionSettings } from "@isthmus/core";
+import type { RegistrySettings } from "@isthmus/host-images";
 import { readAdmission } from "./admission-settings.ts";
+import { readRegistries } from "./registry-settings.ts";
 
 /** of this program; the package's */
 /** connections to a suspended machine that wait until it is resumed */
@@ -46,6 +48,8 @@ export interface DaemonConfig {
   readonly cgroup: string;
   /** limits that were set */
   readonly admission: AdmissionSettings;
+  /** how registries are reached */
+  readonly registries: RegistrySettings;
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
@@ -73,6 +77,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
     admission: readAdmission(env),
+    registries: readRegistries(env),
     crashAt: env.CRASH_AT || undefined,
   };
 }

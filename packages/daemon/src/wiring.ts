@@ -57,7 +57,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     groups,
     log: (message, details) => log.info(details, message),
   });
-  const images = withBuiltIn(await createImageStore({ folder: join(home, "images") }), ensureBuiltIn, log);
+  const images = withBuiltIn(await createImageStore({ folder: join(home, "images"), registries: config.registries }), ensureBuiltIn, log);
   const templates = new Templates({
     folders: createTemplateFolders(join(home, "templates"), disksFolder(home), config.runFolder),
     clock: systemClock,

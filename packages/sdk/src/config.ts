@@ -34,3 +34,7 @@ export const RECONNECT_FIRST_MS = 50;
 export const RECONNECT_LONGEST_MS = 2_000;
 /** Machines asked for at once while listing. */
 export const LIST_PAGE = 200;
+/** Time that a docker credential helper has; some ask a person. */
+export const CREDENTIAL_HELPER_MS = 60_000;
+/** Largest answer of a docker credential helper. */
+export const CREDENTIAL_BYTES = 64 * KIB;

@@ -34,7 +34,7 @@ export class Machines {
     return this.#transport.json({
       method: "POST",
       path: "/machines",
-      query: { start: options.start },
+      query: { start: options.start, pull: options.pull },
       headers: { "idempotency-key": options.idempotencyKey ?? crypto.randomUUID() },
       json: spec,
       repeatable: true,

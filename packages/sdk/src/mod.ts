@@ -11,6 +11,7 @@ export type {
   HostStatus,
   Image,
   ImageConfig,
+  ImageHistory,
   Isolation,
   Kernel,
   LicenceAudit,
@@ -39,9 +40,11 @@ export type {
   Priority,
   Progress,
   PublishedPort,
+  PullPolicy,
   QueuePosition,
   Quota,
   QuotaSpec,
+  RegistryAuth,
   Resources,
   SeatHolder,
   Snapshot,
@@ -54,6 +57,7 @@ export type {
 } from "@isthmus/contract";
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
 export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
+export { type DockerAuthOptions, dockerAuth } from "./docker-auth.ts";
 export { Host } from "./host.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
@@ -69,6 +73,7 @@ export type {
   EventOptions,
   ExecOptions,
   ExecResult,
+  ImagePruning,
   ImageRemoval,
   ImportOptions,
   KillOptions,
@@ -81,6 +86,7 @@ export type {
   PathStat,
   ProcessExit,
   ProgressOptions,
+  RegistryCallOptions,
   RemoveOptions,
   Session,
   SnapshotOptions,

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import type { CloneSpec, ExecSpec, MachineExit, MachineState, Progress } from "@isthmus/contract";
+import type { CloneSpec, ExecSpec, Image, MachineExit, MachineState, Progress, PullPolicy, RegistryAuth } from "@isthmus/contract";
 import type { Reconnect } from "./reconnect.ts";
 
 /** What every call takes. */
@@ -18,6 +18,8 @@ export interface LastingOptions extends CallOptions {
 export interface CreateOptions extends CallOptions {
   /** start it at once; default true */
   readonly start?: boolean;
+  /** when the daemon asks the image's registry for it, without an account; default missing */
+  readonly pull?: PullPolicy;
   /** a second call with the same key answers with the machine of the first; made up when absent */
   readonly idempotencyKey?: string;
 }
@@ -164,6 +166,14 @@ export interface LoadOptions extends CallOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** How to talk to a registry. */
+export interface RegistryCallOptions extends CallOptions {
+  /** whose account; none when absent. It goes to the daemon for this call and is kept nowhere. */
+  readonly auth?: RegistryAuth;
+  /** called with each step, those of a layer with its short digest as `item` */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
 /** How to follow long work. */
 export interface ProgressOptions extends CallOptions {
   /** called with each step */
@@ -176,6 +186,14 @@ export interface ImageRemoval {
   readonly untagged: readonly string[];
   /** digests of the images that went with their last tag */
   readonly deleted: readonly string[];
+}
+
+/** What a removal of unused images did. */
+export interface ImagePruning {
+  /** images that went */
+  readonly deleted: readonly Image[];
+  /** bytes on disk */
+  readonly freedBytes: number;
 }
 
 /** Which events to read. */

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import { usage } from "../failure.ts";
 import { examples } from "../help.ts";
 import { addRunOptions, machineSpec, type RunOptions } from "../parse/run-options.ts";
+import { createPulling } from "../registry/pull.ts";
 import { runForeground } from "../stream/foreground.ts";
 import { requireTerminal } from "../stream/raw-terminal.ts";
 import { escapeControls } from "../terminal/escape.ts";
@@ -10,7 +11,7 @@ import { escapeControls } from "../terminal/escape.ts";
 export function run(context: Context): Command {
   return addRunOptions(new Command("run"))
     .description("Run a command in a new machine. Options go before IMAGE; what follows it is the command's own.")
-    .argument("<image>", "NAME, NAME:TAG or sha256:DIGEST")
+    .argument("<image>", "NAME, NAME:TAG, NAME@sha256:DIGEST or sha256:DIGEST; pulled when it is not here")
     .argument("[command...]", "command and arguments; the image's when absent")
     .passThroughOptions()
     .addHelpText(
@@ -21,6 +22,7 @@ export function run(context: Context): Command {
         ["isthmus run -d --name web -p 8080:80 --restart always busybox httpd -f -p 80 -h /", "a service"],
         ["isthmus run -d -v data:/data busybox httpd -f -h /data", "with a volume that outlives it"],
         ["tar c . | isthmus run -i --rm busybox tar t", "with our stdin"],
+        ["isthmus run --rm --pull always ghcr.io/team/app:v1", "the newest of that name"],
         ["isthmus run --cpus 2 -m 512m --read-only --tmpfs /tmp:64m busybox sh -c 'df -h'"],
       ]),
     )
@@ -29,14 +31,15 @@ export function run(context: Context): Command {
       if (!options.detach) requireTerminal(context.world, options);
       const spec = machineSpec(image, words, options, context.world.env);
       const isthmus = await context.client();
+      const start = options.detach === true;
+      const wanted = { image, policy: options.pull ?? "missing", quiet: false };
+      const machine = await createPulling(context, isthmus, wanted, (pull) => isthmus.machines.create(spec, { start, pull }));
       if (options.detach) {
-        const machine = await isthmus.machines.create(spec);
         if (context.world.stderr.isTTY) for (const note of machine.notes) context.note(`note: ${escapeControls(note)}`);
         if (context.json) await context.printJson(machine);
         else await context.print(`${machine.id}\n`);
         return;
       }
-      const machine = await isthmus.machines.create(spec, { start: false });
       if (context.json) await context.printJsonLine({ type: "machine", machine });
       context.exitCode = await runForeground(context, isthmus, machine.id, {
         tty: options.tty === true,

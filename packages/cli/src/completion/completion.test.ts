@@ -30,7 +30,20 @@ describe("completion scripts", () => {
 describe("candidates", () => {
   it("are commands, sub-commands and options", async () => {
     expect(await complete(["st"])).toEqual(["start", "stop", "stats"]);
-    expect(await complete(["image", ""])).toEqual(["ls", "inspect", "import", "load", "tag", "warm", "rm"]);
+    expect(await complete(["image", ""])).toEqual([
+      "ls",
+      "inspect",
+      "import",
+      "load",
+      "pull",
+      "push",
+      "save",
+      "history",
+      "prune",
+      "tag",
+      "warm",
+      "rm",
+    ]);
     expect(await complete(["run", "--re"])).toEqual(["--read-only", "--restart", "--resume-on-contact"]);
     expect(await complete(["ps", "--j"])).toEqual(["--json"]);
     expect(await complete(["completion", ""])).toEqual(["bash", "zsh", "fish"]);

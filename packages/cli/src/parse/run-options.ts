@@ -1,4 +1,4 @@
-import { defaults, formatBytes, formatDuration, limits, type MachineSpec } from "@isthmus/contract";
+import { defaults, formatBytes, formatDuration, limits, type MachineSpec, type PullPolicy } from "@isthmus/contract";
 import { type Command, Option } from "commander";
 import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
@@ -14,6 +14,7 @@ export interface RunOptions extends ResourceOptions {
   readonly tty?: boolean;
   readonly detach?: boolean;
   readonly rm?: boolean;
+  readonly pull?: PullPolicy;
   readonly name?: string;
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
@@ -82,6 +83,7 @@ export function addRunOptions(command: Command): Command {
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
     .option("--rm", "remove the machine when it has ended")
+    .addOption(new Option("--pull <when>", "ask the image's registry for it; missing when absent").choices(["missing", "always", "never"]))
     .option("--name <name>", "its name; made up when absent")
     .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)

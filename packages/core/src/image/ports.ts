@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Image, Progress } from "@isthmus/contract";
+import type { Image, ImageHistory, Progress, RegistryAuth } from "@isthmus/contract";
 
 export interface ImportOptions {
   /** tag to give; NAME or NAME:TAG */
@@ -10,6 +10,14 @@ export interface ImportOptions {
   readonly workdir?: string;
   readonly user?: string;
   readonly builtIn?: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** How to talk to a registry. */
+export interface RegistryOptions {
+  readonly auth?: RegistryAuth;
+  /** a step of each layer has the layer's short digest as its `item` */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -26,6 +34,22 @@ export interface ImageStore {
     archive: Readable,
     options?: { readonly ref?: string; readonly onProgress?: (p: Progress) => void; readonly signal?: AbortSignal },
   ): Promise<readonly Image[]>;
+  /**
+   * Gets an image from its registry, or finds that it is here already. `ref` is NAME, NAME:TAG or NAME@sha256:…. Pulls of one image at the same time are one.
+   * Throws INVALID_IMAGE_REF, IMAGE_NO_PLATFORM, IMAGE_DIGEST_MISMATCH, CANCELLED, REGISTRY_*.
+   */
+  pull(ref: string, options?: RegistryOptions): Promise<Image>;
+  /** Sends an image to the registry that its tag names; what is there already is not sent again. Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF, CANCELLED, REGISTRY_*. */
+  push(ref: string, options?: RegistryOptions): Promise<{ readonly digest: string }>;
+  /** Images as an OCI archive that is also what `docker load` reads. Removing one meanwhile does no harm. Throws IMAGE_NOT_FOUND. */
+  save(refs: readonly string[]): Promise<Readable>;
+  /** Newest first. Throws IMAGE_NOT_FOUND. */
+  history(ref: string): Promise<readonly ImageHistory[]>;
+  /** Removes images without a tag, or with `all` every one but the built-in, that nothing uses. */
+  prune(options: {
+    readonly all?: boolean;
+    readonly inUse: (digest: string) => string | undefined;
+  }): Promise<{ readonly deleted: readonly Image[]; readonly freedBytes: number }>;
   tag(source: string, target: string): Promise<Image>;
   /** A tag goes; the image with its last tag. A digest removes all tags. Throws IMAGE_IN_USE (inUse says who holds a digest). */
   remove(

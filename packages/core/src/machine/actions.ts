@@ -10,6 +10,7 @@ import type {
   MachineSpec,
   MachineState,
   MachineStats,
+  PullPolicy,
   Why,
 } from "@isthmus/contract";
 import type { ContentionActions } from "../contention/actions.ts";
@@ -26,6 +27,8 @@ export interface CreateOptions {
   readonly idempotencyKey?: string;
   /** Start it and wait until the guest answered; default false. */
   readonly start?: boolean;
+  /** when to ask the image's registry for it; default never */
+  readonly pull?: PullPolicy;
   /** Stops waiting (CANCELLED); the machine goes on. */
   readonly signal?: AbortSignal;
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Image, IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
 import { checkPressure } from "../contention/refusal.ts";
+import { imageFor } from "../image/image-for.ts";
 import { checkVolumes } from "../volume/claims.ts";
 import { resolveMounts, volumesOf } from "../volume/mounts.ts";
 import { provideVolumes } from "../volume/provide.ts";
@@ -30,7 +31,7 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const earlier = repeated(context, idempotency);
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
-  const image = await context.images.resolve(spec.image);
+  const image = await imageFor(context.images, spec.image, options);
   const id = freeId(context);
   const mounts = resolveMounts(spec, image, spec.tmpfs ?? []);
   const provided = await provideVolumes(context, id, mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] });

@@ -2,7 +2,6 @@ import type { Readable } from "node:stream";
 import type {
   Accelerator,
   ExecSpec,
-  Image,
   Isolation,
   Machine,
   MachineExit,
@@ -11,6 +10,7 @@ import type {
   PublishedPort,
   Resources,
 } from "@isthmus/contract";
+import type { ImageStore } from "../image/ports.ts";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
@@ -383,10 +383,7 @@ export interface Clock {
   after(ms: number, action: () => void): () => void;
 }
 
-export interface Images {
-  /** Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF. */
-  resolve(ref: string): Promise<Image & { readonly rootfsPath: string }>;
-}
+export type Images = Pick<ImageStore, "resolve"> & Partial<Pick<ImageStore, "pull">>;
 
 export interface HostCapacity {
   memoryTotalBytes(): number;

@@ -29,6 +29,7 @@ import { machineRoutes } from "./routes/machines.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { quotaRoutes } from "./routes/quotas.ts";
+import { registryRoutes } from "./routes/registry.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
@@ -62,6 +63,7 @@ const jsonRoutes: readonly Routes[] = [
   eventRoutes,
   hostRoutes,
   imageRoutes,
+  registryRoutes,
   templateRoutes,
   snapshotRoutes,
   volumeRoutes,

@@ -2,6 +2,10 @@ import { IsthmusError } from "@isthmus/contract";
 import type { FastifySchemaValidationError } from "fastify";
 import { ECHO_CHARS } from "./config.ts";
 
+/** the field of requests whose content is never shown again, not even to who sent it: errors are logged by clients */
+const SECRET_FIELD = "auth";
+const HIDDEN = "hidden";
+
 /** What was given, as JSON that fits in a message and cannot break a line or a terminal. */
 export function echo(value: unknown): string {
   return printable(value === undefined ? "nothing" : (safeJson(value) ?? typeof value));
@@ -15,7 +19,10 @@ export function printable(text: string): string {
 
 function safeJson(value: unknown): string | undefined {
   try {
-    return JSON.stringify(value, (_key, inner: unknown) => (typeof inner === "string" ? inner.slice(0, ECHO_CHARS) : inner));
+    return JSON.stringify(value, (key, inner: unknown) => {
+      if (key === SECRET_FIELD) return HIDDEN;
+      return typeof inner === "string" ? inner.slice(0, ECHO_CHARS) : inner;
+    });
   } catch {
     return undefined;
   }
@@ -34,7 +41,8 @@ export function describeFailure(errors: readonly FastifySchemaValidationError[],
   }
   const missing = error.keyword === "required" ? String(error.params.missingProperty) : "";
   const field = [base, missing].filter((part) => part !== "").join(".") || where;
-  const value = missing === "" ? echo(at(given, error.instancePath)) : "nothing";
+  const secret = base.split(".")[0] === SECRET_FIELD;
+  const value = missing === "" ? (secret ? HIDDEN : echo(at(given, error.instancePath))) : "nothing";
   return new IsthmusError("INVALID_REQUEST", { field, value, reason: reasonOf(errors, error) });
 }
 

@@ -1,11 +1,9 @@
 import type { Image } from "@isthmus/contract";
 import { hasCode, IsthmusError } from "@isthmus/contract";
-import type { BuiltImage, ImageCatalog } from "./catalog.ts";
+import type { BuiltImage, ImageCatalog, ImageNames } from "./catalog.ts";
 
-export interface BuildRequest {
+export interface BuildRequest extends ImageNames {
   readonly digest: string;
-  readonly tags: readonly string[];
-  readonly builtIn: boolean;
   readonly signal?: AbortSignal;
   readonly build: () => Promise<BuiltImage>;
 }
@@ -27,7 +25,7 @@ export class Builds {
         continue;
       }
       if (await this.#catalog.isIntact(request.digest)) {
-        const image = await this.#catalog.addTags(request.digest, request.tags, request.builtIn);
+        const image = await this.#catalog.addTags(request.digest, request.tags, request.builtIn, request.repoDigests);
         if (image !== undefined) return image;
         continue;
       }
@@ -38,7 +36,7 @@ export class Builds {
   }
 
   async #begin(request: BuildRequest): Promise<Image> {
-    const building = request.build().then(async (built) => await this.#catalog.commit(built, request.tags, request.builtIn));
+    const building = request.build().then(async (built) => await this.#catalog.commit(built, request));
     this.#running.set(request.digest, building);
     try {
       return await building;

@@ -16,6 +16,12 @@ export interface BuiltImage {
   readonly rootfsPath: string;
 }
 
+export interface ImageNames {
+  readonly tags: readonly string[];
+  readonly builtIn: boolean;
+  readonly repoDigests?: readonly string[];
+}
+
 export type Match = { readonly digest: string; readonly tag?: string };
 
 function isRecord(value: unknown, digest: string): value is ImageRecord {
@@ -88,7 +94,8 @@ export class ImageCatalog {
     const record = this.#records.get(digest);
     if (entry === undefined || record === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref: digest });
     const { blobs: _, ...rest } = record;
-    return { ...rest, tags: [...entry.tags], createdAt: entry.createdAt, builtIn: entry.builtIn };
+    const repoDigests = entry.repoDigests === undefined ? {} : { repoDigests: [...entry.repoDigests] };
+    return { ...rest, tags: [...entry.tags], ...repoDigests, createdAt: entry.createdAt, builtIn: entry.builtIn };
   }
 
   rootfsPath(digest: string): string {
@@ -99,11 +106,25 @@ export class ImageCatalog {
   find(ref: string): Match {
     const { tag, hex } = parseReference(ref);
     if (tag !== undefined) for (const [digest, entry] of this.#entries) if (entry.tags.includes(tag)) return { digest, tag };
-    const matches = hex === undefined ? [] : [...this.#entries.keys()].filter((digest) => hexOf(digest).startsWith(hex));
+    const matches = hex === undefined ? [] : this.#byDigest(hex);
     if (matches.length > 1) throw new IsthmusError("INVALID_IMAGE_REF", { value: ref, reason: "it begins the digests of several images" });
     const [digest] = matches;
     if (digest === undefined) throw new IsthmusError("IMAGE_NOT_FOUND", { ref });
     return { digest };
+  }
+
+  /** Images whose digest begins so; else those that an index of this very digest was pulled for. */
+  #byDigest(hex: string): readonly string[] {
+    const own = [...this.#entries.keys()].filter((digest) => hexOf(digest).startsWith(hex));
+    if (own.length > 0) return own;
+    const above = [...this.#entries].filter(([, { repoDigests = [] }]) => repoDigests.some((one) => one.endsWith(`@sha256:${hex}`)));
+    return above.map(([digest]) => digest);
+  }
+
+  /** Where a blob is that an image has; undefined when none has it. */
+  storedBlob(digest: string): string | undefined {
+    for (const { blobs } of this.#records.values()) if (blobs.includes(digest)) return blobPath(this.folder, digest);
+    return undefined;
   }
 
   /** True when the image is there with its rootfs as it was packed. */
@@ -115,18 +136,19 @@ export class ImageCatalog {
   }
 
   /** Gives tags to an image that is there, taking them from others; undefined when it is gone. */
-  async addTags(digest: string, tags: readonly string[], builtIn = false): Promise<Image | undefined> {
+  async addTags(digest: string, tags: readonly string[], builtIn = false, repoDigests: readonly string[] = []): Promise<Image | undefined> {
     return await this.#serial.run(async () => {
       const entry = this.#entries.get(digest);
       if (entry === undefined) return undefined;
-      const moved = tags.some((tag) => !entry.tags.includes(tag)) || (builtIn && !entry.builtIn);
-      if (moved) await this.#write(withTags(this.#entries, digest, tags, { createdAt: entry.createdAt, builtIn }));
+      const isNew = (name: string): boolean => !entry.tags.includes(name) && entry.repoDigests?.includes(name) !== true;
+      const moved = [...tags, ...repoDigests].some(isNew) || (builtIn && !entry.builtIn);
+      if (moved) await this.#write(withTags(this.#entries, digest, tags, { createdAt: entry.createdAt, builtIn, repoDigests }));
       return this.image(digest);
     });
   }
 
   /** Moves a built image's files into place and puts it into the index. A failure takes back what was moved. */
-  async commit(built: BuiltImage, tags: readonly string[], builtIn: boolean): Promise<Image> {
+  async commit(built: BuiltImage, { tags, builtIn, repoDigests }: ImageNames): Promise<Image> {
     return await this.#serial.run(async () => {
       const { digest } = built.record;
       const made: string[] = [];
@@ -138,7 +160,7 @@ export class ImageCatalog {
         made.push(recordPath(this.folder, digest));
         await writeDurable(recordPath(this.folder, digest), JSON.stringify(built.record));
         this.#records.set(digest, built.record);
-        await this.#write(withTags(this.#entries, digest, tags, { createdAt: new Date().toISOString(), builtIn }));
+        await this.#write(withTags(this.#entries, digest, tags, { createdAt: new Date().toISOString(), builtIn, repoDigests }));
       } catch (error) {
         if (!this.#entries.has(digest)) {
           this.#records.delete(digest);
@@ -154,7 +176,7 @@ export class ImageCatalog {
   async remove(
     match: Match,
     mayDelete: (digest: string) => void,
-  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[] }> {
+  ): Promise<{ readonly untagged: readonly string[]; readonly deleted: readonly string[]; readonly freedBytes: number }> {
     return await this.#serial.run(async () => {
       const entry = this.#entries.get(match.digest);
       const record = this.#records.get(match.digest);
@@ -165,36 +187,43 @@ export class ImageCatalog {
       if (left.length > 0) {
         next.set(match.digest, { ...entry, tags: left });
         await this.#write(next);
-        return { untagged, deleted: [] };
+        return { untagged, deleted: [], freedBytes: 0 };
       }
       mayDelete(match.digest);
       next.delete(match.digest);
+      let freedBytes = 0;
       try {
         await this.#write(next);
       } catch (error) {
         if (!isDiskFull(error)) throw error;
         // The image makes room for the index without it. After a crash between the two it stands there without its files, and can be removed or imported anew.
-        await this.#dropFiles(record);
+        freedBytes = await this.#dropFiles(record);
         await this.#write(next);
       }
       this.#records.delete(match.digest);
-      await this.#dropFiles(record);
-      return { untagged, deleted: [match.digest] };
+      freedBytes += await this.#dropFiles(record);
+      return { untagged, deleted: [match.digest], freedBytes };
     });
   }
 
-  async #dropFiles(record: ImageRecord): Promise<void> {
+  /** How many bytes that made free. */
+  async #dropFiles(record: ImageRecord): Promise<number> {
     const others = [...this.#records.values()].filter(({ digest }) => digest !== record.digest);
     const needed = new Set(others.flatMap(({ blobs }) => blobs));
-    await rm(recordPath(this.folder, record.digest), { force: true });
-    await rm(rootfsPath(this.folder, record), { force: true });
-    for (const digest of record.blobs) if (!needed.has(digest)) await rm(blobPath(this.folder, digest), { force: true });
+    const own = record.blobs.filter((digest) => !needed.has(digest)).map((digest) => blobPath(this.folder, digest));
+    let freedBytes = 0;
+    for (const path of [recordPath(this.folder, record.digest), rootfsPath(this.folder, record), ...own]) {
+      freedBytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+      await rm(path, { force: true });
+    }
+    return freedBytes;
   }
 
   /** Moves files that are not there yet. All are synced at once: the file system writes its journal for several as for one. */
   async #place(moves: readonly { readonly from: string; readonly to: string }[], made: string[]): Promise<void> {
     const needed: (typeof moves)[number][] = [];
-    for (const move of moves) if (!(await exists(move.to))) needed.push(move);
+    // An image may have one layer twice.
+    for (const move of new Map(moves.map((one) => [one.to, one])).values()) if (!(await exists(move.to))) needed.push(move);
     await Promise.all(needed.map(({ from }) => syncFile(from)));
     for (const { from, to } of needed) {
       made.push(to);

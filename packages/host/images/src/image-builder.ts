@@ -83,13 +83,18 @@ async function packMerged(merged: MergedLayers, tree: PackedTree, options: Build
 /** Takes a planned image's layers out of its archive, checks every byte of them and builds. Throws IMAGE_DIGEST_MISMATCH, BAD_IMAGE. */
 export async function buildPlanned(planned: PlannedImage, options: BuilderOptions): Promise<BuiltImage> {
   const layers: Spooled[] = [];
-  for (const [index, { digest }] of planned.layers.entries()) {
-    const staged = await planned.stage(index, options.workspace.path(`layer-${index}`), options.signal);
-    if (staged.digest !== digest) throw new IsthmusError("IMAGE_DIGEST_MISMATCH", { digest, actual: staged.digest });
-    layers.push(staged);
-    options.report("verify", index + 1, planned.layers.length);
-  }
-  const merged = await mergeLayers(layers, { ...options, folder: options.workspace.folder });
+  const merged = await mergeLayers(stageLayers(planned, layers, options), { ...options, folder: options.workspace.folder });
   checkDiffIds(merged.plain, planned.config.diffIds);
   return await buildImage({ ...planned, layers }, merged, options);
+}
+
+/** Each layer once it is there and checked; it is also added to `staged`. */
+async function* stageLayers(planned: PlannedImage, staged: Spooled[], options: BuilderOptions): AsyncGenerator<Spooled, void, undefined> {
+  for (const [index, { digest }] of planned.layers.entries()) {
+    const layer = await planned.stage(index, options.workspace.path(`layer-${index}`), options.signal);
+    if (layer.digest !== digest) throw new IsthmusError("IMAGE_DIGEST_MISMATCH", { digest, actual: layer.digest });
+    staged.push(layer);
+    options.report("verify", index + 1, planned.layers.length);
+    yield layer;
+  }
 }

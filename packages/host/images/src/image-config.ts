@@ -35,6 +35,7 @@ export function parseImageConfig(bytes: Uint8Array): ParsedConfig {
       exposedPorts: keys(run, "ExposedPorts"),
       volumes: keys(run, "Volumes"),
       ...(plain(run, "StopSignal") === "" ? {} : { stopSignal: plain(run, "StopSignal") }),
+      ...healthcheckOf(run),
       labels: labels(run),
     },
   };
@@ -68,4 +69,31 @@ function labels(run: JsonObject): Record<string, string> {
   const value = field(run, "Labels") ?? {};
   if (!isObject(value)) throw badImage("Labels of the image config is no object");
   return Object.fromEntries(Object.entries(value).map(([key, text]) => [checked(key, "Labels"), checked(text ?? "", "Labels")]));
+}
+
+const NS_PER_MS = 1_000_000;
+/** docker's names of the spans of a health check, in nanoseconds, and ours */
+const spans = [
+  ["Interval", "intervalMs"],
+  ["Timeout", "timeoutMs"],
+  ["StartPeriod", "startPeriodMs"],
+  ["StartInterval", "startIntervalMs"],
+] as const;
+
+/** docker's addition to the OCI config (moby, image/spec). What is no number, or none at all, is docker's default and left out. */
+function healthcheckOf(run: JsonObject): Pick<ImageConfig, "healthcheck"> {
+  const value = field(run, "Healthcheck");
+  if (!isObject(value)) return {};
+  const test = words(value, "Test");
+  if (test.length === 0) return {};
+  const positive = (name: string): number | undefined => {
+    const given = field(value, name);
+    return typeof given === "number" && given > 0 ? given : undefined;
+  };
+  const times = spans.flatMap(([theirs, ours]) => {
+    const ns = positive(theirs);
+    return ns === undefined ? [] : [[ours, ns / NS_PER_MS] as const];
+  });
+  const retries = positive("Retries");
+  return { healthcheck: { test, ...Object.fromEntries(times), ...(retries === undefined ? {} : { retries: Math.round(retries) }) } };
 }

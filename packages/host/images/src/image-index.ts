@@ -8,7 +8,7 @@ import { isObject } from "./json.ts";
 import { hexOf, isDigest } from "./reference.ts";
 
 /** What is written once about an image, beside its blobs and rootfs. */
-export interface ImageRecord extends Omit<Image, "tags" | "createdAt" | "builtIn"> {
+export interface ImageRecord extends Omit<Image, "tags" | "repoDigests" | "createdAt" | "builtIn"> {
   /** manifest, config and layers */
   readonly blobs: readonly string[];
 }
@@ -16,6 +16,8 @@ export interface ImageRecord extends Omit<Image, "tags" | "createdAt" | "builtIn
 /** What may change: the index file holds one for each image, and an image exists when it stands there. */
 export interface IndexEntry {
   readonly tags: readonly string[];
+  /** NAME@sha256:… of the manifest and of the indexes that it was pulled by */
+  readonly repoDigests?: readonly string[] | undefined;
   readonly createdAt: string;
   readonly builtIn: boolean;
 }
@@ -24,6 +26,8 @@ export type IndexEntries = ReadonlyMap<string, IndexEntry>;
 
 const FILE = "index.json";
 const VERSION = 1;
+/** An image that many indexes hold, each pulled in its turn, forgets the oldest. */
+const REPO_DIGESTS_MAX = 32;
 
 function failed(reason: string, cause?: unknown): IsthmusError {
   return new IsthmusError("STORE_FAILED", { reason: `the image store's ${FILE} ${reason}` }, { cause });
@@ -34,6 +38,7 @@ function isEntry(value: unknown): value is IndexEntry {
     isObject(value) &&
     Array.isArray(value.tags) &&
     value.tags.every((tag) => typeof tag === "string") &&
+    (value.repoDigests === undefined || (Array.isArray(value.repoDigests) && value.repoDigests.every((one) => typeof one === "string"))) &&
     typeof value.createdAt === "string" &&
     typeof value.builtIn === "boolean"
   );
@@ -58,7 +63,8 @@ export async function readIndex(folder: string): Promise<Map<string, IndexEntry>
   const entries = new Map<string, IndexEntry>();
   for (const [digest, entry] of Object.entries(document.images)) {
     if (!isDigest(digest) || !isEntry(entry)) throw failed("has a damaged entry");
-    entries.set(digest, { tags: entry.tags, createdAt: entry.createdAt, builtIn: entry.builtIn });
+    const { tags, repoDigests, createdAt, builtIn } = entry;
+    entries.set(digest, { tags, repoDigests, createdAt, builtIn });
   }
   return entries;
 }
@@ -78,7 +84,13 @@ export function withTags(
   const next = new Map<string, IndexEntry>();
   for (const [other, entry] of entries) next.set(other, { ...entry, tags: entry.tags.filter((tag) => !moved.has(tag)) });
   const own = next.get(digest) ?? { ...fresh, tags: [] };
-  next.set(digest, { ...own, builtIn: own.builtIn || fresh.builtIn, tags: [...own.tags, ...moved].sort() });
+  const repoDigests = [...new Set([...(own.repoDigests ?? []), ...(fresh.repoDigests ?? [])])].slice(-REPO_DIGESTS_MAX);
+  next.set(digest, {
+    ...own,
+    repoDigests: repoDigests.length === 0 ? undefined : repoDigests,
+    builtIn: own.builtIn || fresh.builtIn,
+    tags: [...new Set([...own.tags, ...moved])].sort(),
+  });
   return next;
 }
 

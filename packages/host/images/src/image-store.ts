@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
-import { type Image, IsthmusError } from "@isthmus/contract";
-import type { ImageStore, ImportOptions } from "@isthmus/core";
+import { type Image, type ImageHistory, IsthmusError } from "@isthmus/contract";
+import type { ImageStore, ImportOptions, RegistryOptions } from "@isthmus/core";
 import { ArchiveFile } from "./archive-file.ts";
 import { Builds } from "./builds.ts";
 import { ImageCatalog } from "./catalog.ts";
@@ -9,6 +9,7 @@ import { type ImageLimits, imageLimits } from "./config.ts";
 import { planDockerArchive } from "./docker-archive.ts";
 import { EarlyPack } from "./early-pack.ts";
 import { badImage, imageFailure, throwIfCancelled } from "./failures.ts";
+import { readHistory } from "./history.ts";
 import { buildImage, buildPlanned } from "./image-builder.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { composeImported } from "./imported.ts";
@@ -17,7 +18,13 @@ import { planOciLayout } from "./oci-layout.ts";
 import { type Packer, squashfsPacker } from "./packer.ts";
 import type { PlannedImage } from "./planned-image.ts";
 import { reporter } from "./progress.ts";
+import { pruneImages } from "./prune.ts";
 import { parseTag } from "./reference.ts";
+import { registryAccess } from "./registry/access.ts";
+import { noSettings, type RegistryLimits, type RegistrySettings } from "./registry/config.ts";
+import { Puller } from "./registry/puller.ts";
+import { Pusher } from "./registry/pusher.ts";
+import { saveArchive } from "./save-archive.ts";
 import { receiveTar, type SpoolOptions } from "./spool.ts";
 import { TarReader } from "./tar-reader.ts";
 import { Workspace } from "./workspace.ts";
@@ -27,6 +34,9 @@ export interface ImageStoreOptions {
   readonly folder: string;
   readonly packer?: Packer;
   readonly limits?: Partial<ImageLimits>;
+  /** how registries are reached; directly when absent */
+  readonly registries?: RegistrySettings;
+  readonly registryLimits?: Partial<RegistryLimits>;
 }
 
 export interface LocalImportOptions extends ImportOptions {
@@ -45,13 +55,19 @@ class FolderImageStore implements LocalImageStore {
   readonly #builds: Builds;
   readonly #packer: Packer;
   readonly #limits: ImageLimits;
+  readonly #puller: Puller;
+  readonly #pusher: Pusher;
   #packingEarly = false;
 
-  constructor(catalog: ImageCatalog, packer: Packer, limits: ImageLimits) {
+  constructor(catalog: ImageCatalog, options: ImageStoreOptions) {
+    const { packer = squashfsPacker(), registries: settings = noSettings, registryLimits } = options;
     this.#catalog = catalog;
     this.#builds = new Builds(catalog);
     this.#packer = packer;
-    this.#limits = limits;
+    this.#limits = { ...imageLimits, ...options.limits };
+    const registries = registryAccess(settings, registryLimits);
+    this.#puller = new Puller({ catalog, builds: this.#builds, packer, limits: this.#limits, registries });
+    this.#pusher = new Pusher(catalog, registries);
   }
 
   async resolve(ref: string): Promise<Image & { readonly rootfsPath: string }> {
@@ -94,6 +110,26 @@ class FolderImageStore implements LocalImageStore {
     });
   }
 
+  async pull(ref: string, options?: RegistryOptions): Promise<Image> {
+    return await this.#puller.pull(ref, options);
+  }
+
+  async push(ref: string, options?: RegistryOptions): Promise<{ readonly digest: string }> {
+    return await this.#pusher.push(ref, options);
+  }
+
+  async save(refs: readonly string[]): Promise<Readable> {
+    return await saveArchive(this.#catalog, refs);
+  }
+
+  async history(ref: string): Promise<readonly ImageHistory[]> {
+    return await readHistory(this.#catalog, ref);
+  }
+
+  async prune(options: Parameters<ImageStore["prune"]>[0]): ReturnType<ImageStore["prune"]> {
+    return await pruneImages(this.#catalog, options);
+  }
+
   async tag(source: string, target: string): Promise<Image> {
     const tag = parseTag(target);
     const { digest } = this.#catalog.find(source);
@@ -106,10 +142,11 @@ class FolderImageStore implements LocalImageStore {
 
   async remove(ref: string, options: Parameters<ImageStore["remove"]>[1]): ReturnType<ImageStore["remove"]> {
     const match = this.#catalog.find(ref);
-    return await this.#catalog.remove(match, (digest) => {
+    const { untagged, deleted } = await this.#catalog.remove(match, (digest) => {
       const holder = options.inUse(digest);
       if (holder !== undefined && options.force !== true) throw new IsthmusError("IMAGE_IN_USE", { ref, holder });
     });
+    return { untagged, deleted };
   }
 
   /** One at a time: each is a process with caches of its own, and imports side by side would only wait for each other. */
@@ -177,6 +214,5 @@ function namesOf(image: PlannedImage, count: number, ref: string | undefined): r
 
 /** Opens the image store in `folder`, sweeping what a crash left there. Throws STORE_FAILED when its index is damaged. */
 export async function createImageStore(options: ImageStoreOptions): Promise<LocalImageStore> {
-  const limits = { ...imageLimits, ...options.limits };
-  return new FolderImageStore(await ImageCatalog.open(options.folder), options.packer ?? squashfsPacker(), limits);
+  return new FolderImageStore(await ImageCatalog.open(options.folder), options);
 }

@@ -22,13 +22,14 @@ export interface MergeOptions extends SpoolOptions {
   readonly folder: string;
 }
 
-/** Unpacks and merges layers, lowest first. Throws BAD_IMAGE. */
-export async function mergeLayers(layers: readonly Spooled[], options: MergeOptions): Promise<MergedLayers> {
+/** Unpacks and merges layers as they come, lowest first. Throws BAD_IMAGE. */
+export async function mergeLayers(layers: AsyncIterable<Spooled>, options: MergeOptions): Promise<MergedLayers> {
   const merge = new LayerMerge(options.limits.entries);
   const plain: Plain[] = [];
   let budgetBytes = options.limits.contentBytes;
-  for (const [index, layer] of layers.entries()) {
+  for await (const layer of layers) {
     throwIfCancelled(options.signal, "the import");
+    const index = plain.length;
     merge.begin(index);
     const reader = new TarReader((entry) => void merge.apply(entry));
     const result = await unpack(layer, join(options.folder, `plain-${index}`), {

@@ -1,11 +1,14 @@
 import { type Image, limits } from "@isthmus/contract";
-import { ImageSchema, ProgressSchema } from "@isthmus/contract/schemas";
+import { ImageHistorySchema, ImageSchema, ProgressSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
 import { callSignal, sendLines, uploadOf } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { followWork } from "../progress.ts";
 import { API_PREFIX, closed, failures, flag, media } from "../schemas.ts";
 import { JSON_LINES_TYPE } from "../stream-body.ts";
+
+/** images in one archive */
+const MAX_SAVED = 256;
 
 const ref = Type.String({ minLength: 1, maxLength: limits.imageRefChars, description: "NAME, NAME:TAG or a digest" });
 const words = (description: string) =>
@@ -23,6 +26,10 @@ const ImportQuery = closed({
 });
 const LoadQuery = closed({ ref: Type.Optional(ref) });
 const TagBody = closed({ source: ref, target: ref });
+const PruneQuery = closed({ all: flag("those with a tag as well, but for the built-in one; default false") });
+const SaveQuery = closed({ ref: Type.Array(ref, { minItems: 1, maxItems: MAX_SAVED }) });
+const HistorySchema = closed({ history: Type.Array(ImageHistorySchema) });
+const PrunedSchema = closed({ deleted: Type.Array(ImageSchema), freedBytes: Type.Number() });
 const ImagesSchema = closed({ images: Type.Array(ImageSchema) });
 const RemovalSchema = closed({ untagged: Type.Array(Type.String()), deleted: Type.Array(Type.String()) });
 const ImportLine = Type.Union([ProgressSchema, closed({ image: ImageSchema })]);
@@ -55,6 +62,41 @@ export const imageRoutes: Routes = (app, { images, machines }) => {
     `${url}/tag`,
     { schema: { tags, summary: "Give an image one more tag", body: TagBody, response: { 200: ImageSchema, ...failures } } },
     async ({ body }) => publicPart(await images.tag(body.source, body.target)),
+  );
+
+  app.get(
+    `${url}/history`,
+    {
+      schema: {
+        tags,
+        summary: "The steps that made an image, newest first",
+        querystring: RefQuery,
+        response: { 200: HistorySchema, ...failures },
+      },
+    },
+    async ({ query }) => ({ history: [...(await images.history(query.ref))] }),
+  );
+
+  app.post(
+    `${url}/prune`,
+    { schema: { tags, summary: "Remove images that nothing uses", querystring: PruneQuery, response: { 200: PrunedSchema, ...failures } } },
+    async ({ query }) => {
+      const { deleted, freedBytes } = await images.prune({ all: query.all, inUse: (digest) => machines.imageHolder(digest) });
+      return { deleted: [...deleted], freedBytes };
+    },
+  );
+
+  app.get(
+    `${url}/save`,
+    {
+      schema: {
+        tags,
+        summary: "Images as an OCI archive, which docker load reads too",
+        querystring: SaveQuery,
+        response: { 200: media("application/x-tar", Type.String({ format: "binary" }), "tar"), ...failures },
+      },
+    },
+    async ({ query }, reply) => reply.header("content-type", "application/x-tar").send(await images.save(query.ref)),
   );
 };
 
@@ -107,7 +149,7 @@ export const imageUploadRoutes: Routes = (app, { images }, { closing }) => {
 };
 
 /** Paths of the host are no part of an answer. */
-function publicPart(image: Image & { readonly rootfsPath?: string }): Image {
+export function publicPart(image: Image & { readonly rootfsPath?: string }): Image {
   const { rootfsPath: _hidden, ...rest } = image;
   return rest;
 }

@@ -1,5 +1,5 @@
 import { IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
-import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, WhySchema } from "@isthmus/contract/schemas";
+import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, PullPolicySchema, WhySchema } from "@isthmus/contract/schemas";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { callSignal } from "../calls.ts";
@@ -7,7 +7,10 @@ import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, defaults, failures, flag, limits, machineAnswer, nothing, RefParams } from "../schemas.ts";
 import { echo } from "../validation.ts";
 
-const CreateQuery = closed({ start: flag("start it and wait until the guest answered; default true") });
+const CreateQuery = closed({
+  start: flag("start it and wait until the guest answered; default true"),
+  pull: Type.Optional({ ...PullPolicySchema, description: "when to ask the image's registry for it, without an account; default missing" }),
+});
 
 const ListQuery = closed({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageSize, description: `default ${defaults.pageSize}` })),
@@ -68,8 +71,8 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
       },
     },
     async (request, reply) => {
-      const { start = true } = request.query;
-      const options = { idempotencyKey: idempotencyKey(request), start, signal: callSignal(reply, closing) };
+      const { start = true, pull = "missing" } = request.query;
+      const options = { idempotencyKey: idempotencyKey(request), start, pull, signal: callSignal(reply, closing) };
       const machine = await machines.create(request.body, options);
       return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
     },

@@ -67,6 +67,8 @@ export class FakeMachines implements Machines {
   readonly removals: object[] = [];
   /** thrown by `create` and `clone` when set */
   refusal: IsthmusError | undefined;
+  /** what `create` was given */
+  readonly createOptions: CreateOptions[] = [];
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
@@ -81,6 +83,7 @@ export class FakeMachines implements Machines {
   async create(spec: MachineSpec, options: CreateOptions = {}): Promise<Machine> {
     if (this.refusal) throw this.refusal;
     if (options.signal) this.signals.push(options.signal);
+    this.createOptions.push(options);
     const known = this.#keys.get(options.idempotencyKey ?? "");
     if (known !== undefined) return this.get(known);
     const id = randomBytes(8).toString("hex");

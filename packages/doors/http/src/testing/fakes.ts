@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { type Image, IsthmusError, type Kernel, type Progress } from "@isthmus/contract";
 import type { ImageStore, Kernels } from "@isthmus/core";
 import type { DoorDeps } from "../deps.ts";
@@ -64,6 +64,37 @@ export class FakeImages implements ImageStore {
     const image = fakeImage(options.ref ?? "loaded:latest", await take(archive, options.onProgress));
     this.images.set(options.ref ?? "loaded:latest", image);
     return [image];
+  }
+
+  /** The registry `refused.example` lets nobody in; others have all images. */
+  async pull(ref: string, options: Parameters<ImageStore["pull"]>[1] = {}) {
+    if (ref.startsWith("refused.example/") && options.auth === undefined)
+      throw new IsthmusError("REGISTRY_DENIED", { registry: "refused.example", ref, reason: "status 401" });
+    options.onProgress?.({ step: "download", item: "0123456789ab", doneBytes: 1, totalBytes: 1 });
+    const image = fakeImage(ref, 1);
+    this.images.set(ref, image);
+    return image;
+  }
+
+  async push(ref: string, options: Parameters<ImageStore["push"]>[1] = {}) {
+    const { digest } = await this.resolve(ref);
+    options.onProgress?.({ step: "pushed", item: "0123456789ab" });
+    return { digest };
+  }
+
+  async save(refs: readonly string[]) {
+    for (const ref of refs) await this.resolve(ref);
+    return Readable.from([Buffer.from(refs.join(" "))], { objectMode: false });
+  }
+
+  async history(ref: string) {
+    await this.resolve(ref);
+    return [{ createdBy: "RUN true", comment: "", sizeBytes: 0 }];
+  }
+
+  async prune({ all = false, inUse }: Parameters<ImageStore["prune"]>[0]) {
+    const deleted = (await this.list()).filter((image) => all && inUse(image.digest) === undefined);
+    return { deleted, freedBytes: deleted.length };
   }
 
   async tag(source: string, target: string) {

@@ -1,0 +1,37 @@
+import type { RegistryAuth } from "@isthmus/contract";
+import { type RegistryLimits, type RegistrySettings, registryLimits } from "./config.ts";
+import { endpointsOf } from "./endpoints.ts";
+import { RegistryHttp } from "./http.ts";
+import { RegistryClient } from "./registry-client.ts";
+import type { RemoteReference } from "./remote-reference.ts";
+
+/** What all work with registries shares: settings, limits, connections. */
+export interface RegistryAccess {
+  readonly settings: RegistrySettings;
+  readonly limits: RegistryLimits;
+  readonly http: RegistryHttp;
+}
+
+export function registryAccess(settings: RegistrySettings, changed: Partial<RegistryLimits> = {}): RegistryAccess {
+  const limits = { ...registryLimits, ...changed };
+  return { settings, limits, http: new RegistryHttp(limits, settings.proxies) };
+}
+
+export interface ClientsOptions {
+  /** the user's words */
+  readonly ref: string;
+  readonly auth?: RegistryAuth | undefined;
+  readonly actions: "pull" | "pull,push";
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A client for each server that has the image, mirrors first; what is sent goes to the registry itself. Throws INVALID_IMAGE_REF. */
+export function clientsOf(
+  { settings, limits, http }: RegistryAccess,
+  remote: RemoteReference,
+  { ref, auth, actions, signal }: ClientsOptions,
+): readonly RegistryClient[] {
+  const endpoints = endpointsOf(remote.registry, settings).filter(({ isMirror }) => actions === "pull" || !isMirror);
+  const common = { http, limits, repository: remote.repository, ref, auth, actions, signal };
+  return endpoints.map((endpoint) => new RegistryClient({ ...common, endpoint }));
+}

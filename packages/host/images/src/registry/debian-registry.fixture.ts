@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IsthmusError } from "@isthmus/contract";
+
+/** name and password of the only account, and its line of an htpasswd file (bcrypt) */
+export const account = { username: "tester", password: "secret" } as const;
+const HTPASSWD = "tester:$2b$05$mlasdO/1aAII2qFYDZrrK.lOjYPymNTqiOhrAfXIGIT5XldiIDV56\n";
+
+export interface DebianRegistry extends AsyncDisposable {
+  /** 127.0.0.1:PORT */
+  readonly host: string;
+  readonly folder: string;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Debian's docker-registry on a loopback port, its files below `base`. */
+export async function debianRegistry(base: string, options: { readonly auth?: boolean } = {}): Promise<DebianRegistry> {
+  const port = await freePort();
+  const folder = join(base, `registry-${port}`);
+  await mkdir(folder);
+  await writeFile(join(folder, "htpasswd"), HTPASSWD);
+  const config = {
+    version: "0.1",
+    log: { level: "error" },
+    storage: { filesystem: { rootdirectory: join(folder, "data") } },
+    http: { addr: `127.0.0.1:${port}` },
+    ...(options.auth === true ? { auth: { htpasswd: { realm: "tests", path: join(folder, "htpasswd") } } } : {}),
+  };
+  // JSON is YAML too.
+  await writeFile(join(folder, "config.yml"), JSON.stringify(config));
+  const server = spawn("docker-registry", ["serve", join(folder, "config.yml")], { stdio: ["ignore", "ignore", "pipe"] });
+  const closed = once(server, "close");
+  closed.catch(() => undefined);
+  const host = `127.0.0.1:${port}`;
+  for (let tries = 0; !(await answers(host)); tries += 1) {
+    if (tries > 200 || server.exitCode !== null) throw new IsthmusError("INTERNAL", { reason: "docker-registry does not answer" });
+    await sleep(50);
+  }
+  return {
+    host,
+    folder,
+    async [Symbol.asyncDispose]() {
+      server.kill("SIGKILL");
+      await closed;
+    },
+  };
+}
+
+async function answers(host: string): Promise<boolean> {
+  return await fetch(`http://${host}/v2/`).then(
+    (answer) => answer.status === 200 || answer.status === 401,
+    () => false,
+  );
+}
