@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { IsthmusError, type Volume, type VolumeSpec } from "@isthmus/contract";
+import { namePattern } from "@isthmus/contract/schemas";
 import type { VolumeActions } from "@isthmus/core";
 
 /** Volumes in memory, each with an archive for its content. */
@@ -10,6 +11,7 @@ export class FakeVolumes implements VolumeActions {
 
   async create({ name, sizeBytes = 1024, labels = {} }: VolumeSpec): Promise<Volume> {
     const known = name ?? `anonymous-${this.entries.size}`;
+    if (!new RegExp(namePattern).test(known)) throw new IsthmusError("INVALID_NAME", { value: known, reason: "not of that form" });
     if (this.entries.has(known)) throw new IsthmusError("VOLUME_EXISTS", { name: known });
     const createdAt = new Date().toISOString();
     const volume: Volume = { name: known, sizeBytes, usedBytes: 1, anonymous: name === undefined, labels, createdAt, usedBy: [] };
