@@ -38,7 +38,7 @@ $(MODULES): package-lock.json
 	@scripts/npm-packages
 	@touch $@
 
-$(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/archive/src/* guest/*/Makefile) | packages-debian
+$(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/host/*.c guest/archive/src/* guest/*/Makefile) | packages-debian
 	@$(MAKE) --no-print-directory -C guest/agent all
 
 clean: ## remove what was built or downloaded here (not the data folder)

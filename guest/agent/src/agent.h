@@ -75,7 +75,7 @@ const char *platform_enter(void);
 void platform_kill_all(void);
 _Noreturn void platform_power_off(void);
 
-/* mounts.c. mounts_add: type "ext4" (a volume by its serial), "move"; NULL, or what failed, with errno set. mounts_freeze: a clean journal on every volume. */
+/* mounts.c. mounts_add: type "ext4" (a volume by its serial), "virtiofs" (a folder of the host by its tag), "bind" (a file), "move"; NULL, or what failed, with errno set. mounts_freeze: a clean journal on every volume. */
 bool mounts_is_volume(const char *disk);
 const char *mounts_add(const char *type, const char *source, const char *path, bool read_only);
 void mounts_freeze(void);

@@ -55,9 +55,20 @@ static const char *mount_volume(const char *serial, const char *path, bool read_
   return NULL;
 }
 
+/* A file needs a file to be bound on. */
+static const char *bind_file(const char *source, const char *path) {
+  char folder[PATH_MAX_BYTES];
+  snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+  if (*folder) make_folders(folder);
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644));
+  return mount(source, path, NULL, MS_BIND, NULL) < 0 ? "bind file" : NULL;
+}
+
 const char *mounts_add(const char *type, const char *source, const char *path, bool read_only) {
+  if (strcmp(type, "bind") == 0) return bind_file(source, path);
   if (make_folders(path) < 0) return errno == ENOENT ? "find the folder in the image, and make it on a read-only root" : "make mount point";
   if (strcmp(type, "ext4") == 0) return mount_volume(source, path, read_only);
+  if (strcmp(type, "virtiofs") == 0) return mount(source, path, "virtiofs", read_only ? MS_RDONLY : 0, NULL) == 0 ? NULL : errno == ENODEV ? "mount folder of the host; the guest's kernel cannot, another may: isthmus kernel fetch" : "mount folder of the host";
   if (strcmp(type, "move") != 0) return errno = EINVAL, "type";
   return mount(source, path, NULL, MS_MOVE, NULL) < 0 ? "move mount" : NULL;
 }

@@ -152,6 +152,11 @@ export const errorRegistry = {
     message: "volume {name} is in use: {holder} {use}",
     remedy: "One machine may write to a volume, or several read it; see isthmus volume inspect {name}.",
   },
+  HOST_PATH_REFUSED: {
+    status: 422,
+    message: "path {path} of the host cannot be given to a machine: {reason}",
+    remedy: "Give another path, use a volume, or see ISTHMUS_HOST_PATHS in docs/volumes.md.",
+  },
   MOUNTS_NOT_SAVED: {
     status: 409,
     message: "cannot {action} machine {name}: {reason}",

@@ -38,9 +38,13 @@ export const TmpfsSchema = Type.Object(
 
 export const MountSchema = Type.Object(
   {
-    type: Type.Literal("volume"),
+    type: Type.Union([Type.Literal("volume"), Type.Literal("bind")]),
     source: Type.Optional(
-      Type.String({ maxLength: 1024, description: "name of a volume, which is made when there is none; an anonymous one when absent" }),
+      Type.String({
+        maxLength: limits.pathChars,
+        description:
+          "of a volume its name, and it is made when there is none; an anonymous one when absent. Of a bind the absolute path of a folder or file on the host",
+      }),
     ),
     path: absolutePath,
     readOnly: Type.Optional(Type.Boolean({ default: false })),

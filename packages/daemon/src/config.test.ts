@@ -21,6 +21,13 @@ describe("the daemon's settings", () => {
     expect(readConfig({ ISTHMUS_MEMORY_OVERCOMMIT: "2.5" }, 0, "/p").admission).toEqual({ memoryOvercommit: 2.5 });
   });
 
+  it("say who may give paths of the host", () => {
+    expect(readConfig({}, 0, "/p").hostPaths).toBe("owner");
+    expect(readConfig({ ISTHMUS_HOST_PATHS: "off" }, 0, "/p").hostPaths).toBe("off");
+    expect(readConfig({ ISTHMUS_HOST_PATHS: "/a:/b c" }, 0, "/p").hostPaths).toEqual(["/a", "/b c"]);
+    expect(() => readConfig({ ISTHMUS_HOST_PATHS: "/a:b" }, 0, "/p")).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
+  });
+
   it("set limits of admission", () => {
     const env = {
       ISTHMUS_MACHINES_MAX: "40",

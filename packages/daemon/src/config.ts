@@ -3,6 +3,7 @@ import { IsthmusError, MIB } from "@isthmus/contract";
 import type { AdmissionSettings } from "@isthmus/core";
 import type { RegistrySettings } from "@isthmus/host-images";
 import { readAdmission } from "./admission-settings.ts";
+import type { HostPathPolicy } from "./host-paths.ts";
 import { readRegistries } from "./registry-settings.ts";
 
 /** of this program; the package's */
@@ -46,6 +47,8 @@ export interface DaemonConfig {
   readonly contention: boolean;
   /** group below which engine processes get theirs; `auto` finds one, `off` leaves them in the daemon's */
   readonly cgroup: string;
+  /** which paths of the host machines may be given, and by whom */
+  readonly hostPaths: HostPathPolicy;
   /** limits that were set */
   readonly admission: AdmissionSettings;
   /** how registries are reached */
@@ -76,6 +79,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     pools: onOrOff(env, "ISTHMUS_POOLS"),
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
+    hostPaths: hostPaths(env.ISTHMUS_HOST_PATHS || "owner"),
     admission: readAdmission(env),
     registries: readRegistries(env),
     crashAt: env.CRASH_AT || undefined,
@@ -100,6 +104,11 @@ function onOrOff(env: Environment, field: string): boolean {
 function cgroup(value: string): string {
   if (value === "auto" || value === "off" || (/^\/[^\0\n]*$/.test(value) && !value.split("/").includes(".."))) return value;
   throw invalid("ISTHMUS_CGROUP", value, "must be auto, off, or the path of a group such as /machines");
+}
+
+function hostPaths(value: string): HostPathPolicy {
+  if (value === "owner" || value === "off") return value;
+  return value.split(":").map((root) => absolute("ISTHMUS_HOST_PATHS", root));
 }
 
 /** TCP is off unless an address is given; then TLS and a token are required. */

@@ -6,6 +6,7 @@ import type { MachineFolders } from "@isthmus/core";
 import { createQcow2 } from "@isthmus/engine-qemu";
 import { SOCKET_FOLDER_CHARS_MAX } from "./config.ts";
 import { copyDisk, emptyDisk } from "./disks.ts";
+import { createFileShare } from "./file-share.ts";
 import { guarded } from "./guarded.ts";
 import { createSavedFolders } from "./saved-folders.ts";
 
@@ -28,6 +29,7 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
   const folder = (id: string) => join(root, checked(id));
   const socketFolder = (id: string) => join(sockets, checked(id));
   const diskPath = (id: string) => join(folder(id), DISK_FILE);
+  const fileSharePath = (id: string, index: number) => join(folder(id), `file-${index}`);
   const volumeOverlayPath = (id: string, index: number) => join(folder(id), `volume-${index}.qcow2`);
   const overlayPath = (id: string) => join(folder(id), OVERLAY_FILE);
   return {
@@ -60,6 +62,8 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
       });
     },
     volumeOverlayPath,
+    fileSharePath,
+    createFileShare: (id, index, file, readOnly) => createFileShare(fileSharePath(id, index), file, readOnly),
     createVolumeOverlay: (id, index, sizeBytes) => newOverlay(id, volumeOverlayPath(id, index), sizeBytes),
     saved: createSavedFolders(folder),
     has: (id) => exists(folder(id)),

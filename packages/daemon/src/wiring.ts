@@ -28,6 +28,7 @@ import { crashAt } from "./crash.ts";
 import { fetchingKernels } from "./fetching-kernels.ts";
 import { createFolders, disksFolder } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
+import { createHostPaths } from "./host-paths.ts";
 import { createPlaces } from "./prepared-places.ts";
 import { createSnapshotFolders } from "./snapshot-folders.ts";
 import { createTemplateFolders } from "./template-folders.ts";
@@ -77,6 +78,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
     snapshotFolders: createSnapshotFolders(join(home, "snapshots")),
+    hostPaths: createHostPaths(config.hostPaths, [home, config.runFolder]),
     volumeFolders: createVolumeFolders(join(home, "volumes")),
     engines: [engine],
     images,

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mounts } from "./mounts.ts";
 
@@ -9,6 +10,9 @@ describe("-v and --mount", () => {
     ["volume", "data:/srv:ro", { type: "volume", source: "data", path: "/srv", readOnly: true }],
     ["volume", "data:/srv:rw", { type: "volume", source: "data", path: "/srv" }],
     ["volume", "/srv", { type: "volume", path: "/srv" }],
+    ["volume", "/home/x:/srv:ro", { type: "bind", source: "/home/x", path: "/srv", readOnly: true }],
+    ["volume", "./x:/srv", { type: "bind", source: resolve("x"), path: "/srv" }],
+    ["mount", "type=bind,source=/home/x,target=/srv", { type: "bind", source: "/home/x", path: "/srv" }],
     ["mount", "type=volume,source=data,target=/srv", { type: "volume", source: "data", path: "/srv" }],
     [
       "mount",
@@ -28,6 +32,7 @@ describe("-v and --mount", () => {
     ["volume", ":/srv"],
     ["mount", "source=data"],
     ["mount", "type=tmpfs,target=/x"],
+    ["mount", "type=bind,target=/x"],
     ["mount", "target=/x,colour=red"],
     ["mount", "target=/x,readonly=perhaps"],
     ["mount", "target=/x,size=1"],

@@ -92,10 +92,14 @@ export function addRunOptions(command: Command): Command {
     .option("--tmpfs <path[:size]>", "folder in memory, such as /tmp:64m (repeatable)", collect)
     .option(
       "-v, --volume <mount>",
-      "volume: NAME:/PATH[:ro], made when it is missing; /PATH alone for one without a name (repeatable)",
+      "volume: NAME:/PATH[:ro], made when it is missing; path of the host: /HOST/PATH:/PATH[:ro]; /PATH alone for a volume without a name (repeatable)",
       collect,
     )
-    .option("--mount <mount>", "the same in words: type=volume,source=NAME,target=/PATH[,readonly][,size=20g] (repeatable)", collect)
+    .option(
+      "--mount <mount>",
+      "the same in words: type=volume|bind,source=NAME|/PATH,target=/PATH[,readonly][,size=20g] (repeatable)",
+      collect,
+    )
     .option("-w, --workdir <path>", "where the command starts")
     .option("-u, --user <user[:group]>", "who it runs as, names or numbers")
     .option("-h, --hostname <name>", "the guest's host name")

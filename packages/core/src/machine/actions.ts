@@ -25,6 +25,8 @@ import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports
 export interface CreateOptions {
   /** A second call with the same key and request answers with the machine of the first. */
   readonly idempotencyKey?: string;
+  /** Asked for by somebody who is not the owner of the daemon's socket; default false. */
+  readonly remote?: boolean;
   /** Start it and wait until the guest answered; default false. */
   readonly start?: boolean;
   /** when to ask the image's registry for it; default never */

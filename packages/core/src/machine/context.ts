@@ -4,8 +4,8 @@ import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
 import type { Looks } from "../volume/looks.ts";
-import { volumesOf } from "../volume/mounts.ts";
-import type { PlannedVolume } from "../volume/ports.ts";
+import { bindsOf, volumesOf } from "../volume/mounts.ts";
+import type { PlannedShare, PlannedVolume } from "../volume/ports.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Admitting } from "./admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
@@ -24,7 +24,7 @@ export interface RemovedExits {
 /** who wants a start: only the policy's own starts are tried again when they fail */
 export type StartedBy = "user" | "policy" | "crash";
 
-type Shared = "store" | "engines" | "images" | "folders" | "output" | "clock" | "capacity" | "log" | "templates" | "contacts";
+type Shared = "hostPaths" | "store" | "engines" | "images" | "folders" | "output" | "clock" | "capacity" | "log" | "templates" | "contacts";
 
 /** What the files of this folder share: the ports, and the handles of this process. */
 export interface Context extends Pick<MachinesParts, Shared> {
@@ -127,6 +127,7 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     hostname: spec.hostname ?? machine.id,
     tmpfs: spec.tmpfs ?? [],
     volumes: plannedVolumes(context, record),
+    shares: plannedShares(context, record),
     workload: boot.workload,
     resources: spec.resources,
   };
@@ -140,6 +141,14 @@ function plannedVolumes({ volumes, folders }: Context, { machine }: MachineRecor
     ...(readOnly ? { overlayPath: folders.volumeOverlayPath(machine.id, index) } : {}),
     ...(volumes.find(name)?.blank === true ? { filled: () => volumes.change(name, { blank: undefined }) } : {}),
   }));
+}
+
+function plannedShares({ hostPaths, folders }: Context, { machine }: MachineRecord): readonly PlannedShare[] {
+  return bindsOf(machine.spec).map(({ source, path, readOnly, index }) =>
+    hostPaths?.isFile(source) === true
+      ? { path, readOnly, folder: folders.fileSharePath(machine.id, index), file: source.slice(source.lastIndexOf("/") + 1) }
+      : { path, readOnly, folder: source },
+  );
 }
 
 function diskOf({ folders }: Context, { machine, boot }: MachineRecord): Pick<StartPlan, "diskPath" | "diskFormat"> {

@@ -34,7 +34,12 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const image = await imageFor(context.images, spec.image, options);
   const id = freeId(context);
   const mounts = resolveMounts(spec, image, spec.tmpfs ?? []);
-  const provided = await provideVolumes(context, id, mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] });
+  const provided = await provideVolumes(
+    context,
+    id,
+    mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] },
+    options.remote === true,
+  );
   try {
     const created = await createFrom(context, { id, image, spec: provided.spec, idempotency }, options);
     if (created.repeated) await provided.undo();

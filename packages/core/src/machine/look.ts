@@ -33,6 +33,7 @@ export async function lookInto(context: Context, { ownFolder, ...given }: LookPl
     ports: [],
     hostname: id,
     tmpfs: [],
+    shares: [],
     workload: { argv: [], env: [], cwd: "/", user: "", tty: false, stdin: false },
     visit: true,
   };

@@ -3,7 +3,7 @@ import type { HostGauge } from "../host/ports.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
-import type { VolumeFolders } from "../volume/ports.ts";
+import type { HostPaths, VolumeFolders } from "../volume/ports.ts";
 import type { AdmissionSettings } from "./admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import type { Clock, ContactPorts, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
@@ -28,6 +28,8 @@ export interface MachinesParts {
   readonly snapshotFolders?: SnapshotFolders;
   /** absent: no machine can mount a volume */
   readonly volumeFolders?: VolumeFolders;
+  /** absent: no machine is given a path of the host */
+  readonly hostPaths?: HostPaths;
   /** limits that an operator set; absent: all follow from the host */
   readonly admission?: AdmissionSettings;
   /** absent: the host is what `capacity` says, and nothing is known of its disk, processes and pressure */

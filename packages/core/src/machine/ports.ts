@@ -16,7 +16,7 @@ import type { LicenceTables } from "../licence/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
-import type { PlannedVolume } from "../volume/ports.ts";
+import type { PlannedShare, PlannedVolume } from "../volume/ports.ts";
 import type { NewEvent, StoredEvent } from "./stored-events.ts";
 
 /** Everything an engine needs to make one machine; all paths are absolute, all values are decided. */
@@ -42,6 +42,7 @@ export interface StartPlan {
   readonly hostname: string;
   readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];
   readonly volumes: readonly PlannedVolume[];
+  readonly shares: readonly PlannedShare[];
   readonly workload: Workload;
   /** true: only a look at its files; the workload is not started */
   readonly visit?: true;
@@ -324,6 +325,9 @@ export interface MachineFolders {
   /** Makes the file for what is written to a volume that the machine only reads, in place of any. Throws DISK_FULL. */
   createVolumeOverlay(id: string, index: number, sizeBytes: number): Promise<void>;
   volumeOverlayPath(id: string, index: number): string;
+  /** Makes a folder in the machine's with nothing but this file of the host, in place of any: itself, or a copy when it is only read and lies on another file system. Throws HOST_PATH_REFUSED, DISK_FULL. */
+  createFileShare(id: string, index: number, file: string, readOnly: boolean): Promise<void>;
+  fileSharePath(id: string, index: number): string;
   /** What a suspended machine goes on from; it is there whole or not at all. */
   readonly saved: SavedFolders;
   /** Makes the writable ext4 disk, sparse, in place of any: a copy of the one at `copyOf`, else an empty one. Throws DISK_FULL, HOST_COMMAND_FAILED. */

@@ -1,7 +1,7 @@
 import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
 import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
-import { resolveMounts } from "../volume/mounts.ts";
+import { bindsOf, resolveMounts } from "../volume/mounts.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
@@ -46,6 +46,10 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
   const tmpfs = resolveTmpfs(spec, memoryBytes);
   const mounts = resolveMounts(spec, image, tmpfs);
   const notes: string[] = [];
+  if (spec.idleSuspendMs !== undefined && bindsOf({ ...spec, mounts: [...mounts] }).length > 0) {
+    const reason = "a machine with paths of the host cannot be suspended";
+    throw new IsthmusError("INVALID_REQUEST", { field: "idleSuspendMs", reason, value: spec.idleSuspendMs });
+  }
   if (cpus > context.hostCpus) notes.push(`cpus is ${cpus}, but the host has ${context.hostCpus}: they share them`);
   const stopSignal = resolveStopSignal(spec, image, notes);
   const filled: MachineSpec = {

@@ -5,6 +5,7 @@ import type { Seat } from "../licence/lease.ts";
 import { type Begun, begin } from "../template/starting.ts";
 import { checkVolumes } from "../volume/claims.ts";
 import { volumesOf } from "../volume/mounts.ts";
+import { layOutBinds } from "../volume/provide.ts";
 import { START_RESUMES_MAX, WAITING_EVENT_MS } from "./config.ts";
 import { type Context, engineOf, handleOf, planOf, type StartedBy } from "./context.ts";
 import { endLive, settleRefused, settleStart, sweepProcesses } from "./end.ts";
@@ -197,7 +198,7 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   await folders.createSocketFolder(handle.id);
   crashpoint("start.after-folder");
   signal.throwIfAborted();
-  if (boot.goesOnFrom === undefined) await layOutVolumes(context, store.machine(handle.id));
+  if (boot.goesOnFrom === undefined) await layOutMounts(context, store.machine(handle.id));
   const hasDisk = progress.prepared === undefined && (await folders.hasDisk(handle.id));
   progress.newDisk = machine.spec.readOnly !== true && !hasDisk && boot.goesOnFrom === undefined;
   crashpoint("start.before-prepare");
@@ -211,7 +212,10 @@ async function prepare(context: Context, handle: Handle, signal: AbortSignal, pr
   });
 }
 
-async function layOutVolumes({ folders, volumes }: Context, { machine }: MachineRecord): Promise<void> {
+async function layOutMounts(context: Context, record: MachineRecord): Promise<void> {
+  const { folders, volumes } = context;
+  const { machine } = record;
+  await layOutBinds(context, record);
   for (const { name, readOnly, index } of volumesOf(machine.spec))
     if (readOnly && volumes !== undefined) await folders.createVolumeOverlay(machine.id, index, volumes.get(name).sizeBytes);
 }

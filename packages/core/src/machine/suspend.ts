@@ -1,5 +1,6 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { refusalOf } from "../snapshot/usable.ts";
+import { bindsOf } from "../volume/mounts.ts";
 import type { Context, StartedBy } from "./context.ts";
 import { endLive } from "./end.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
@@ -14,7 +15,13 @@ type SuspendReason = "idle" | "pressure";
 export async function suspendMachine(context: Context, handle: Handle, reason?: SuspendReason): Promise<Machine> {
   const { name } = context.store.machine(handle.id).machine;
   return await handle.queue.request(name, async () => {
-    allow("suspend", context.store.machine(handle.id));
+    const record = context.store.machine(handle.id);
+    allow("suspend", record);
+    const [bind] = bindsOf(record.machine.spec);
+    if (bind !== undefined) {
+      const cause = `it has path ${bind.source} of the host at ${bind.path}, and open files of that cannot be saved`;
+      throw new IsthmusError("MOUNTS_NOT_SAVED", { action: "suspend", name, reason: cause });
+    }
     const { live } = handle;
     if (!live) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it has not answered since the daemon started" });
     await save(context, handle, live, reason === "pressure");

@@ -86,7 +86,8 @@ export async function captured(
 export function refuseMounts({ machine }: MachineRecord, action: "snapshot" | "clone"): void {
   const [mount] = machine.spec.mounts ?? [];
   if (mount === undefined) return;
-  const reason = `no snapshot holds what is in volume ${mount.source}, mounted at ${mount.path}, and its memory fits no other state of it`;
+  const what = mount.type === "bind" ? `path ${mount.source} of the host` : `volume ${mount.source}`;
+  const reason = `no snapshot holds what is in ${what}, mounted at ${mount.path}, and its memory fits no other state of it`;
   throw new IsthmusError("MOUNTS_NOT_SAVED", { action, name: machine.name, reason });
 }
 

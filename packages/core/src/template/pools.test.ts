@@ -130,6 +130,7 @@ const plan = (id: string): StartPlan => ({
   ports: [],
   hostname: id,
   volumes: [],
+  shares: [],
   tmpfs: [],
   workload: { argv: ["true"], env: [], cwd: "/", user: "", tty: false, stdin: false },
 });

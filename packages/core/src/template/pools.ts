@@ -72,7 +72,7 @@ export class Pools {
   async claim(engine: Engine, plan: StartPlan): Promise<PreparedClone | undefined> {
     const { cloning } = engine;
     // A process that runs already has no volume in its places.
-    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length > 0) return undefined;
+    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0) return undefined;
     const shape = shapeOf(plan);
     const { key } = await cloning.shape(shape);
     this.#wanted(key, cloning, shape);

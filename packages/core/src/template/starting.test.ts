@@ -23,6 +23,7 @@ const plan: StartPlan = {
   ports: [],
   hostname: "m",
   volumes: [],
+  shares: [],
   tmpfs: [],
   workload: { argv: ["true"], env: [], cwd: "/", user: "", tty: false, stdin: false },
 };

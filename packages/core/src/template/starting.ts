@@ -48,6 +48,8 @@ export async function begin(parts: StartParts, plan: StartPlan, signal: AbortSig
     return { live: await engine.start(plan, signal), startedFrom: "boot", notes };
   };
   if (cloning === undefined || templates === undefined) return await boot([]);
+  if (plan.shares.length > 0)
+    return await boot(["booted, not cloned: it has paths of the host, and shares its memory with the program that reads them"]);
   const answer = await templates.acquire({ cloning, shape: shapeOf(plan, newDisk === undefined), imageDigest }, signal);
   if (answer === undefined) return await boot([]);
   if ("without" in answer) return await boot([`booted, not cloned: ${answer.without}`]);

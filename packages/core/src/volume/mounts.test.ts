@@ -40,6 +40,8 @@ describe("mounts", () => {
     ["a path twice", [volume("a", "/x"), volume("b", "/x/")], "mounts[1].path"],
     ["the path of a tmpfs", [volume("a", "/tmp")], "mounts[0].path"],
     ["a volume twice", [volume("a", "/x"), volume("a", "/y", { readOnly: true })], "mounts[1].source"],
+    ["a path of the host that is not absolute", [{ type: "bind" as const, source: "x", path: "/x" }], "mounts[0].source"],
+    ["a path of the host with a size", [{ type: "bind" as const, source: "/x", path: "/x", sizeBytes: 1 }], "mounts[0].sizeBytes"],
     ["an anonymous volume that is only read", [volume(undefined, "/x", { readOnly: true })], "mounts[0].readOnly"],
   ])("are refused: %s", (_name, mounts, field) => {
     expect(() => resolveMounts(spec(...mounts), image(), [{ path: "/tmp" }])).toThrow(

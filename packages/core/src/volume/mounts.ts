@@ -17,7 +17,8 @@ export function resolveMounts(spec: MachineSpec, image: Image, tmpfs: readonly {
       throw new IsthmusError("INVALID_REQUEST", { field: `${field}.path`, reason, value: mount.path });
     }
     taken.add(mount.path);
-    checkVolume(mount, field, written);
+    if (mount.type === "bind") checkBind(mount, field);
+    else checkVolume(mount, field, written);
   }
   for (const path of image.config.volumes.map((one) => tidy(one, "the image's volumes"))) {
     if (!taken.has(path)) mounts.push({ type: "volume", path });
@@ -30,6 +31,23 @@ export function resolveMounts(spec: MachineSpec, image: Image, tmpfs: readonly {
       limit: limits.mounts,
     });
   return mounts;
+}
+
+function checkBind({ source, sizeBytes }: Mount, field: string): void {
+  const fault = source?.startsWith("/") === true ? undefined : "it must be an absolute path of the host";
+  if (fault !== undefined) throw new IsthmusError("INVALID_REQUEST", { field: `${field}.source`, reason: fault, value: source });
+  if (sizeBytes !== undefined)
+    throw new IsthmusError("INVALID_REQUEST", { field: `${field}.sizeBytes`, reason: "only a volume has a size", value: sizeBytes });
+}
+
+/** The paths of the host that a machine with this spec is given. */
+export function bindsOf(
+  spec: MachineSpec,
+): readonly { readonly source: string; readonly path: string; readonly readOnly: boolean; readonly index: number }[] {
+  const binds = (spec.mounts ?? []).filter(({ type }) => type === "bind");
+  return binds.flatMap(({ source, path, readOnly }, index) =>
+    source === undefined ? [] : [{ source, path, readOnly: readOnly === true, index }],
+  );
 }
 
 /** One file system is one device of a machine: it is mounted once. */

@@ -26,6 +26,25 @@ export interface VolumeFolders {
   usedBytes(name: string): Promise<number>;
 }
 
+/** The paths of this host that machines may be given. */
+export interface HostPaths {
+  /** The path without links, which is what a machine gets. `remote`: asked for by somebody who is not the owner of the daemon's socket. Throws HOST_PATH_REFUSED. */
+  resolve(path: string, remote: boolean): Promise<string>;
+  /** False also when it is gone. */
+  isFile(path: string): boolean;
+}
+
+/** A folder of the host that a machine mounts. */
+export interface PlannedShare {
+  /** in the machine */
+  readonly path: string;
+  /** on the host */
+  readonly folder: string;
+  /** present when only this file of the folder is mounted */
+  readonly file?: string;
+  readonly readOnly: boolean;
+}
+
 /** A volume that a machine mounts. */
 export interface PlannedVolume {
   /** in the machine */

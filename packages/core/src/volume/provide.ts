@@ -1,7 +1,7 @@
-import { defaults, hasCode, type MachineSpec, type Mount } from "@isthmus/contract";
+import { defaults, hasCode, IsthmusError, type MachineSpec, type Mount } from "@isthmus/contract";
 import type { Context } from "../machine/context.ts";
 import type { MachineRecord } from "../machine/ports.ts";
-import { volumesOf } from "./mounts.ts";
+import { bindsOf, volumesOf } from "./mounts.ts";
 import type { Volumes } from "./volumes.ts";
 
 export interface Provided {
@@ -11,8 +11,9 @@ export interface Provided {
 }
 
 /** A resolved spec in which every volume has a name and is there: named ones are made when they are missing, anonymous ones for machine `id`. Throws as `Volumes.create`. */
-export async function provideVolumes(context: Context, id: string, spec: MachineSpec): Promise<Provided> {
+export async function provideVolumes(context: Context, id: string, given: MachineSpec, remote: boolean): Promise<Provided> {
   const { volumes } = context;
+  const spec = await withHostPaths(context, given, remote);
   if (volumes === undefined || spec.mounts === undefined) return { spec, undo: async () => {} };
   await volumes.load();
   const made: string[] = [];
@@ -32,8 +33,31 @@ export async function provideVolumes(context: Context, id: string, spec: Machine
   }
 }
 
+/** The same with the paths of the host that its binds really mean. Throws HOST_PATH_REFUSED. */
+async function withHostPaths({ hostPaths }: Context, spec: MachineSpec, remote: boolean): Promise<MachineSpec> {
+  if (spec.mounts === undefined || bindsOf(spec).length === 0) return spec;
+  const mounts: Mount[] = [];
+  for (const mount of spec.mounts) {
+    const { type, source = "" } = mount;
+    if (type === "bind" && hostPaths === undefined)
+      throw new IsthmusError("HOST_PATH_REFUSED", { path: source, reason: "this daemon gives none" });
+    mounts.push(type === "bind" && hostPaths !== undefined ? { ...mount, source: await hostPaths.resolve(source, remote) } : mount);
+  }
+  return { ...spec, mounts };
+}
+
+/** Ahead of a start: the paths may have become others since the machine was made, and the files are laid out. Throws HOST_PATH_REFUSED. */
+export async function layOutBinds({ hostPaths, folders }: Context, { machine }: MachineRecord): Promise<void> {
+  for (const { source, index, readOnly } of bindsOf(machine.spec)) {
+    const now = await hostPaths?.resolve(source, false);
+    if (now !== source) throw new IsthmusError("HOST_PATH_REFUSED", { path: source, reason: `it has become a link to ${now}` });
+    if (hostPaths?.isFile(source) === true) await folders.createFileShare(machine.id, index, source, readOnly);
+  }
+}
+
 async function provided(volumes: Volumes, { sizeBytes, ...mount }: Mount, id: string, made: string[]): Promise<Mount> {
   const { source } = mount;
+  if (mount.type === "bind") return mount;
   if (source !== undefined && volumes.find(source) !== undefined) return mount;
   const owner = source === undefined ? { goesWith: id } : { name: source };
   try {

@@ -261,6 +261,8 @@ export function fakeFolders(host: FakeHost): MachineFolders {
     },
     volumeOverlayPath: (id, index) => `${folder(id)}/volume-${index}`,
     async createVolumeOverlay() {},
+    fileSharePath: (id, index) => `${folder(id)}/file-${index}`,
+    async createFileShare() {},
     saved: fakeSaved(host),
     async create(id) {
       if (host.folders.has(id)) throw new IsthmusError("INTERNAL", { reason: "the folder exists" });

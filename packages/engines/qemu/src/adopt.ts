@@ -43,7 +43,7 @@ async function finishStart(parts: {
     const session = await link.session(START_DEADLINE_MS);
     if (session.greeting.state === "idle") {
       // What of its mounts was done is not known, and a device in use cannot be looked at anew: the start begins again.
-      if (plan.volumes.length > 0) throw new IsthmusError("CANCELLED", { what: `the start of ${plan.name}` });
+      if (plan.volumes.length + plan.shares.length > 0) throw new IsthmusError("CANCELLED", { what: `the start of ${plan.name}` });
       await Promise.all([configureGuest(session, plan), monitor.dropConsole()]);
       await startWorkload(session, plan);
     }

@@ -19,6 +19,8 @@ export interface VmmLayout {
   readonly diskFormat?: "raw" | "qcow2";
   /** each a block device of its own, in this order behind the disk */
   readonly volumes?: readonly { readonly diskPath: string; readonly overlayPath?: string }[];
+  /** folders of the host; a process at each socket serves one */
+  readonly shares?: readonly unknown[];
   /** of a template: how many volumes its clones have */
   readonly volumePlaces?: number;
   readonly outputPath: string;
@@ -89,14 +91,14 @@ function memorySize(layout: VmmLayout): string {
 }
 
 function memoryArguments(layout: VmmLayout): string[] {
-  const { memoryFile } = layout;
-  if (memoryFile === undefined) return [];
-  const settings: Settings = [
+  const { memoryFile, shares = [] } = layout;
+  const size: Settings = [
     ["id", MEMORY_ID],
     ["size", memorySize(layout)],
-    ["mem-path", memoryFile.path],
-    ["share", memoryFile.shared ? "on" : "off"],
   ];
+  if (memoryFile === undefined && shares.length > 0) return ["-object", optionArgument("memory-backend-memfd", [...size, ["share", "on"]])];
+  if (memoryFile === undefined) return [];
+  const settings: Settings = [...size, ["mem-path", memoryFile.path], ["share", memoryFile.shared ? "on" : "off"]];
   return ["-object", optionArgument("memory-backend-file", settings)];
 }
 
@@ -145,6 +147,25 @@ function volumeNodes({ diskPath, overlayPath }: { readonly diskPath: string; rea
     optionArgument(`driver=${driver}`, [...more, ["file.driver", "file"], ["file.filename", path]]);
   if (overlayPath === undefined) return [file("raw", diskPath, [["discard", "unmap"]])];
   return [file("raw", diskPath, [["read-only", "on"]]), file("qcow2", overlayPath, [["backing", volumeNode(index, "-base")]])];
+}
+
+export function shareSocketPath(socketFolder: string, index: number): string {
+  return join(socketFolder, `share${index}.sock`);
+}
+
+/** virtiofsd speaks the newer form of virtio only. */
+function shareArguments({ shares = [], socketFolder }: VmmLayout, suffix: string): string[] {
+  if (shares.length === 0) return [];
+  const one = (index: number) => [
+    "-chardev",
+    optionArgument("socket", [
+      ["id", `share${index}`],
+      ["path", shareSocketPath(socketFolder, index)],
+    ]),
+    "-device",
+    `vhost-user-fs-${suffix},chardev=share${index},tag=share${index}`,
+  ];
+  return ["-global", "virtio-mmio.force-legacy=false", ...shares.flatMap((_, index) => one(index))];
 }
 
 const volumeNode = (index: number, part = "") => `volume${index}${part}`;
@@ -233,5 +254,6 @@ export function commandLine(layout: VmmLayout, variant: BootVariant): string[] {
     "-device",
     `virtio-rng-${suffix}`,
     ...networkArguments(layout, suffix),
+    ...shareArguments(layout, suffix),
   ];
 }

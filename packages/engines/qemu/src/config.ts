@@ -7,6 +7,12 @@ export const QEMU_PACKAGE = "qemu-system-x86";
 /** glibc's heap in large pages: half of QEMU's page faults at its start are of its heap, a quarter of the time. It costs 1 MiB of memory. */
 export const VMM_ENVIRONMENT = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" } as const;
 
+/** What serves folders of the host to guests: Debian 13's, and Debian 12's, which comes with QEMU. */
+export const SHARE_PROGRAMS = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"] as const;
+export const SHARE_PACKAGE = "virtiofsd (Debian 12: qemu-system-common)";
+/** From spawn to the word that the socket is there. */
+export const SHARE_DEADLINE_MS = 10_000;
+
 /** How much nicer than the daemon a VMM is: a host full of busy guests still answers, starts and stops. Among each other guests are equals. */
 export const VMM_NICENESS = 5;
 

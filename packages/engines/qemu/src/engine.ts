@@ -74,6 +74,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
           bootId,
           timer,
           groups,
+          agentPath: options.agentPath,
           signal,
           log,
         });

@@ -20,6 +20,7 @@ const plan: StartPlan = {
   ports: [],
   hostname: "web-host",
   volumes: [],
+  shares: [],
   tmpfs: [{ path: "/scratch", sizeBytes: 1_500_000 }, { path: "/free" }],
   workload: { argv: ["sh"], env: ["A=1", "B=2"], cwd: "/srv", user: "www", tty: true, stdin: true },
 };

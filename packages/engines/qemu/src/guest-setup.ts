@@ -12,7 +12,7 @@ import {
   GUEST_PREFIX,
   UNATTENDED_OUTPUT_BYTES,
 } from "./config.ts";
-import { mountVolumes } from "./volumes.ts";
+import { mountAll } from "./mounts.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
 /** 32 hex digits that stay the same over the machine's restarts. */
@@ -47,7 +47,7 @@ function workloadRequest(plan: StartPlan): StartRequest {
 /** `configure` and what is mounted, for a guest that is idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
 export async function configureGuest(session: AgentSession, plan: StartPlan): Promise<void> {
   await session.request("configure", configuration(plan, Date.now()), { deadlineMs: CONFIGURE_DEADLINE_MS });
-  await mountVolumes(session, plan.volumes);
+  await mountAll(session, plan);
 }
 
 /** `start`; a workload that runs already is fine. Throws AGENT_REFUSED, AGENT_UNREACHABLE, TOO_LARGE. */

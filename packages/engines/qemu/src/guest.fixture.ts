@@ -104,6 +104,7 @@ export class GuestBench {
       hostname: "guest-host",
       tmpfs: [],
       volumes: [],
+      shares: [],
       ...rest,
       workload: { ...base, ...workload },
     };

@@ -11,6 +11,7 @@ import { configureGuest, ensureWorkload } from "./guest-setup.ts";
 import { portTakenIn } from "./host-ports.ts";
 import { Monitor } from "./monitor.ts";
 import { QemuMachine } from "./qemu-machine.ts";
+import { type Serving, serveShares } from "./shares.ts";
 import type { StepTimer } from "./step-timer.ts";
 import { memoryPath, statePath } from "./template/files.ts";
 import { restoreState } from "./template/restore.ts";
@@ -32,6 +33,8 @@ export interface BootRequest {
   readonly bootId: string;
   readonly timer: StepTimer;
   readonly groups?: MachineGroups;
+  /** beside it lies the program that serves folders of the host */
+  readonly agentPath?: string;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
 }
@@ -82,6 +85,7 @@ export interface SpawnRequest {
   readonly args: readonly string[];
   /** of a saved guest that goes on: its devices' state, and the file that its memory is mapped from */
   readonly saved?: { readonly statePath: string; readonly memoryPath: string };
+  readonly agentPath?: string;
   /** without its process */
   readonly state: EngineState;
   readonly timer: StepTimer;
@@ -92,14 +96,16 @@ export interface SpawnRequest {
 
 /** Spawns a VMM and has `bring` see to its guest. When that fails nothing of the start is left but its logs. Throws ENGINE_MISSING and what `bring` throws. */
 export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawned) => Promise<void>): Promise<QemuMachine> {
-  const { plan, args, saved, state, timer, groups, signal, log } = request;
+  const { plan, args, saved, state, timer, groups, signal, log, agentPath } = request;
   let vmm: VmmProcess | undefined;
+  let serving: Serving | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm?.expectEnd());
   try {
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);
     if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
+    if (plan.shares.length > 0) serving = await serveShares(plan, agentPath);
     vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, { statePath: saved?.statePath, groups });
     const resources = plan.resources ?? {};
     let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, resources) ?? [])] };
@@ -118,11 +124,13 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     ]);
     groups?.weigh(vmm.pid, resources);
     await note({ phase: "running", timings: timer.steps, restoring: undefined });
+    serving?.release();
     return new QemuMachine({ plan, vmm, link, monitor, state: present, paused: false });
   } catch (error) {
     link.close();
     monitor.close();
     await vmm?.kill().catch((cause: unknown) => log("a failed start left its process", { machine: plan.id, cause: String(cause) }));
+    serving?.end();
     await clearLeftovers(plan.folder, plan.socketFolder);
     throw error;
   }
@@ -133,7 +141,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
  * what the guest refused; nothing of the start is left then but its logs.
  */
 export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
-  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, groups, signal, log, bootId } = request;
+  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, groups, signal, log, bootId, agentPath } = request;
   const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
   const args = commandLine({ ...plan, ...source, ports, tscKhz }, variant);
   const { accelerator } = variant;
@@ -143,7 +151,7 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
       throw asTemplateFailure(error);
     });
   const saved = template === undefined ? undefined : { statePath: statePath(template), memoryPath: memoryPath(template) };
-  return await spawnMachine({ plan, args, saved, state, timer, groups, signal, log }, async ({ link, monitor, watch }) => {
+  return await spawnMachine({ plan, args, saved, state, timer, groups, signal, log, agentPath }, async ({ link, monitor, watch }) => {
     const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
     const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
       throw template === undefined ? error : asTemplateFailure(error);

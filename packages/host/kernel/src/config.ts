@@ -23,7 +23,11 @@ export const wantedModules: readonly { readonly name: string; readonly needed: b
   { name: "erofs", needed: false },
   { name: "ext4", needed: true },
   { name: "overlay", needed: true },
+  { name: "virtiofs", needed: false },
 ];
+
+/** Grows when `wantedModules` do: a kernel that was fetched before lacks what came since, and is fetched again when that is asked for. */
+export const MODULES_LAYOUT = 2;
 
 /** Grows when the layout of the initramfs changes, so that cached ones are made anew. */
 export const INITRAMFS_LAYOUT = 2;

@@ -2,7 +2,7 @@ import { copyFile, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { IsthmusError, type Progress } from "@isthmus/contract";
 import { Apt } from "./apt.ts";
-import { DEBIAN_KERNEL_METAPACKAGE } from "./config.ts";
+import { DEBIAN_KERNEL_METAPACKAGE, MODULES_LAYOUT } from "./config.ts";
 import { sweepTemporary, temporaryFolder } from "./durable.ts";
 import { installKernel, writeModules } from "./install.ts";
 import { collectModules } from "./modules.ts";
@@ -51,7 +51,7 @@ export async function fetchDebianKernel(options: FetchOptions): Promise<string> 
   const wanted = await apt.candidate(name);
   if (wanted === undefined) throw failure(`apt knows no package ${name}; its package lists may be old`);
   const parent = join(folder, "debian");
-  const label = `${name.replace(/^linux-image-/, "")}_${wanted.version.replace(/[^\w.+~-]/g, "_")}`;
+  const label = `${name.replace(/^linux-image-/, "")}_${wanted.version.replace(/[^\w.+~-]/g, "_")}_m${MODULES_LAYOUT}`;
   if ((await stat(join(parent, label)).catch(() => undefined)) !== undefined) {
     onProgress({ step: "install", message: `${label} is here already`, percent: 100 });
     return join(parent, label);

@@ -72,7 +72,9 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
     },
     async (request, reply) => {
       const { start = true, pull = "missing" } = request.query;
-      const options = { idempotencyKey: idempotencyKey(request), start, pull, signal: callSignal(reply, closing) };
+      // A Unix socket's peer has no address.
+      const remote = request.socket.remoteAddress !== undefined;
+      const options = { idempotencyKey: idempotencyKey(request), start, pull, remote, signal: callSignal(reply, closing) };
       const machine = await machines.create(request.body, options);
       return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
     },
