@@ -10,6 +10,7 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   boot: () => import("./suites/boot.ts"),
   exec: () => import("./suites/exec.ts"),
   import: () => import("./suites/import.ts"),
+  images: () => import("./suites/images.ts"),
   cli: () => import("./suites/cli.ts"),
   memory: () => import("./suites/memory.ts"),
   start: () => import("./suites/start.ts"),

@@ -3,6 +3,7 @@ import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
 import { bindsOf, resolveMounts } from "../volume/mounts.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
+import { resolveLabels } from "./labels.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
 import { resolvePublishing } from "./publishing.ts";
@@ -71,6 +72,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     stopTimeoutMs: whole(spec.stopTimeoutMs ?? defaults.stopTimeoutMs, "stopTimeoutMs", 0, limits.stopTimeoutMaxMs),
     restart: spec.restart ?? { policy: "no" },
     ...resolveResources(spec, memoryBytes, notes),
+    ...resolveLabels(spec, image, notes),
     autoRemove: spec.autoRemove ?? false,
     ...(licences.length === 0 ? {} : { licences }),
     logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),

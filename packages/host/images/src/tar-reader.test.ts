@@ -35,6 +35,20 @@ describe("tar reader", () => {
     );
   });
 
+  it("takes a last file that does not fill its block, and shows the rest of it as zeros", () => {
+    const whole = file("a", "content");
+    const shown: Buffer[] = [];
+    const reader = new TarReader(
+      () => undefined,
+      (piece) => shown.push(piece),
+    );
+    reader.push(whole.subarray(0, 512 + 7));
+    reader.end();
+    expect(Buffer.concat(shown)).toEqual(whole.subarray(512));
+    expect(read(whole.subarray(0, 512 + 7)).map(({ name, size }) => [name, size])).toEqual([["a", 7]]);
+    expect(() => read(whole.subarray(0, 512 + 6))).toThrow(expect.objectContaining({ code: "BAD_IMAGE" }));
+  });
+
   it.each(["gnu", "pax", "ustar", "v7"])("reads GNU tar's format %s", (format) => {
     const bytes = execFileSync("tar", [`--format=${format}`, "-cf", "-", "-C", import.meta.dirname, "tar-reader.ts", "."], {
       maxBuffer: 64 * 1024 * 1024,

@@ -23,6 +23,8 @@ export class TarReader {
   #partialBytes = 0;
   /** bytes to pass over before the next header */
   #skip = 0;
+  /** how many of them, at their end, only fill up a block */
+  #fill = 0;
   #collecting: { readonly kind: Collecting; readonly bytes: number } | undefined;
   #pax: PaxRecords | undefined;
   #longName: ByteString | undefined;
@@ -57,8 +59,12 @@ export class TarReader {
     this.position += chunk.length - at;
   }
 
-  /** Throws BAD_IMAGE when the tar was cut off. A missing end mark is accepted. */
+  /** Throws BAD_IMAGE when the tar was cut off. A missing end mark is accepted, and so is a last file that does not fill its block, as `umoci insert` writes it. */
   end(): void {
+    if (this.#skip > 0 && this.#skip <= this.#fill) {
+      this.#onContent?.(Buffer.alloc(this.#skip));
+      this.#skip = 0;
+    }
     if (this.#skip > 0 || this.#partialBytes > 0 || this.#collecting !== undefined) throw badImage("the tar is cut off");
     if (this.#headers === 0 && this.#zeroBlocks === 0) throw badImage("the tar is empty");
     if (this.#pax !== undefined || this.#longName !== undefined || this.#longTarget !== undefined)
@@ -126,6 +132,7 @@ export class TarReader {
     if (!Number.isSafeInteger(header.size) || header.size < 0) throw badImage("a tar header has a size out of range");
     const size = type === "file" ? header.size : 0;
     this.#skip = padded(size);
+    this.#fill = this.#skip - size;
     const { flag: _, ...fields } = header;
     this.#onEntry({ ...fields, type, size, offset: this.position, xattrs: pax === undefined ? undefined : paxXattrs(pax) });
   }
