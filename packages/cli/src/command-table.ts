@@ -1,3 +1,4 @@
+import { accessCommands } from "./access-commands.ts";
 import type { CommandEntry } from "./command-entry.ts";
 import { volumeGroup } from "./volume-commands.ts";
 
@@ -359,6 +360,7 @@ export const commandTable: readonly CommandEntry[] = [
       ["isthmus quota ls", "what each has and may have"],
     ],
   },
+  ...accessCommands,
   {
     name: "daemon",
     group: host,

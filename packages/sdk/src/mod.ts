@@ -35,6 +35,7 @@ export type {
   MachineUse,
   Measure,
   Mount,
+  NewToken,
   PressureSample,
   Priority,
   Progress,
@@ -43,9 +44,13 @@ export type {
   Quota,
   QuotaSpec,
   Resources,
+  Role,
   SeatHolder,
+  Secret,
   Snapshot,
   Template,
+  Token,
+  TokenSpec,
   Version,
   Volume,
   VolumeSpec,
@@ -89,6 +94,8 @@ export type {
 export { Quotas } from "./quotas.ts";
 export type { RawChunk } from "./raw-logs.ts";
 export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
+export { type SecretOptions, Secrets } from "./secrets.ts";
 export { Snapshots } from "./snapshots.ts";
 export { Templates } from "./templates.ts";
+export { Tokens } from "./tokens.ts";
 export { Volumes } from "./volumes.ts";

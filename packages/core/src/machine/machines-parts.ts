@@ -1,5 +1,6 @@
 import type { Measure } from "@isthmus/contract";
 import type { HostGauge } from "../host/ports.ts";
+import type { SecretBox } from "../secret/ports.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
@@ -28,6 +29,8 @@ export interface MachinesParts {
   readonly snapshotFolders?: SnapshotFolders;
   /** absent: no machine can mount a volume */
   readonly volumeFolders?: VolumeFolders;
+  /** absent: machines are given no secrets */
+  readonly secretBox?: SecretBox;
   /** limits that an operator set; absent: all follow from the host */
   readonly admission?: AdmissionSettings;
   /** absent: the host is what `capacity` says, and nothing is known of its disk, processes and pressure */

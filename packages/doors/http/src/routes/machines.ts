@@ -2,6 +2,7 @@ import { IsthmusError, isSettled, type MachineState, machineStates } from "@isth
 import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, WhySchema } from "@isthmus/contract/schemas";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, defaults, failures, flag, limits, machineAnswer, nothing, RefParams } from "../schemas.ts";
@@ -54,10 +55,11 @@ function statesOf(query: { readonly all?: boolean; readonly state?: readonly Mac
   return query.all ? undefined : liveStates;
 }
 
-export const machineRoutes: Routes = (app, { machines }, { closing }) => {
+export const machineRoutes: Routes = (app, _deps, { closing }) => {
   app.post(
     `${API_PREFIX}/machines`,
     {
+      config: permit.works,
       schema: {
         tags: ["machines"],
         summary: "Make a machine",
@@ -70,7 +72,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
     async (request, reply) => {
       const { start = true } = request.query;
       const options = { idempotencyKey: idempotencyKey(request), start, signal: callSignal(reply, closing) };
-      const machine = await machines.create(request.body, options);
+      const machine = await request.machines.create(request.body, options);
       return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
     },
   );
@@ -78,6 +80,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
   app.get(
     `${API_PREFIX}/machines`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "List machines, newest first",
@@ -85,7 +88,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: MachinePageSchema, ...failures },
       },
     },
-    async ({ query }) =>
+    async ({ query, machines }) =>
       machines.list({
         limit: query.limit ?? defaults.pageSize,
         cursor: query.cursor,
@@ -98,13 +101,14 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
 
   app.get(
     `${API_PREFIX}/machines/:ref`,
-    { schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
-    async ({ params }) => machines.get(params.ref),
+    { config: permit.looks, schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
+    async ({ params, machines }) => machines.get(params.ref),
   );
 
   app.get(
     `${API_PREFIX}/machines/:ref/why`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "Why a machine is queued, refused, slow, suspended or ended, in words with numbers",
@@ -112,12 +116,13 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: WhySchema, ...failures },
       },
     },
-    async ({ params }) => machines.why(params.ref),
+    async ({ params, machines }) => machines.why(params.ref),
   );
 
   app.delete(
     `${API_PREFIX}/machines/:ref`,
     {
+      config: permit.works,
       schema: {
         tags: ["machines"],
         summary: "Remove a machine",
@@ -126,7 +131,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 204: nothing("it is gone"), ...failures },
       },
     },
-    async ({ params, query }, reply) => {
+    async ({ params, query, machines }, reply) => {
       await machines.remove(params.ref, { force: query.force ?? false, volumes: query.volumes ?? false });
       return reply.code(204).send(undefined);
     },
