@@ -1,3 +1,4 @@
+import { accessCommands } from "./access-commands.ts";
 import type { CommandEntry } from "./command-entry.ts";
 import { imageCommands } from "./image-commands.ts";
 import { volumeGroup } from "./volume-commands.ts";
@@ -353,6 +354,7 @@ export const commandTable: readonly CommandEntry[] = [
       ["isthmus quota ls", "what each has and may have"],
     ],
   },
+  ...accessCommands,
   {
     name: "daemon",
     group: host,

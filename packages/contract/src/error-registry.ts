@@ -1,6 +1,6 @@
 /**
  * Every error that a user can meet: code, message template, HTTP status, remedy. A retired code is never used again.
- * Status: 400 input, 401 token, 404 missing, 409 state or name, 413 too large, 422 policy or content, 429 busy, 500 ours, 502 engine or guest, 503 not
+ * Status: 400 input, 401 token, 403 rights, 404 missing, 409 state or name, 413 too large, 422 policy or content, 429 busy, 500 ours, 502 engine or guest, 503 not
  * available here, 504 deadline, 507 no capacity.
  */
 export const errorRegistry = {
@@ -30,6 +30,11 @@ export const errorRegistry = {
     remedy: "Use a new key for a new request.",
   },
   UNAUTHORIZED: { status: 401, message: "the request carries no valid token", remedy: "Send Authorization: Bearer TOKEN." },
+  FORBIDDEN: {
+    status: 403,
+    message: "{who} may not do this: it needs {needed}",
+    remedy: "Use a token that may, or ask an admin for one: isthmus token create",
+  },
   ORIGIN_REFUSED: {
     status: 403,
     message: "web pages may not connect here (origin: {origin})",
@@ -161,6 +166,28 @@ export const errorRegistry = {
     status: 409,
     message: "cannot {action} machine {name}: {reason}",
     remedy: "Stop the machine and copy what it has mounted, or do without the mounts.",
+  },
+  SECRET_NOT_FOUND: {
+    status: 404,
+    message: "tenant {tenant} has no secret {name}",
+    remedy: "List what there is with: isthmus secret ls; make it with: isthmus secret create {name}",
+  },
+  SECRET_TAKEN: {
+    status: 409,
+    message: "tenant {tenant} has a secret {name} already",
+    remedy: "Choose another name, or remove that one with: isthmus secret rm {name}",
+  },
+  SECRET_IN_USE: { status: 409, message: "secret {name} is given to machine {holder}", remedy: "Remove the machine first." },
+  SECRET_UNREADABLE: {
+    status: 500,
+    message: "secret {name} cannot be opened: {reason}",
+    remedy: "Bring back the key file (ISTHMUS_SECRETS_KEY_FILE), or remove the secret and create it anew.",
+  },
+  TOKEN_NOT_FOUND: { status: 404, message: "no token {ref}", remedy: "List what there is with: isthmus token ls" },
+  TOKEN_NAME_TAKEN: {
+    status: 409,
+    message: "there is a token {name} already",
+    remedy: "Choose another name, or remove that one with: isthmus token rm {name}",
   },
   NOT_INTERACTIVE: { status: 409, message: "machine {name} was started without open stdin", remedy: "Run it with -i." },
 

@@ -1,4 +1,4 @@
-import { GIB, MIB } from "./units.ts";
+import { GIB, KIB, MIB } from "./units.ts";
 
 /** Limits that a request is measured against at the edge. Units are in the names. */
 export const limits = {
@@ -38,6 +38,11 @@ export const limits = {
   quotaWeightMin: 0.001,
   quotaWeightMax: 1_000_000,
   quotas: 10_000,
+  secrets: 10_000,
+  secretBytes: 32 * KIB,
+  machineSecrets: 64,
+  tokens: 10_000,
+  tokenLifeMinMs: 1_000,
   logMinBytes: 1 * MIB,
   logMaxBytes: 64 * GIB,
   pageSize: 500,

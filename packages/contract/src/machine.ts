@@ -158,6 +158,25 @@ export const MachineSpecSchema = Type.Object(
         description: "products that it needs a licence for, beside those that its image and the label org.isthmus.licences name",
       }),
     ),
+    secrets: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            secret: Type.String({ pattern: namePattern, description: "name of a secret of its tenant" }),
+            path: Type.Optional(Type.String({ ...absolutePath, description: "/run/secrets/NAME when absent" })),
+          },
+          closed,
+        ),
+        { maxItems: limits.machineSecrets, description: "given as files that only the workload's user may read, in memory of the guest" },
+      ),
+    ),
+    secretEnv: Type.Optional(
+      Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), Type.String({ pattern: namePattern }), {
+        ...closed,
+        maxProperties: limits.machineSecrets,
+        description: "given as environment variables: names of secrets by names of variables",
+      }),
+    ),
     resources: Type.Optional(ResourcesSchema),
     priority: Type.Optional(PrioritySchema),
     evictable: Type.Optional(

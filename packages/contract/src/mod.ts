@@ -33,6 +33,7 @@ export type {
 } from "./machine.ts";
 export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
 export type { Priority, Resources } from "./resources.ts";
+export type { Secret, SecretSpec } from "./secret.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";
 export type { CloneSpec, Snapshot } from "./snapshot.ts";
 export {
@@ -48,5 +49,6 @@ export {
 } from "./states.ts";
 export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_BYTES } from "./stream.ts";
 export type { Template } from "./template.ts";
+export { type NewToken, type Role, roles, type Token, type TokenSpec } from "./token.ts";
 export { formatBytes, formatDuration, GIB, KIB, MIB, parseBytes, parseDuration } from "./units.ts";
 export type { Volume, VolumeSpec, VolumeUse } from "./volume.ts";

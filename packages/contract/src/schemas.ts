@@ -5,6 +5,8 @@ export * from "./licence.ts";
 export * from "./machine.ts";
 export * from "./pressure.ts";
 export * from "./resources.ts";
+export * from "./secret.ts";
 export * from "./snapshot.ts";
 export * from "./template.ts";
+export * from "./token.ts";
 export * from "./volume.ts";

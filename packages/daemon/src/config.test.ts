@@ -85,7 +85,7 @@ describe("the daemon's settings", () => {
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost:70000" }],
     ["ISTHMUS_TLS_CERT", { ...tcp, ISTHMUS_TLS_CERT: "" }],
     ["ISTHMUS_TLS_KEY", { ...tcp, ISTHMUS_TLS_KEY: "" }],
-    ["ISTHMUS_TOKEN_FILE", { ...tcp, ISTHMUS_TOKEN_FILE: "" }],
+    ["ISTHMUS_TOKEN_FILE", { ...tcp, ISTHMUS_TOKEN_FILE: "token" }],
   ])("are refused, naming %s", (field, env) => {
     expect(() => readConfig(env, 0, "/p")).toThrow(
       expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining(field) }),

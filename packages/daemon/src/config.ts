@@ -16,6 +16,8 @@ export const LOG_ROTATE_BYTES = 16 * MIB;
 export const LOG_CHECK_MS = 60_000;
 /** Lines of the log that wait for room on a full disk. */
 export const LOG_WAITING_BYTES = MIB;
+/** Between two looks at the files of certificate and key. */
+export const TLS_LOOK_MS = 10_000;
 /** Time that a stop may take before the process ends anyway. */
 export const STOP_DEADLINE_MS = 15_000;
 /** sockaddr_un holds 107 characters (unix(7)); this leaves room for the socket's name. */
@@ -26,7 +28,8 @@ export interface TcpConfig {
   readonly port: number;
   readonly certPath: string;
   readonly keyPath: string;
-  readonly tokenPath: string;
+  /** of a token that may do everything; without it clients use those that were made with the API */
+  readonly tokenPath?: string;
 }
 
 export interface DaemonConfig {
@@ -37,6 +40,8 @@ export interface DaemonConfig {
   readonly socketPath: string;
   readonly agentPath: string;
   readonly kernelPath?: string;
+  /** file of the key that secrets are sealed with; made when the first one is */
+  readonly secretsKeyPath: string;
   readonly logLevel: string;
   readonly tcp?: TcpConfig;
   /** false: every machine boots */
@@ -73,6 +78,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     socketPath,
     agentPath: env.ISTHMUS_AGENT || join(root, "guest/agent/build/isthmus-agent"),
     kernelPath: env.ISTHMUS_KERNEL || undefined,
+    secretsKeyPath: absolute("ISTHMUS_SECRETS_KEY_FILE", env.ISTHMUS_SECRETS_KEY_FILE || join(home, "secrets.key")),
     logLevel,
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
@@ -111,19 +117,20 @@ function hostPaths(value: string): HostPathPolicy {
   return value.split(":").map((root) => absolute("ISTHMUS_HOST_PATHS", root));
 }
 
-/** TCP is off unless an address is given; then TLS and a token are required. */
+/** TCP is off unless an address is given; then TLS is required. */
 function readTcp(env: Environment): TcpConfig | undefined {
   const address = env.ISTHMUS_TCP_ADDRESS;
   if (!address) return undefined;
   const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address);
   const port = Number(match?.[2]);
   if (!match?.[1] || port > 65_535) throw invalid("ISTHMUS_TCP_ADDRESS", address, "must be HOST:PORT");
-  const need = (field: "ISTHMUS_TLS_CERT" | "ISTHMUS_TLS_KEY" | "ISTHMUS_TOKEN_FILE") => {
+  const need = (field: "ISTHMUS_TLS_CERT" | "ISTHMUS_TLS_KEY") => {
     const value = env[field];
-    if (!value) throw invalid(field, "", "TCP is served with TLS and a token only");
+    if (!value) throw invalid(field, "", "TCP is served with TLS only");
     return absolute(field, value);
   };
-  const [certPath, keyPath, tokenPath] = [need("ISTHMUS_TLS_CERT"), need("ISTHMUS_TLS_KEY"), need("ISTHMUS_TOKEN_FILE")];
+  const [certPath, keyPath] = [need("ISTHMUS_TLS_CERT"), need("ISTHMUS_TLS_KEY")];
+  const tokenPath = env.ISTHMUS_TOKEN_FILE ? absolute("ISTHMUS_TOKEN_FILE", env.ISTHMUS_TOKEN_FILE) : undefined;
   return { host: match[1], port, certPath, keyPath, tokenPath };
 }
 

@@ -1,11 +1,13 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { IsthmusError, type Version } from "@isthmus/contract";
-import type { Log, Store } from "@isthmus/core";
-import { createHttpDoor, type TcpOptions } from "@isthmus/door-http";
+import { type Log, type Store, Tokens } from "@isthmus/core";
+import { createHttpDoor } from "@isthmus/door-http";
 import { openStore } from "@isthmus/host-store";
-import { type DaemonConfig, type TcpConfig, VERSION } from "./config.ts";
+import { type DaemonConfig, VERSION } from "./config.ts";
+import { systemClock } from "./host.ts";
+import { readTcpFiles, watchTls } from "./tcp-files.ts";
 import { type Parts, wire } from "./wiring.ts";
 
 export interface RunningDaemon {
@@ -13,6 +15,8 @@ export interface RunningDaemon {
   readonly tcpPort?: number;
   /** settles when every machine of an earlier daemon has its verdict */
   readonly adopted: Promise<void>;
+  /** Takes up certificate and key of the TCP listener anew. */
+  reload(): void;
   /** Refuses new requests, ends streams, lets go of machines, which keep running, and removes the socket. A second call waits for the first. */
   close(): Promise<void>;
 }
@@ -31,11 +35,13 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Runni
     const adopted = adopt(parts, log).then(() => parts.watcher.start());
     const door = await createHttpDoor({
       ...parts,
+      tokens: new Tokens(store, systemClock),
       pressure: () => parts.watcher.report(),
       version: () => versionOf(config, parts, startedAt),
       log,
     });
     const { tcpPort } = await door.listen({ socketPath: config.socketPath, tcp });
+    const tls = watchTls(config.tcp, door, log);
     store.appendEvents([{ type: "daemon.started", details: { pid: process.pid, version: VERSION } }]);
     const ms = Math.round(performance.now());
     log.info({ pid: process.pid, version: VERSION, home: config.home, socket: config.socketPath, tcpPort, ms }, "the daemon is ready");
@@ -43,7 +49,9 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Runni
     return {
       tcpPort,
       adopted,
+      reload: () => tls.look(true),
       close() {
+        tls.stop();
         closing ??= closeAll(config, store, parts, door, log);
         return closing;
       },
@@ -83,26 +91,6 @@ function makeFolders(config: DaemonConfig): void {
       throw new IsthmusError("LOCAL_FILE", { path: folder, reason }, { cause });
     }
   }
-}
-
-function readTcpFiles(tcp: TcpConfig): TcpOptions {
-  const read = (field: string, path: string): string => {
-    try {
-      return readFileSync(path, "utf8");
-    } catch (cause) {
-      throw new IsthmusError(
-        "CONFIG_INVALID",
-        { field, value: path, reason: cause instanceof Error ? cause.message : "unreadable" },
-        { cause },
-      );
-    }
-  };
-  return {
-    host: tcp.host,
-    port: tcp.port,
-    tls: { cert: read("ISTHMUS_TLS_CERT", tcp.certPath), key: read("ISTHMUS_TLS_KEY", tcp.keyPath) },
-    token: read("ISTHMUS_TOKEN_FILE", tcp.tokenPath).trim(),
-  };
 }
 
 function versionOf(config: DaemonConfig, parts: Parts, startedAt: Date): Version {

@@ -44,7 +44,7 @@ export async function runDaemon(): Promise<void> {
     });
   }
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => end(signal, 0));
-  process.on("SIGHUP", () => log.debug({}, "SIGHUP is ignored"));
+  process.on("SIGHUP", () => daemon?.reload());
   try {
     daemon = await startDaemon(config, log);
   } catch (error) {

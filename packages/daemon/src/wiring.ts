@@ -30,6 +30,7 @@ import { createFolders, disksFolder } from "./folders.ts";
 import { hostCapacity, systemClock } from "./host.ts";
 import { createHostPaths } from "./host-paths.ts";
 import { createPlaces } from "./prepared-places.ts";
+import { createSecretBox } from "./secret-box.ts";
 import { createSnapshotFolders } from "./snapshot-folders.ts";
 import { createTemplateFolders } from "./template-folders.ts";
 import { createVolumeFolders } from "./volume-folders.ts";
@@ -71,6 +72,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   const machines = createMachines({
     store,
     admission: config.admission,
+    secretBox: createSecretBox(config.secretsKeyPath),
     gauge,
     measuredBytes: (id) => watching.watcher?.memoryBytes(id),
     measures: () => watching.watcher?.measures ?? [],

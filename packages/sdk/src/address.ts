@@ -7,14 +7,14 @@ export interface IsthmusOptions {
   readonly socketPath?: string;
   /** `https://HOST:PORT` of a daemon that listens on TCP, instead of a socket */
   readonly url?: string;
-  /** bearer token, needed with `url` */
+  /** bearer token, needed with `url`; on a socket, whose owner needs none, its rights are those in force */
   readonly token?: string;
   /** PEM of the certificate authority that signed the daemon's certificate; the system's authorities when absent */
   readonly ca?: string | Buffer;
 }
 
 export type Address =
-  | { readonly kind: "socket"; readonly socketPath: string; readonly label: string }
+  | { readonly kind: "socket"; readonly socketPath: string; readonly token?: string; readonly label: string }
   | {
       readonly kind: "tls";
       readonly host: string;
@@ -45,7 +45,7 @@ function bad(field: string, value: string, reason: string, cause?: unknown): Ist
 export function parseAddress(options: IsthmusOptions): Address {
   if (options.url === undefined) {
     const socketPath = options.socketPath ?? defaultSocketPath();
-    return { kind: "socket", socketPath, label: socketPath };
+    return { kind: "socket", socketPath, label: socketPath, ...(options.token ? { token: options.token } : {}) };
   }
   if (options.socketPath !== undefined) throw bad("url", options.url, "socketPath is given as well");
   let url: URL;

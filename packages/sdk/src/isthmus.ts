@@ -8,8 +8,10 @@ import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
 import { Quotas } from "./quotas.ts";
+import { Secrets } from "./secrets.ts";
 import { Snapshots } from "./snapshots.ts";
 import { Templates } from "./templates.ts";
+import { Tokens } from "./tokens.ts";
 import { Transport } from "./transport.ts";
 import { Volumes } from "./volumes.ts";
 
@@ -37,6 +39,10 @@ export class Isthmus implements Disposable {
   readonly host: Host;
   /** what tenants may have */
   readonly quotas: Quotas;
+  /** values that machines are given and nothing tells */
+  readonly secrets: Secrets;
+  /** who else may ask, and for what */
+  readonly tokens: Tokens;
   /** licence pools and who uses them */
   readonly licences: Licences;
   /** guest kernels */
@@ -56,6 +62,8 @@ export class Isthmus implements Disposable {
     this.volumes = new Volumes(this.#transport);
     this.host = new Host(this.#transport);
     this.quotas = new Quotas(this.#transport);
+    this.secrets = new Secrets(this.#transport);
+    this.tokens = new Tokens(this.#transport);
     this.licences = new Licences(this.#transport);
     this.kernels = new Kernels(this.#transport);
   }

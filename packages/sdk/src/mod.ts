@@ -36,6 +36,7 @@ export type {
   MachineUse,
   Measure,
   Mount,
+  NewToken,
   PressureSample,
   Priority,
   Progress,
@@ -46,9 +47,13 @@ export type {
   QuotaSpec,
   RegistryAuth,
   Resources,
+  Role,
   SeatHolder,
+  Secret,
   Snapshot,
   Template,
+  Token,
+  TokenSpec,
   Version,
   Volume,
   VolumeSpec,
@@ -95,6 +100,8 @@ export type {
 export { Quotas } from "./quotas.ts";
 export type { RawChunk } from "./raw-logs.ts";
 export { backOff, type LostDaemon, type Reconnect } from "./reconnect.ts";
+export { type SecretOptions, Secrets } from "./secrets.ts";
 export { Snapshots } from "./snapshots.ts";
 export { Templates } from "./templates.ts";
+export { Tokens } from "./tokens.ts";
 export { Volumes } from "./volumes.ts";

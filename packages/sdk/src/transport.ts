@@ -94,8 +94,8 @@ export class Transport {
     if (call.body !== undefined) headers["content-type"] ??= "application/x-tar";
     const common = { method: call.method, path: pathOf(call), signal: call.signal, agent: await this.#connections() };
     const address = this.address;
+    if (address.token !== undefined) headers.authorization = `Bearer ${address.token}`;
     if (address.kind === "socket") return { ...common, socketPath: address.socketPath, headers: { host: "localhost", ...headers } };
-    headers.authorization = `Bearer ${address.token}`;
     return { ...common, protocol: "https:", host: address.host, port: address.port, headers };
   }
 
@@ -106,7 +106,7 @@ export class Transport {
       this.#agent = new http.Agent(options);
     } else {
       const { Agent } = await import("node:https");
-      this.#agent ??= new Agent({ ...options, ca: this.address.ca, minVersion: "TLSv1.2" });
+      this.#agent ??= new Agent({ ...options, ca: this.address.ca, minVersion: "TLSv1.3" });
     }
     this.#agent.on("free", (socket: { setTimeout(ms: number): void }) => socket.setTimeout(IDLE_SOCKET_MS));
     return this.#agent;

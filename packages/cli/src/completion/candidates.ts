@@ -74,6 +74,8 @@ async function names(context: Context, argument: string, current: string): Promi
   if (argument === "machine") return await machineNames(context, "");
   if (argument === "image") return await imageNames(context);
   if (argument === "volume") return await volumeNames(context);
+  if (argument === "secret") return await secretNames(context);
+  if (argument === "token") return await tokenNames(context);
   if (argument === "snapshot") return await snapshotNames(context);
   if (argument === "snapshot|machine") return await sourceNames(context);
   if (argument === "source" && context.commandName !== "") return current.includes(":") ? [] : [files];
@@ -122,6 +124,22 @@ async function sourceNames(context: Context): Promise<readonly Candidate[]> {
   const told = (kind: string) => (candidate: Candidate) =>
     shared.has(candidate.text) ? { ...candidate, text: `${kind}:${candidate.text}` } : candidate;
   return [...snapshots.map(told("snapshot")), ...machines.map(told("machine"))];
+}
+
+function tokenNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const tokens = await isthmus.tokens.list({ signal });
+    return tokens.map(({ name, role, tenant }) => ({ text: name, description: `${role} of ${tenant ?? "all tenants"}` }));
+  }, []);
+}
+
+function secretNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const secrets = await isthmus.secrets.list({ signal });
+    return secrets.map(({ name, tenant }) => ({ text: name, description: `secret of ${tenant}` }));
+  }, []);
 }
 
 function imageNames(context: Context): Promise<readonly Candidate[]> {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { IsthmusError } from "@isthmus/contract";
+import { hasCode, IsthmusError } from "@isthmus/contract";
 import { Isthmus } from "@isthmus/sdk";
 import type { OutputStream } from "../context.ts";
 import { daemonPaths } from "./paths.ts";
@@ -18,7 +18,7 @@ export async function connect(world: Surroundings, options: { readonly autostart
   const { env } = world;
   if (env.ISTHMUS_URL) return new Isthmus({ url: env.ISTHMUS_URL, token: env.ISTHMUS_TOKEN, ca: authority(env.ISTHMUS_CA_FILE) });
   const paths = daemonPaths(env);
-  const isthmus = new Isthmus({ socketPath: paths.socket });
+  const isthmus = new Isthmus({ socketPath: paths.socket, token: env.ISTHMUS_TOKEN || undefined });
   const state = await probe(paths.socket);
   if (state === "listening") return isthmus;
   const reason = state === "forbidden" ? "no permission to use its socket" : "nobody listens there";
@@ -43,8 +43,9 @@ export async function answers(isthmus: Isthmus): Promise<boolean> {
   try {
     await isthmus.version();
     return true;
-  } catch {
-    return false;
+  } catch (cause) {
+    // A token that is not valid is told to whoever uses it.
+    return hasCode(cause, "UNAUTHORIZED");
   }
 }
 

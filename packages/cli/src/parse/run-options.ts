@@ -6,6 +6,7 @@ import { environment, labels } from "./environment.ts";
 import { mounts } from "./mounts.ts";
 import { publishedPorts } from "./ports.ts";
 import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
+import { secrets } from "./secrets.ts";
 import { restartPolicy, tmpfs } from "./storage.ts";
 
 /** The flags of `run` as commander gives them. */
@@ -42,6 +43,8 @@ export interface RunOptions extends ResourceOptions {
   readonly resumeOnContact?: boolean;
   readonly isolation?: NonNullable<MachineSpec["isolation"]>;
   readonly licence?: readonly string[];
+  readonly secret?: readonly string[];
+  readonly secretEnv?: readonly string[];
   readonly logMax?: number;
   readonly json?: boolean;
 }
@@ -122,6 +125,8 @@ export function addRunOptions(command: Command): Command {
       new Option("--isolation <class>", "isolation class; auto and microvm exist today").choices(["auto", "microvm", "container", "vm"]),
     )
     .option("--licence <product>", "product that it needs a licence for (repeatable)", collect)
+    .option("--secret <name[:path]>", "give it a secret as a file, /run/secrets/NAME or the path (repeatable)", collect)
+    .option("--secret-env <variable=name>", "give it a secret as an environment variable (repeatable)", collect)
     .option(
       "--log-max <size>",
       `newest output that is kept, such as 64m; ${formatBytes(defaults.logMaxBytes)} when absent`,
@@ -162,6 +167,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     ttlMs: options.ttl,
     idleSuspendMs: options.idleSuspend,
     resumeOnContact: options.resumeOnContact,
+    ...secrets(options.secret, options.secretEnv),
     resources: resources(options),
     priority: options.priority,
     evictable: options.evictable,

@@ -49,7 +49,7 @@ function described({ pool, product, metric, seats, share, sinceMs, overSinceMs }
 }
 
 /** Whom a machine is of. */
-export function tenantOf(spec: MachineSpec & { readonly tenant?: string }): string {
+export function tenantOf(spec: { readonly tenant?: string }): string {
   return spec.tenant ?? TENANT_DEFAULT;
 }
 

@@ -28,6 +28,8 @@ export interface LeaseHolder {
   readonly id: string;
   readonly name: string;
   readonly state: MachineState;
+  /** the default one when absent */
+  readonly tenant?: string;
   readonly lease: Lease;
   /** ms from its start after which the machine is stopped */
   readonly ttlMs?: number;

@@ -2,7 +2,7 @@ import type { LicencePool } from "@isthmus/contract";
 import type { Clock, HostCapacity, MachineRecord, StoredEvent } from "../machine/ports.ts";
 import { LICENCE_EVENTS_PAGE, TYPICAL_RUNS } from "./config.ts";
 import type { LeaseHolder } from "./lease.ts";
-import { userOf } from "./lease-events.ts";
+import { tenantOf, userOf } from "./lease-events.ts";
 import { productsNeeded } from "./needs.ts";
 import type { LicenceTables } from "./ports.ts";
 import { seatsFor } from "./seats.ts";
@@ -35,7 +35,10 @@ export class Licences {
     const { id, spec } = machine;
     const request = { id, products, cpus: spec.cpus ?? 1, hostCores: capacity.cpus(), user: userOf(spec) };
     const expectedEnd = (holder: LeaseHolder, pool: string) => this.expectedEnd(holder, pool);
-    return seatsFor(request, { pools, holders: store.leases(), expectedEnd }, clock.now());
+    const tenant = tenantOf(spec);
+    // A tenant is told that others hold seats, and not who they are.
+    const holders = store.leases().map((one) => (tenantOf(one) === tenant ? one : { ...one, name: "another tenant's machine" }));
+    return seatsFor(request, { pools, holders, expectedEnd }, clock.now());
   }
 
   pools(): readonly LicencePool[] {

@@ -17,6 +17,7 @@ import type { ContentionActions } from "../contention/actions.ts";
 import type { MetricsSource } from "../host/ports.ts";
 import type { LicenceActions } from "../licence/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
+import type { SecretActions } from "../secret/secrets.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
 import type { VolumeActions } from "../volume/actions.ts";
@@ -93,6 +94,8 @@ export interface EventOptions {
   readonly since?: string;
   /** id, name or prefix of a machine */
   readonly machine?: string;
+  /** only what is of this tenant */
+  readonly tenant?: string;
   /** Go on with what happens; without it the iteration ends with the last stored event. Without `afterSeq` and `since`, following begins now. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
@@ -107,6 +110,7 @@ export interface Machines {
   readonly snapshots: SnapshotActions;
   readonly volumes: VolumeActions;
   readonly quotas: QuotaActions;
+  readonly secrets: SecretActions;
   /** The host: its limits, and how many machines of each kind there are. */
   readonly host: Pick<MetricsSource, "status" | "census">;
   readonly contention: ContentionActions;
@@ -142,14 +146,15 @@ export interface Machines {
    * `exited` (default): the exit, once no restart will follow; `running`: undefined; `removed`: the last exit, if any. Of machines removed a short time ago (by id) the exit is still known.
    * Throws the recorded failure when the machine failed to start, STATE_CONFLICT when `running` cannot come.
    */
-  wait(ref: string, condition?: WaitCondition, signal?: AbortSignal): Promise<MachineExit | undefined>;
-  get(ref: string): Machine;
+  wait(ref: string, condition?: WaitCondition, signal?: AbortSignal, tenant?: string): Promise<MachineExit | undefined>;
+  /** With `tenant` there are no machines but its own. */
+  get(ref: string, tenant?: string): Machine;
   /** Why it is as it is, in words with numbers. */
   why(ref: string): Why;
   /** Newest first. */
   list(query: MachineQuery): MachinePage;
-  /** How many machines are in each state; states without machines are absent. */
-  counts(): Partial<Record<MachineState, number>>;
+  /** How many machines, of `tenant` when it is given, are in each state; states without machines are absent. */
+  counts(tenant?: string): Partial<Record<MachineState, number>>;
   /** Name of a machine that uses the image of this digest. */
   imageHolder(digest: string): string | undefined;
   exec(ref: string, spec: ExecSpec): Promise<GuestStream>;

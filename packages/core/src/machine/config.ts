@@ -85,3 +85,5 @@ export const DEFAULT_WORKDIR = "/";
 
 /** guest memory comes in whole MiB */
 export const MEMORY_GRAIN_BYTES = MIB;
+/** size of the guest's memory file system for secrets: as many and large as a machine may have, and their inodes */
+export const SECRETS_MOUNT_BYTES = 4 * MIB;

@@ -1,5 +1,6 @@
-import { IsthmusError, type MachineExit } from "@isthmus/contract";
+import { IsthmusError, type MachineExit, type MachineSpec } from "@isthmus/contract";
 import type { Licences } from "../licence/licences.ts";
+import { SECRETS_FOLDER, type Secrets } from "../secret/secrets.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
 import { shapeOfSpec } from "../template/shape.ts";
@@ -8,6 +9,7 @@ import { bindsOf, volumesOf } from "../volume/mounts.ts";
 import type { PlannedShare, PlannedVolume } from "../volume/ports.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Admitting } from "./admitting.ts";
+import { SECRETS_MOUNT_BYTES } from "./config.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { Leases } from "./leases.ts";
@@ -17,8 +19,9 @@ import type { Turns } from "./turns.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
 export interface RemovedExits {
-  add(id: string, exit: MachineExit, nowMs: number): void;
-  get(id: string, nowMs: number): MachineExit | undefined;
+  add(id: string, exit: MachineExit, tenant: string, nowMs: number): void;
+  /** With `tenant` there are no machines but its own. */
+  get(id: string, nowMs: number, tenant?: string): MachineExit | undefined;
 }
 
 /** who wants a start: only the policy's own starts are tried again when they fail */
@@ -34,6 +37,7 @@ export interface Context extends Pick<MachinesParts, Shared> {
   /** of machines that are written down */
   readonly turns: Turns;
   readonly licences: Licences;
+  readonly secrets: Secrets;
   /** absent: no clone is prepared ahead */
   readonly pools?: Pools;
   /** absent: nothing is saved but suspended machines */
@@ -64,10 +68,10 @@ export function handleOf(context: Context, id: string): Handle {
   return handle;
 }
 
-/** Record and handle of what a user names. Throws SHUTTING_DOWN, MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
-export function find(context: Context, ref: string): { readonly record: MachineRecord; readonly handle: Handle } {
+/** Record and handle of what a user names, with `tenant` among its own. Throws SHUTTING_DOWN, MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
+export function find(context: Context, ref: string, tenant?: string): { readonly record: MachineRecord; readonly handle: Handle } {
   checkOpen(context);
-  const record = context.store.machine(ref);
+  const record = context.store.machine(ref, tenant);
   return { record, handle: handleOf(context, record.machine.id) };
 }
 
@@ -125,11 +129,12 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     // A machine that was suspended keeps the ports that it had.
     ports: (boot.goesOnFrom?.from === "suspension" ? machine.ports : spec.ports) ?? [],
     hostname: spec.hostname ?? machine.id,
-    tmpfs: spec.tmpfs ?? [],
+    tmpfs: [...(spec.tmpfs ?? []), ...(spec.secrets?.length ? [{ path: SECRETS_FOLDER, sizeBytes: SECRETS_MOUNT_BYTES }] : [])],
     volumes: plannedVolumes(context, record),
     shares: plannedShares(context, record),
     workload: boot.workload,
     resources: spec.resources,
+    ...(usesSecrets(spec) ? { secrets: () => context.secrets.deliver(spec) } : {}),
   };
 }
 
@@ -149,6 +154,10 @@ function plannedShares({ hostPaths, folders }: Context, { machine }: MachineReco
       ? { path, readOnly, folder: folders.fileSharePath(machine.id, index), file: source.slice(source.lastIndexOf("/") + 1) }
       : { path, readOnly, folder: source },
   );
+}
+
+export function usesSecrets(spec: MachineSpec): boolean {
+  return (spec.secrets?.length ?? 0) > 0 || Object.keys(spec.secretEnv ?? {}).length > 0;
 }
 
 function diskOf({ folders }: Context, { machine, boot }: MachineRecord): Pick<StartPlan, "diskPath" | "diskFormat"> {

@@ -71,6 +71,7 @@ async function createFrom(context: Context, { id, image, spec, idempotency }: Wa
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const isolations = context.engines.map((engine) => engine.isolation);
   const resolved = resolveSpec(spec, image, { id, name, isolations, hostCpus: context.capacity.cpus() });
+  context.secrets.check(resolved.spec);
   const start = options.start === true;
   const engine = context.engines.find((one) => one.isolation === resolved.isolation)?.name ?? "";
   const machine: Machine = {

@@ -1,3 +1,4 @@
+import { tenantOf } from "../licence/lease-events.ts";
 import { volumesOf } from "../volume/mounts.ts";
 import { keepVolumes, removeVolumes } from "../volume/provide.ts";
 import type { Context } from "./context.ts";
@@ -20,7 +21,7 @@ export async function deleteMachine(context: Context, handle: Handle, withVolume
   context.leases.removed(handle.id);
   context.crashpoint("remove.after-delete");
   handle.removed = true;
-  if (machine.exit) context.removedExits.add(handle.id, machine.exit, context.clock.now());
+  if (machine.exit) context.removedExits.add(handle.id, machine.exit, tenantOf(machine.spec), context.clock.now());
   handle.release();
   context.handles.delete(handle.id);
   context.crashpoint("remove.before-folder");

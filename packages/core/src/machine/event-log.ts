@@ -11,7 +11,8 @@ const followers = new WeakMap<Context, number>();
  */
 export async function* readEvents(context: Context, options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
   checkOpen(context);
-  const machineId = options.machine === undefined ? undefined : context.store.machine(options.machine).machine.id;
+  const { tenant } = options;
+  const machineId = options.machine === undefined ? undefined : context.store.machine(options.machine, tenant).machine.id;
   const follow = options.follow === true;
   const fromNow = follow && options.afterSeq === undefined && options.since === undefined;
   let afterSeq = fromNow ? context.store.lastEventSeq() : options.afterSeq;
@@ -19,7 +20,7 @@ export async function* readEvents(context: Context, options: EventOptions = {}):
   const more = follow ? listen(context, waiting.signal) : undefined;
   try {
     for (;;) {
-      const page = context.store.events({ afterSeq, sinceIso: options.since, limit: EVENTS_PAGE, machineId });
+      const page = context.store.events({ afterSeq, sinceIso: options.since, limit: EVENTS_PAGE, machineId, tenant });
       for (const event of page) {
         yield publicEvent(event);
         if (waiting.signal.aborted) return;

@@ -37,7 +37,9 @@ function liveOf(handle: Handle, record: MachineRecord): LiveMachine {
 export async function execIn(context: Context, ref: string, spec: ExecSpec): Promise<GuestStream> {
   checkExec(spec);
   const { live, record, handle } = await reachGuest(context, ref, "exec");
-  const stream = await live.exec(spec, record.boot.workload);
+  const { workload } = record.boot;
+  const secretEnv = Object.keys(record.machine.spec.secretEnv ?? {}).length > 0 ? context.secrets.deliver(record.machine.spec).env : [];
+  const stream = await live.exec(spec, { ...workload, env: [...workload.env, ...secretEnv] });
   inUse(context, handle, stream.exit);
   return stream;
 }

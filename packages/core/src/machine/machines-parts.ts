@@ -1,5 +1,6 @@
 import type { Measure } from "@isthmus/contract";
 import type { HostGauge } from "../host/ports.ts";
+import type { SecretBox } from "../secret/ports.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
@@ -30,6 +31,8 @@ export interface MachinesParts {
   readonly volumeFolders?: VolumeFolders;
   /** absent: no machine is given a path of the host */
   readonly hostPaths?: HostPaths;
+  /** absent: machines are given no secrets */
+  readonly secretBox?: SecretBox;
   /** limits that an operator set; absent: all follow from the host */
   readonly admission?: AdmissionSettings;
   /** absent: the host is what `capacity` says, and nothing is known of its disk, processes and pressure */

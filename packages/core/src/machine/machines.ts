@@ -5,6 +5,7 @@ import { checkPressure } from "../contention/refusal.ts";
 import { createLicenceActions } from "../licence/actions.ts";
 import { Licences } from "../licence/licences.ts";
 import { createQuotaActions, type QuotaActions } from "../quota/actions.ts";
+import { noBox, Secrets } from "../secret/secrets.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
 import { createSnapshotActions } from "../snapshot/create-actions.ts";
 import { Snapshots } from "../snapshot/snapshots.ts";
@@ -43,6 +44,7 @@ import { why } from "./why.ts";
 export function createMachines(parts: MachinesParts): Machines {
   const leases = new Leases(parts.store);
   const licences = new Licences(parts);
+  const secrets = new Secrets({ ...parts, box: parts.secretBox ?? noBox });
   const admitting = admittingOf(parts, leases, licences, (request, seats) => grantLease(context, request, seats));
   const context: Context = {
     ...parts,
@@ -50,6 +52,7 @@ export function createMachines(parts: MachinesParts): Machines {
     admitting,
     leases,
     turns: new Turns(),
+    secrets,
     licences,
     pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
@@ -70,6 +73,7 @@ export function createMachines(parts: MachinesParts): Machines {
     snapshots: createSnapshotActions(context),
     volumes: createVolumeActions(context),
     quotas: quotasOf(context),
+    secrets,
     host: hostOf(context, parts),
     contention: createContentionActions(context),
     licences: createLicenceActions({ ...context, checkOpen: () => checkOpen(context) }),
@@ -171,17 +175,15 @@ async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "
 
 function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
   return {
-    get(ref) {
-      return context.store.machine(ref).machine;
-    },
+    get: (ref, tenant) => context.store.machine(ref, tenant).machine,
     why: (ref) => why(context, context.store.machine(ref)),
     list(query) {
       const { next, records } = context.store.machines(query);
       return { machines: records.map((record) => record.machine), next };
     },
-    counts: () => context.store.counts(),
+    counts: (tenant) => context.store.counts(tenant),
     imageHolder: (digest) => context.store.imageHolder(digest) ?? context.snapshots?.imageHolder(digest),
-    wait: (ref, condition = "exited", signal) => waitFor(context, ref, condition, signal),
+    wait: (ref, condition = "exited", signal, tenant) => waitFor(context, ref, condition, signal, tenant),
     logs: (ref, options) => readLogs(context, ref, options),
     events: (options) => readEvents(context, options),
   };

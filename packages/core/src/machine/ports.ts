@@ -14,8 +14,10 @@ import type { ImageStore } from "../image/ports.ts";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
+import type { Delivery, SecretTables } from "../secret/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
+import type { TokenTables } from "../token/ports.ts";
 import type { PlannedShare, PlannedVolume } from "../volume/ports.ts";
 import type { NewEvent, StoredEvent } from "./stored-events.ts";
 
@@ -47,6 +49,8 @@ export interface StartPlan {
   /** true: only a look at its files; the workload is not started */
   readonly visit?: true;
   readonly resources?: Resources;
+  /** asked for when the workload starts, so that values are in memory no longer than they must */
+  readonly secrets?: () => Delivery;
 }
 
 export interface Workload {
@@ -265,14 +269,16 @@ export interface MachineQuery {
   readonly orRestarting?: boolean;
   readonly labels?: readonly { readonly key: string; readonly value?: string }[];
   readonly name?: string;
+  readonly tenant?: string;
   readonly limit: number;
   readonly cursor?: string;
 }
 
+export type { ContactPorts, ContactWatch } from "./contact-ports.ts";
 export type { NewEvent, StoredEvent };
 
 /** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
-export interface Store extends LicenceTables, QuotaTables {
+export interface Store extends LicenceTables, QuotaTables, SecretTables, TokenTables {
   /** Throws NAME_TAKEN. */
   insertMachine(
     record: MachineRecord,
@@ -281,12 +287,12 @@ export interface Store extends LicenceTables, QuotaTables {
   ): void;
   updateMachine(record: MachineRecord, events: readonly NewEvent[]): void;
   deleteMachine(id: string, events: readonly NewEvent[]): void;
-  /** by id, name, or a prefix of the id (4 characters at least). Throws MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
-  machine(ref: string): MachineRecord;
+  /** by id, name, or a prefix of the id (4 characters at least); with `tenant` among its own only. Throws MACHINE_NOT_FOUND, MACHINE_AMBIGUOUS. */
+  machine(ref: string, tenant?: string): MachineRecord;
   machines(query: MachineQuery): { readonly records: readonly MachineRecord[]; readonly next?: string };
   allMachines(): readonly MachineRecord[];
-  /** how many machines are in each state; states without machines are absent */
-  counts(): Partial<Record<Machine["state"], number>>;
+  /** how many machines, of `tenant` when it is given, are in each state; states without machines are absent */
+  counts(tenant?: string): Partial<Record<Machine["state"], number>>;
   /** id of the machine of this name */
   nameHolder(name: string): string | undefined;
   /** name of a machine that uses this image */
@@ -299,6 +305,7 @@ export interface Store extends LicenceTables, QuotaTables {
     readonly sinceIso?: string;
     readonly limit: number;
     readonly machineId?: string;
+    readonly tenant?: string;
     /** the last ones instead of the first; oldest first all the same */
     readonly newest?: boolean;
   }): readonly StoredEvent[];
@@ -342,21 +349,6 @@ export interface MachineFolders {
   remove(id: string): Promise<void>;
   /** ids of folders that exist */
   list(): Promise<readonly string[]>;
-}
-
-/** The published ports of suspended machines. */
-export interface ContactPorts {
-  /** Listens on TCP ports; `contacted` is called at the first connection. Throws PORT_TAKEN. */
-  watch(ports: readonly PublishedPort[], contacted: () => void): Promise<ContactWatch>;
-}
-
-export interface ContactWatch {
-  /** Stops listening, so that the machine can have the ports; connections that have come are held. */
-  free(): Promise<void>;
-  /** Joins them to the ports, which are the machine's by now. */
-  pass(): void;
-  /** Stops listening and drops them. */
-  close(): void;
 }
 
 /** The saved guest of each suspended machine, in the machine's folder. */

@@ -2,6 +2,8 @@ export interface NewEvent {
   readonly type: string;
   readonly machineId?: string;
   readonly machineName?: string;
+  /** whose it is; the machine's when absent */
+  readonly tenant?: string;
   readonly details?: Readonly<Record<string, unknown>>;
 }
 

@@ -33,13 +33,14 @@ export async function waitFor(
   ref: string,
   condition: WaitCondition,
   user: AbortSignal | undefined,
+  tenant?: string,
 ): Promise<MachineExit | undefined> {
   checkOpen(context);
   let found: ReturnType<typeof find>;
   try {
-    found = find(context, ref);
+    found = find(context, ref, tenant);
   } catch (error) {
-    const exit = context.removedExits.get(ref, context.clock.now());
+    const exit = context.removedExits.get(ref, context.clock.now(), tenant);
     if (exit && hasCode(error, "MACHINE_NOT_FOUND") && condition !== "running") return exit;
     throw error;
   }

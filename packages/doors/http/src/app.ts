@@ -3,6 +3,7 @@ import type Https from "node:https";
 import websocket from "@fastify/websocket";
 import { IsthmusError, limits, STREAM_MESSAGE_BYTES } from "@isthmus/contract";
 import fastify, { type FastifyRequest, type RouteOptions } from "fastify";
+import { type Authority, addAccess, checkDeclared } from "./access.ts";
 import {
   BODY_TIMEOUT_MS,
   CONNECTION_CHECK_MS,
@@ -12,6 +13,7 @@ import {
   MAX_CONNECTIONS,
   MAX_SESSIONS,
   PARAM_CHARS,
+  TLS_VERSION_MIN,
 } from "./config.ts";
 import type { App, DoorContext, DoorDeps, Routes } from "./deps.ts";
 import { answerToGarbage, sendError, toIsthmusError } from "./failures.ts";
@@ -30,9 +32,11 @@ import { metricsRoutes } from "./routes/metrics.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { quotaRoutes } from "./routes/quotas.ts";
 import { registryRoutes } from "./routes/registry.ts";
+import { secretRoutes } from "./routes/secrets.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
 import { volumeRoutes, volumeUploadRoutes } from "./routes/volumes.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
@@ -48,8 +52,8 @@ export interface TlsKeys {
 
 export interface AppOptions {
   readonly tls?: TlsKeys;
-  /** Throws UNAUTHORIZED. */
-  readonly authorize?: (authorization: string | undefined) => void;
+  /** default: whoever reaches the application owns it, as on the Unix socket */
+  readonly authority?: Authority;
   /** called with each route, for checks of the whole table */
   readonly onRoute?: (route: RouteOptions) => void;
 }
@@ -70,6 +74,8 @@ const jsonRoutes: readonly Routes[] = [
   licenceRoutes,
   kernelRoutes,
   quotaRoutes,
+  tokenRoutes,
+  secretRoutes,
   metricsRoutes,
 ];
 const uploadRoutes: readonly Routes[] = [archiveRoutes, imageUploadRoutes, volumeUploadRoutes];
@@ -86,7 +92,9 @@ function makeServer(handler: Http.RequestListener, tls: TlsKeys | undefined): Ht
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
     noDelay: true,
   };
-  const server = tls ? https().createServer({ ...options, ...tls, minVersion: "TLSv1.2" }, handler) : http.createServer(options, handler);
+  const server = tls
+    ? https().createServer({ ...options, ...tls, minVersion: TLS_VERSION_MIN }, handler)
+    : http.createServer(options, handler);
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }
@@ -112,12 +120,17 @@ export async function buildApp(deps: DoorDeps, context: DoorContext, options: Ap
   addParsers(app);
   const table = new RouteTable();
   app.addHook("onRoute", (route) => {
+    checkDeclared(route);
     table.add(route);
     options.onRoute?.(route);
   });
   app.setNotFoundHandler((request, reply) => sendError(reply, table.refusal(request.method, request.url, reply)));
   await app.register(websocket, { options: { maxPayload: STREAM_MESSAGE_BYTES, perMessageDeflate: false } });
-  addGuards(app, context, options);
+  addGuards(app, context);
+  addAccess(app, deps, options.authority ?? { owner: true });
+  app.addHook("onRequest", async (request) => {
+    if (request.ws) checkUpgrade(request, context);
+  });
   addOpenApi(app, table);
   for (const add of jsonRoutes) add(app, deps, context);
   await app.register((uploads: App, _options, done) => {
@@ -151,11 +164,9 @@ function whyNotJson(text: string): string {
   }
 }
 
-function addGuards(app: App, context: DoorContext, options: AppOptions): void {
-  app.addHook("onRequest", async (request) => {
+function addGuards(app: App, context: DoorContext): void {
+  app.addHook("onRequest", async () => {
     if (context.closing.aborted) throw new IsthmusError("SHUTTING_DOWN");
-    options.authorize?.(request.headers.authorization);
-    if (request.ws) checkUpgrade(request, context);
   });
   app.addHook("preParsing", async (request, _reply, payload) => {
     if (request.routeOptions.config?.upload || !announcesBody(request)) return payload;

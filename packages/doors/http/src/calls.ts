@@ -16,10 +16,13 @@ export function passOn(source: AbortSignal, target: AbortController): () => void
   return () => source.removeEventListener("abort", abort);
 }
 
-/** A signal that is aborted when the client goes away before it has its answer, and when the door closes. */
+/** A signal that is aborted when the client goes away before it has its answer, when its right to ask is over, and when the door closes. */
 export function callSignal(reply: FastifyReply, closing: AbortSignal): AbortSignal {
   const call = new AbortController();
-  const release = passOn(closing, call);
+  const undo = [passOn(closing, call), passOn(reply.request.caller.over, call)];
+  const release = () => {
+    for (const each of undo) each();
+  };
   const raw = reply.raw;
   raw.once("finish", release);
   raw.once("close", () => {
@@ -41,6 +44,12 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
     signal.removeEventListener("abort", abort);
     work.catch(() => undefined);
   }
+}
+
+/** A stream that ends because its call was cut short does not end as if all had been told. */
+export async function* unlessAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  yield* items;
+  if (signal.aborted) throw IsthmusError.from(signal.reason);
 }
 
 /**

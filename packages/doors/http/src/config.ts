@@ -40,6 +40,10 @@ export const STATS_INTERVAL_MS = 1_000;
 export const RETRY_AFTER_S = 1;
 /** Time for answers in progress when the door closes. */
 export const CLOSE_GRACE_MS = 2_000;
+/** From the end of a right to the end of connections that were made with it. */
+export const REVOKED_GRACE_MS = 500;
+/** Oldest TLS that is spoken. */
+export const TLS_VERSION_MIN = "TLSv1.3";
 /** Shortest token that a TCP listener takes. */
 export const TOKEN_MIN_CHARS = 16;
 /** Time to find out whether somebody answers at an existing socket. */

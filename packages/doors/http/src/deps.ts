@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { HostPressure, Version } from "@isthmus/contract";
-import type { Doctor, ImageStore, Kernels, Machines, Metrics } from "@isthmus/core";
+import type { Caller, Doctor, ImageStore, Kernels, Machines, Metrics, Permission, TokenActions } from "@isthmus/core";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
 declare module "fastify" {
@@ -10,6 +10,14 @@ declare module "fastify" {
     upload?: boolean;
     /** The route is a WebSocket's. */
     session?: boolean;
+    /** who may use it; a door with a route that does not say so never opens */
+    permission?: Permission;
+  }
+  interface FastifyRequest {
+    /** who asks */
+    caller: Caller;
+    /** what of the machines the caller may see and touch */
+    machines: Machines;
   }
 }
 
@@ -24,6 +32,7 @@ export interface DoorLog {
 /** The parts that the door translates requests for. */
 export interface DoorDeps {
   readonly machines: Machines;
+  readonly tokens: TokenActions;
   readonly images: ImageStore;
   readonly kernels: Kernels;
   readonly doctor: Doctor;
@@ -43,5 +52,8 @@ export interface DoorContext {
 
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
 
+/** What routes are given: of machines a request brings those that its caller may see. */
+export type RouteDeps = Omit<DoorDeps, "machines">;
+
 /** The routes of one resource. */
-export type Routes = (app: App, deps: DoorDeps, context: DoorContext) => void;
+export type Routes = (app: App, deps: RouteDeps, context: DoorContext) => void;

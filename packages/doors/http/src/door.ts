@@ -1,8 +1,7 @@
-import { createSecureContext } from "node:tls";
+import { createSecureContext, Server as TlsServer } from "node:tls";
 import { IsthmusError } from "@isthmus/contract";
 import { buildApp, type TlsKeys } from "./app.ts";
-import { tokenCheck } from "./auth.ts";
-import { CLOSE_GRACE_MS, TOKEN_MIN_CHARS } from "./config.ts";
+import { CLOSE_GRACE_MS, TLS_VERSION_MIN, TOKEN_MIN_CHARS } from "./config.ts";
 import type { App, DoorContext, DoorDeps } from "./deps.ts";
 import { listenOnSocket } from "./unix-socket.ts";
 
@@ -11,8 +10,8 @@ export interface TcpOptions {
   /** 0 takes a free one */
   readonly port: number;
   readonly tls: TlsKeys;
-  /** 16 characters at least */
-  readonly token: string;
+  /** a token that may do everything, beside those that are made with the API; 16 characters at least */
+  readonly token?: string;
 }
 
 export interface ListenOptions {
@@ -24,6 +23,8 @@ export interface ListenOptions {
 export interface HttpDoor {
   /** Opens for requests. Throws CONFIG_INVALID. The answer tells the real TCP port. */
   listen(options: ListenOptions): Promise<{ readonly tcpPort?: number }>;
+  /** From now on new connections are met with these keys; those that are open go on. Throws CONFIG_INVALID, and nothing changes. */
+  renew(tls: TlsKeys): void;
   /** Refuses new requests, ends streams, lets short answers finish for a bounded time. */
   close(): Promise<void>;
   /** the application without a listener, for requests in process */
@@ -42,13 +43,17 @@ export async function createHttpDoor(deps: DoorDeps): Promise<HttpDoor> {
       if (tcp) checkTcp(tcp);
       if (socketPath !== undefined) await listenOnSocket(app, socketPath);
       if (!tcp) return {};
-      const secured = await buildApp(deps, context, { tls: tcp.tls, authorize: tokenCheck(tcp.token) });
+      const secured = await buildApp(deps, context, { tls: tcp.tls, authority: { owner: false, hostToken: tcp.token } });
       apps.push(secured);
       await secured.listen({ host: tcp.host, port: tcp.port }).catch((cause: Error) => {
         throw new IsthmusError("CONFIG_INVALID", { field: "tcp", value: `${tcp.host}:${tcp.port}`, reason: cause.message }, { cause });
       });
       const address = secured.server.address();
       return typeof address === "object" && address !== null ? { tcpPort: address.port } : {};
+    },
+    renew(tls) {
+      checkTls(tls);
+      for (const { server } of apps) if (server instanceof TlsServer) server.setSecureContext({ ...tls, minVersion: TLS_VERSION_MIN });
     },
     async close() {
       closing.abort(new IsthmusError("SHUTTING_DOWN"));
@@ -70,15 +75,22 @@ async function closeApp(app: App): Promise<void> {
 }
 
 function checkTcp(tcp: TcpOptions): void {
-  const bad = (field: string, value: string, reason: string, cause?: unknown) =>
-    new IsthmusError("CONFIG_INVALID", { field, value, reason }, { cause });
-  if ((tcp.token ?? "").length < TOKEN_MIN_CHARS)
-    throw bad("tcp.token", "(hidden)", `TCP is served with a token of ${TOKEN_MIN_CHARS} characters or more only`);
-  if (!/^[\x21-\x7e]+$/.test(tcp.token)) throw bad("tcp.token", "(hidden)", "it must be visible ASCII characters");
-  if (!tcp.tls?.cert || !tcp.tls.key) throw bad("tcp.tls", "(none)", "TCP is served with TLS only: certificate and key are needed");
+  if (tcp.token !== undefined && tcp.token.length < TOKEN_MIN_CHARS)
+    throw bad("tcp.token", "(hidden)", `a token has ${TOKEN_MIN_CHARS} characters or more`);
+  if (tcp.token !== undefined && !/^[\x21-\x7e]+$/.test(tcp.token))
+    throw bad("tcp.token", "(hidden)", "it must be visible ASCII characters");
+  checkTls(tcp.tls);
+}
+
+function checkTls(tls: TlsKeys): void {
+  if (!tls?.cert || !tls.key) throw bad("tcp.tls", "(none)", "TCP is served with TLS only: certificate and key are needed");
   try {
-    createSecureContext({ cert: tcp.tls.cert, key: tcp.tls.key });
+    createSecureContext({ cert: tls.cert, key: tls.key });
   } catch (cause) {
     throw bad("tcp.tls", "(hidden)", cause instanceof Error ? cause.message : "not usable", cause);
   }
+}
+
+function bad(field: string, value: string, reason: string, cause?: unknown): IsthmusError {
+  return new IsthmusError("CONFIG_INVALID", { field, value, reason }, { cause });
 }

@@ -38,13 +38,20 @@ export async function describeRoutes(routes: readonly DescribedRoute[]): Promise
         version: versionOf(),
         description: "Machines, images and kernels of one host. Errors are one object, ErrorBody.",
       },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer", description: "asked for over TCP only" } } },
+      components: {
+        securitySchemes: {
+          token: { type: "http", scheme: "bearer", description: "asked for over TCP; on the Unix socket it lessens the rights" },
+        },
+      },
       security: [{ token: [] }, {}],
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `def-${index}`) },
     transform: ({ schema, url }) => ({ schema: Object(withReferences(schema, false)), url }),
   });
-  for (const { method, url, schema } of routes) app.route({ method, url, schema, handler: async () => undefined });
+  for (const { method, url, schema, config } of routes) {
+    const permission = config?.permission;
+    app.route({ method, url, schema: { ...schema, ...(permission && { "x-permission": permission }) }, handler: async () => undefined });
+  }
   await app.ready();
   const document = JSON.stringify(app.swagger());
   await app.close();

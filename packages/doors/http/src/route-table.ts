@@ -3,7 +3,7 @@ import type { FastifyReply, RouteOptions } from "fastify";
 import { printable } from "./validation.ts";
 
 /** What the reference says of a route. */
-export type DescribedRoute = Pick<RouteOptions, "method" | "url" | "schema">;
+export type DescribedRoute = Pick<RouteOptions, "method" | "url" | "schema" | "config">;
 
 /** Which methods each path takes: tells a wrong method from a wrong path. */
 export class RouteTable {
@@ -11,8 +11,8 @@ export class RouteTable {
   readonly routes: DescribedRoute[] = [];
   readonly #paths = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
-  add({ method, url, schema }: DescribedRoute): void {
-    this.routes.push({ method, url, schema });
+  add({ method, url, schema, config }: DescribedRoute): void {
+    this.routes.push({ method, url, schema, config });
     const entry = this.#paths.get(url) ?? { pattern: patternOf(url), methods: new Set<string>() };
     for (const each of [method].flat()) entry.methods.add(each);
     this.#paths.set(url, entry);

@@ -71,6 +71,11 @@ export class SessionLink {
     this.#socket.close(1000);
   }
 
+  /** Ends the connection after `ms`, whether the client has said goodbye or not. */
+  cut(ms: number): void {
+    setTimeout(() => this.#socket.terminate(), ms).unref();
+  }
+
   #sendJson(channel: Channel, value: unknown): void {
     void this.#send(Buffer.concat([Buffer.of(channels[channel]), Buffer.from(JSON.stringify(value))]));
   }

@@ -13,6 +13,7 @@ import {
   UNATTENDED_OUTPUT_BYTES,
 } from "./config.ts";
 import { mountAll } from "./mounts.ts";
+import { putSecrets } from "./secret-files.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
 /** 32 hex digits that stay the same over the machine's restarts. */
@@ -40,8 +41,8 @@ export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network
   };
 }
 
-function workloadRequest(plan: StartPlan): StartRequest {
-  return { ...plan.workload, unattendedMaxBytes: UNATTENDED_OUTPUT_BYTES };
+function workloadRequest({ workload }: StartPlan, secretEnv: readonly string[]): StartRequest {
+  return { ...workload, env: [...workload.env, ...secretEnv], unattendedMaxBytes: UNATTENDED_OUTPUT_BYTES };
 }
 
 /** `configure` and what is mounted, for a guest that is idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
@@ -52,8 +53,10 @@ export async function configureGuest(session: AgentSession, plan: StartPlan): Pr
 
 /** `start`; a workload that runs already is fine. Throws AGENT_REFUSED, AGENT_UNREACHABLE, TOO_LARGE. */
 export async function startWorkload(session: AgentSession, plan: StartPlan): Promise<void> {
+  const { files, env } = plan.secrets?.() ?? { files: [], env: [] };
+  await putSecrets(session, plan, files);
   try {
-    await session.request("start", workloadRequest(plan), { deadlineMs: CONFIGURE_DEADLINE_MS });
+    await session.request("start", workloadRequest(plan, env), { deadlineMs: CONFIGURE_DEADLINE_MS });
   } catch (error) {
     if (!(hasCode(error, "AGENT_REFUSED") && error.details.code === "already_started")) throw error;
   }

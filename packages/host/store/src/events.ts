@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { NewEvent, StoredEvent } from "@isthmus/core";
 import { EVENTS_KEPT, LICENCE_EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
 import { jsonObject, text } from "./rows.ts";
@@ -8,6 +8,7 @@ interface EventQuery {
   readonly sinceIso?: string;
   readonly limit: number;
   readonly machineId?: string;
+  readonly tenant?: string;
   readonly newest?: boolean;
 }
 
@@ -25,10 +26,12 @@ export class EventLog {
 
   append(events: readonly NewEvent[], nowMs: number): StoredEvent[] {
     const time = new Date(nowMs).toISOString();
-    const insert = this.#db.prepare("INSERT INTO events (time, type, machine_id, machine_name, details) VALUES (?, ?, ?, ?, ?)");
+    const insert = this.#db.prepare("INSERT INTO events (time, type, machine_id, machine_name, details, tenant) VALUES (?, ?, ?, ?, ?, ?)");
     const stored = events.map((event) => {
       const details = event.details ?? {};
-      const { lastInsertRowid } = insert.run(time, event.type, event.machineId ?? null, event.machineName ?? null, JSON.stringify(details));
+      const { type, machineId = null, machineName = null } = event;
+      const tenant = event.tenant ?? this.#tenantOf(machineId);
+      const { lastInsertRowid } = insert.run(time, type, machineId, machineName, JSON.stringify(details), tenant);
       return { ...event, details, time, seq: Number(lastInsertRowid) };
     });
     this.#sincePrune += stored.length;
@@ -38,6 +41,15 @@ export class EventLog {
       this.#prune(last.seq);
     }
     return stored;
+  }
+
+  /** Of a machine that is gone, what its earlier events say. */
+  #tenantOf(machineId: string | null): string | null {
+    if (machineId === null) return null;
+    const row =
+      this.#db.prepare("SELECT json_extract(machine, '$.spec.tenant') AS tenant FROM machines WHERE id = ?").get(machineId) ??
+      this.#db.prepare("SELECT tenant FROM events WHERE machine_id = ? AND tenant IS NOT NULL ORDER BY seq DESC LIMIT 1").get(machineId);
+    return row?.tenant === undefined || row.tenant === null ? null : text(row.tenant);
   }
 
   #prune(lastSeq: number): void {
@@ -53,13 +65,22 @@ export class EventLog {
     return Number(this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get()?.seq ?? 0);
   }
 
-  query({ afterSeq, sinceIso, limit, machineId, newest = false }: EventQuery): StoredEvent[] {
+  query({ afterSeq, sinceIso, limit, machineId, tenant, newest = false }: EventQuery): StoredEvent[] {
+    const where = ["seq > ?", "time >= ?"];
+    const values: SQLInputValue[] = [afterSeq ?? 0, sinceIso ?? ""];
+    const only = (column: string, value: string | undefined) => {
+      if (value === undefined) return;
+      where.push(`${column} = ?`);
+      values.push(value);
+    };
+    only("machine_id", machineId);
+    only("tenant", tenant);
     const rows = this.#db
       .prepare(
         `SELECT seq, time, type, machine_id, machine_name, details FROM events
-         WHERE seq > ? AND time >= ? AND (? IS NULL OR machine_id = ?) ORDER BY seq ${newest ? "DESC" : "ASC"} LIMIT ?`,
+         WHERE ${where.join(" AND ")} ORDER BY seq ${newest ? "DESC" : "ASC"} LIMIT ?`,
       )
-      .all(afterSeq ?? 0, sinceIso ?? "", machineId ?? null, machineId ?? null, limit);
+      .all(...values, limit);
     const events = rows.map(storedEvent);
     return newest ? events.reverse() : events;
   }

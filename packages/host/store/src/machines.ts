@@ -4,6 +4,9 @@ import type { LeaseHolder, MachineQuery, MachineRecord, Store } from "@isthmus/c
 import { PREFIX_CHARS_MIN } from "./config.ts";
 import { machineRecord, text } from "./rows.ts";
 
+/** Specs are kept with their tenant filled in. */
+const TENANT = "json_extract(machine, '$.spec.tenant')";
+
 /** The table of machines. Statements run inside the caller's transaction. */
 export class MachineTable {
   readonly #db: DatabaseSync;
@@ -36,11 +39,15 @@ export class MachineTable {
     this.#db.prepare("DELETE FROM machines WHERE id = ?").run(id);
   }
 
-  get(ref: string): MachineRecord {
-    const exact = this.#db.prepare("SELECT * FROM machines WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1").get(ref);
+  /** With `tenant` there are no machines but its own. */
+  get(ref: string, tenant?: string): MachineRecord {
+    const own = `(?2 IS NULL OR ${TENANT} = ?2)`;
+    const exact = this.#db
+      .prepare(`SELECT * FROM machines WHERE (id = ?1 OR name = ?1) AND ${own} ORDER BY id = ?1 DESC LIMIT 1`)
+      .get(ref, tenant ?? null);
     if (exact) return machineRecord(exact);
     if (ref.length < PREFIX_CHARS_MIN || !/^[0-9a-f]+$/.test(ref)) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
-    const rows = this.#db.prepare("SELECT * FROM machines WHERE id >= ? AND id < ? LIMIT 2").all(ref, `${ref}g`);
+    const rows = this.#db.prepare(`SELECT * FROM machines WHERE id >= ?1 AND id < ?1 || 'g' AND ${own} LIMIT 2`).all(ref, tenant ?? null);
     if (rows.length > 1) throw new IsthmusError("MACHINE_AMBIGUOUS", { ref });
     if (!rows[0]) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
     return machineRecord(rows[0]);
@@ -69,12 +76,14 @@ export class MachineTable {
     return rows.flatMap((row) => {
       const { machine, boot } = machineRecord(row);
       const { id, name, state, spec } = machine;
-      return boot.lease ? [{ id, name, state, lease: boot.lease, ttlMs: spec.ttlMs }] : [];
+      return boot.lease ? [{ id, name, state, tenant: spec.tenant, lease: boot.lease, ttlMs: spec.ttlMs }] : [];
     });
   }
 
-  counts(): Partial<Record<MachineState, number>> {
-    const rows = this.#db.prepare("SELECT state, count(*) AS count FROM machines GROUP BY state").all();
+  counts(tenant?: string): Partial<Record<MachineState, number>> {
+    const rows = this.#db
+      .prepare(`SELECT state, count(*) AS count FROM machines WHERE ?1 IS NULL OR ${TENANT} = ?1 GROUP BY state`)
+      .all(tenant ?? null);
     return Object.fromEntries(rows.map((row) => [text(row.state), Number(row.count)]));
   }
 
@@ -105,6 +114,7 @@ function filters(query: MachineQuery): { where: string[]; values: SQLInputValue[
     const among = `state IN (${query.states.map(() => "?").join(",") || "NULL"})`;
     add(query.orRestarting ? `(${among} OR json_extract(machine, '$.restartsAt') IS NOT NULL)` : among, ...query.states);
   }
+  if (query.tenant !== undefined) add(`${TENANT} = ?`, query.tenant);
   if (query.name !== undefined) add("instr(name, ?) > 0", query.name);
   for (const { key, value } of query.labels ?? []) {
     const path = `$.${JSON.stringify(key)}`;

@@ -44,4 +44,25 @@ export const migrations: readonly string[] = [
     quota TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    token TEXT NOT NULL
+  ) STRICT;
+  ALTER TABLE events ADD COLUMN tenant TEXT;
+  UPDATE events SET tenant = (
+    SELECT json_extract(machine, '$.spec.tenant') FROM machines WHERE machines.id = events.machine_id
+  ) WHERE machine_id IS NOT NULL;
+  CREATE INDEX events_by_tenant ON events (tenant, seq) WHERE tenant IS NOT NULL;
+  `,
+  `
+  CREATE TABLE secrets (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (tenant, name)
+  ) STRICT;
+  `,
 ];

@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { hasCode, IsthmusError, type LicencePool } from "@isthmus/contract";
-import type { MachineRecord, NewEvent, Store, StoredEvent, StoredQuota } from "@isthmus/core";
+import type { MachineRecord, NewEvent, Store, StoredEvent, StoredQuota, StoredSecret, StoredToken } from "@isthmus/core";
 import { Ballast } from "./ballast.ts";
 import { CREATE_ROOM_BYTES, IDEMPOTENCY_KEPT_MS } from "./config.ts";
 import { isFull, openDatabase, storing } from "./database.ts";
@@ -14,6 +14,8 @@ import { migrate } from "./migrate.ts";
 import { QuotaTable } from "./quotas.ts";
 import { Reserve } from "./reserve.ts";
 import { text } from "./rows.ts";
+import { SecretTable } from "./secrets.ts";
+import { TokenTable } from "./tokens.ts";
 
 type Listener = (events: readonly StoredEvent[]) => void;
 
@@ -26,6 +28,8 @@ class SqliteStore implements Store {
   readonly #events: EventLog;
   readonly #pools: LicencePoolTable;
   readonly #quotas: QuotaTable;
+  readonly #secrets: SecretTable;
+  readonly #tokens: TokenTable;
   readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
 
@@ -44,6 +48,8 @@ class SqliteStore implements Store {
     this.#events = new EventLog(this.#db);
     this.#pools = new LicencePoolTable(this.#db);
     this.#quotas = new QuotaTable(this.#db);
+    this.#secrets = new SecretTable(this.#db);
+    this.#tokens = new TokenTable(this.#db);
   }
 
   insertMachine(
@@ -77,8 +83,8 @@ class SqliteStore implements Store {
     this.#write(events, () => undefined);
   }
 
-  machine(ref: string): MachineRecord {
-    return storing(() => this.#machines.get(ref));
+  machine(ref: string, tenant?: string): MachineRecord {
+    return storing(() => this.#machines.get(ref, tenant));
   }
 
   machines(query: Parameters<Store["machines"]>[0]): ReturnType<Store["machines"]> {
@@ -109,6 +115,34 @@ class SqliteStore implements Store {
     this.#write(events, () => this.#quotas.remove(tenant));
   }
 
+  secrets(): readonly StoredSecret[] {
+    return storing(() => this.#secrets.all());
+  }
+
+  secret(tenant: string, name: string): StoredSecret | undefined {
+    return storing(() => this.#secrets.of(tenant, name));
+  }
+
+  insertSecret(secret: StoredSecret, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#secrets.insert(secret));
+  }
+
+  deleteSecret(tenant: string, name: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#secrets.remove(tenant, name));
+  }
+
+  tokens(): readonly StoredToken[] {
+    return storing(() => this.#tokens.all());
+  }
+
+  insertToken(token: StoredToken, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#tokens.insert(token));
+  }
+
+  deleteToken(id: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#tokens.remove(id));
+  }
+
   licencePools(): readonly LicencePool[] {
     return storing(() => this.#pools.all());
   }
@@ -125,8 +159,8 @@ class SqliteStore implements Store {
     return storing(() => this.#events.ofLicences(query));
   }
 
-  counts(): ReturnType<Store["counts"]> {
-    return storing(() => this.#machines.counts());
+  counts(tenant?: string): ReturnType<Store["counts"]> {
+    return storing(() => this.#machines.counts(tenant));
   }
 
   nameHolder(name: string): string | undefined {

@@ -29,13 +29,13 @@ async function requestOf(address: Address, target: Target, key: string): Promise
     "sec-websocket-key": key,
   };
   const common = { path: pathOf(target), headers, agent: false, signal: target.signal, timeout: CONNECT_TIMEOUT_MS } as const;
+  if (address.token !== undefined) headers.authorization = `Bearer ${address.token}`;
   if (address.kind === "socket") {
     headers.host = "localhost";
     return http.request({ ...common, socketPath: address.socketPath });
   }
-  headers.authorization = `Bearer ${address.token}`;
   const https = await import("node:https");
-  return https.request({ ...common, host: address.host, port: address.port, ca: address.ca, minVersion: "TLSv1.2" });
+  return https.request({ ...common, host: address.host, port: address.port, ca: address.ca, minVersion: "TLSv1.3" });
 }
 
 /** Opens a WebSocket to the daemon. Throws the daemon's error, DAEMON_UNREACHABLE, CANCELLED, PROTOCOL. */

@@ -1,5 +1,6 @@
 import { limits } from "@isthmus/contract";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal, uploadOf } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, media, nothing, RefParams } from "../schemas.ts";
@@ -16,14 +17,17 @@ const StatSchema = closed({
 const TAR_TYPE = "application/x-tar";
 const bytes = Type.String({ format: "binary" });
 
-export const archiveRoutes: Routes = (app, { machines }, { closing }) => {
+export const archiveRoutes: Routes = (app, _deps, { closing }) => {
   const url = `${API_PREFIX}/machines/:ref/archive`;
   const common = { tags: ["machines"], params: RefParams, querystring: PathQuery };
 
   app.get(
     url,
-    { schema: { ...common, summary: "A path as a tar archive", response: { 200: media(TAR_TYPE, bytes, "tar"), ...failures } } },
-    async ({ params, query }, reply) => {
+    {
+      config: permit.works,
+      schema: { ...common, summary: "A path as a tar archive", response: { 200: media(TAR_TYPE, bytes, "tar"), ...failures } },
+    },
+    async ({ params, query, machines }, reply) => {
       const archive = await machines.getArchive(params.ref, query.path, callSignal(reply, closing));
       return reply.header("content-type", TAR_TYPE).send(archive);
     },
@@ -32,7 +36,7 @@ export const archiveRoutes: Routes = (app, { machines }, { closing }) => {
   app.put(
     url,
     {
-      config: { upload: true },
+      config: { upload: true, ...permit.works },
       schema: {
         ...common,
         summary: "Unpack a tar archive into a folder",
@@ -41,14 +45,14 @@ export const archiveRoutes: Routes = (app, { machines }, { closing }) => {
       },
     },
     async (request, reply) => {
-      await machines.putArchive(request.params.ref, request.query.path, uploadOf(request), callSignal(reply, closing));
+      await request.machines.putArchive(request.params.ref, request.query.path, uploadOf(request), callSignal(reply, closing));
       return reply.code(204).send(undefined);
     },
   );
 
   app.get(
     `${API_PREFIX}/machines/:ref/path`,
-    { schema: { ...common, summary: "What a path is", response: { 200: StatSchema, ...failures } } },
-    async ({ params, query }) => machines.statPath(params.ref, query.path),
+    { config: permit.works, schema: { ...common, summary: "What a path is", response: { 200: StatSchema, ...failures } } },
+    async ({ params, query, machines }) => machines.statPath(params.ref, query.path),
   );
 };

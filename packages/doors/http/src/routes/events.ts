@@ -1,6 +1,7 @@
 import { EventSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
-import { callSignal, sendLines } from "../calls.ts";
+import { permit } from "../access.ts";
+import { callSignal, sendLines, unlessAborted } from "../calls.ts";
 import { PARAM_CHARS } from "../config.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, flag, media, SinceSchema } from "../schemas.ts";
@@ -14,10 +15,11 @@ const EventQuery = closed({
   machine: Type.Optional(Type.String({ minLength: 1, maxLength: PARAM_CHARS, description: "id, name, or a prefix of an id" })),
 });
 
-export const eventRoutes: Routes = (app, { machines }, { closing }) => {
+export const eventRoutes: Routes = (app, _deps, { closing }) => {
   app.get(
     `${API_PREFIX}/events`,
     {
+      config: permit.looks,
       schema: {
         tags: ["daemon"],
         summary: "What happened, oldest first",
@@ -25,16 +27,17 @@ export const eventRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: media(JSON_LINES_TYPE, EventSchema, "one Event a line"), ...failures },
       },
     },
-    async ({ query }, reply) => {
+    async ({ query, machines }, reply) => {
+      const signal = callSignal(reply, closing);
       const sinceMs = parseSince(query.since);
       const options = {
         follow: query.follow ?? false,
         afterSeq: query.after,
         since: sinceMs === undefined ? undefined : new Date(sinceMs).toISOString(),
         machine: query.machine,
-        signal: callSignal(reply, closing),
+        signal,
       };
-      return sendLines(reply, machines.events(options));
+      return sendLines(reply, unlessAborted(machines.events(options), signal));
     },
   );
 };

@@ -1,6 +1,7 @@
 import { type Image, limits } from "@isthmus/contract";
 import { ImageHistorySchema, ImageSchema, ProgressSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal, sendLines, uploadOf } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { followWork } from "../progress.ts";
@@ -35,24 +36,31 @@ const RemovalSchema = closed({ untagged: Type.Array(Type.String()), deleted: Typ
 const ImportLine = Type.Union([ProgressSchema, closed({ image: ImageSchema })]);
 const LoadLine = Type.Union([ProgressSchema, ImagesSchema]);
 
-export const imageRoutes: Routes = (app, { images, machines }) => {
+export const imageRoutes: Routes = (app, { images }) => {
   const tags = ["images"];
   const url = `${API_PREFIX}/images`;
 
-  app.get(url, { schema: { tags, summary: "List images", response: { 200: ImagesSchema, ...failures } } }, async () => ({
-    images: (await images.list()).map(publicPart),
-  }));
+  app.get(
+    url,
+    { config: permit.looks, schema: { tags, summary: "List images", response: { 200: ImagesSchema, ...failures } } },
+    async () => ({
+      images: (await images.list()).map(publicPart),
+    }),
+  );
 
   app.get(
     `${url}/inspect`,
-    { schema: { tags, summary: "One image", querystring: RefQuery, response: { 200: ImageSchema, ...failures } } },
+    { config: permit.looks, schema: { tags, summary: "One image", querystring: RefQuery, response: { 200: ImageSchema, ...failures } } },
     async ({ query }) => publicPart(await images.resolve(query.ref)),
   );
 
   app.delete(
     url,
-    { schema: { tags, summary: "Remove a tag or an image", querystring: RemoveQuery, response: { 200: RemovalSchema, ...failures } } },
-    async ({ query }) => {
+    {
+      config: permit.worksOnHost,
+      schema: { tags, summary: "Remove a tag or an image", querystring: RemoveQuery, response: { 200: RemovalSchema, ...failures } },
+    },
+    async ({ query, machines }) => {
       const removal = await images.remove(query.ref, { force: query.force, inUse: (digest) => machines.imageHolder(digest) });
       return { untagged: [...removal.untagged], deleted: [...removal.deleted] };
     },
@@ -60,13 +68,17 @@ export const imageRoutes: Routes = (app, { images, machines }) => {
 
   app.post(
     `${url}/tag`,
-    { schema: { tags, summary: "Give an image one more tag", body: TagBody, response: { 200: ImageSchema, ...failures } } },
+    {
+      config: permit.worksOnHost,
+      schema: { tags, summary: "Give an image one more tag", body: TagBody, response: { 200: ImageSchema, ...failures } },
+    },
     async ({ body }) => publicPart(await images.tag(body.source, body.target)),
   );
 
   app.get(
     `${url}/history`,
     {
+      config: permit.looks,
       schema: {
         tags,
         summary: "The steps that made an image, newest first",
@@ -79,8 +91,11 @@ export const imageRoutes: Routes = (app, { images, machines }) => {
 
   app.post(
     `${url}/prune`,
-    { schema: { tags, summary: "Remove images that nothing uses", querystring: PruneQuery, response: { 200: PrunedSchema, ...failures } } },
-    async ({ query }) => {
+    {
+      config: permit.worksOnHost,
+      schema: { tags, summary: "Remove images that nothing uses", querystring: PruneQuery, response: { 200: PrunedSchema, ...failures } },
+    },
+    async ({ query, machines }) => {
       const { deleted, freedBytes } = await images.prune({ all: query.all, inUse: (digest) => machines.imageHolder(digest) });
       return { deleted: [...deleted], freedBytes };
     },
@@ -89,6 +104,7 @@ export const imageRoutes: Routes = (app, { images, machines }) => {
   app.get(
     `${url}/save`,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "Images as an OCI archive, which docker load reads too",
@@ -108,7 +124,7 @@ export const imageUploadRoutes: Routes = (app, { images }, { closing }) => {
   app.post(
     `${API_PREFIX}/images/import`,
     {
-      config: { upload: true },
+      config: { upload: true, ...permit.worksOnHost },
       schema: {
         ...common,
         summary: "Make an image of a root file system in a tar archive",
@@ -129,7 +145,7 @@ export const imageUploadRoutes: Routes = (app, { images }, { closing }) => {
   app.post(
     `${API_PREFIX}/images/load`,
     {
-      config: { upload: true },
+      config: { upload: true, ...permit.worksOnHost },
       schema: {
         ...common,
         summary: "Take in the images of an OCI or docker-save archive",

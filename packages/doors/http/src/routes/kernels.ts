@@ -1,5 +1,6 @@
 import { KernelSchema, ProgressSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal, sendLines } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { followWork } from "../progress.ts";
@@ -16,13 +17,13 @@ export const kernelRoutes: Routes = (app, { kernels }, { closing }) => {
 
   app.get(
     `${API_PREFIX}/kernels`,
-    { schema: { tags, summary: "List guest kernels", response: { 200: KernelsSchema, ...failures } } },
+    { config: permit.looks, schema: { tags, summary: "List guest kernels", response: { 200: KernelsSchema, ...failures } } },
     async () => ({ kernels: [...(await kernels.list())] }),
   );
 
   app.post(
     `${API_PREFIX}/kernels/fetch`,
-    { schema: { tags, summary: "Download Debian's cloud kernel", description, response } },
+    { config: permit.worksOnHost, schema: { tags, summary: "Download Debian's cloud kernel", description, response } },
     async (_request, reply) => {
       const signal = callSignal(reply, closing);
       return sendLines(
@@ -34,7 +35,7 @@ export const kernelRoutes: Routes = (app, { kernels }, { closing }) => {
 
   app.post(
     `${API_PREFIX}/kernels/build`,
-    { schema: { tags, summary: "Build a small kernel from Debian's sources", description, response } },
+    { config: permit.worksOnHost, schema: { tags, summary: "Build a small kernel from Debian's sources", description, response } },
     async (_request, reply) => {
       const signal = callSignal(reply, closing);
       return sendLines(

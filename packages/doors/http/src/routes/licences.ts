@@ -1,6 +1,7 @@
 import { limits } from "@isthmus/contract";
 import { LicencePoolListSchema, LicencePoolSpecSchema, LicencePoolStatusSchema, LicenceReportSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { PARAM_CHARS } from "../config.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, flag, SinceSchema } from "../schemas.ts";
@@ -14,25 +15,28 @@ const ReportQuery = closed({
   audit: flag("compare the event log with the machines and pools that there are; default false"),
 });
 
-export const licenceRoutes: Routes = (app, { machines }) => {
+export const licenceRoutes: Routes = (app) => {
   const tags = ["licences"];
   const url = `${API_PREFIX}/licences`;
-  const { licences } = machines;
   const answer = { 200: LicencePoolStatusSchema, ...failures };
 
   app.get(
     url,
-    { schema: { tags, summary: "List licence pools with who holds their seats", response: { 200: LicencePoolListSchema, ...failures } } },
-    async () => ({ pools: [...licences.list()] }),
+    {
+      config: permit.looksAtHost,
+      schema: { tags, summary: "List licence pools with who holds their seats", response: { 200: LicencePoolListSchema, ...failures } },
+    },
+    async ({ machines }) => ({ pools: [...machines.licences.list()] }),
   );
 
   app.post(
     url,
     {
+      config: permit.governsHost,
       schema: { tags, summary: "Add a licence pool", body: LicencePoolSpecSchema, response: { 201: LicencePoolStatusSchema, ...failures } },
     },
-    async ({ body }, reply) => {
-      const pool = licences.add(body);
+    async ({ body, machines }, reply) => {
+      const pool = machines.licences.add(body);
       return reply
         .code(201)
         .header("location", `${url}/${encodeURIComponent(pool.name)}`)
@@ -43,6 +47,7 @@ export const licenceRoutes: Routes = (app, { machines }) => {
   app.get(
     `${url}/report`,
     {
+      config: permit.looksAtHost,
       schema: {
         tags,
         summary: "Who used what when, with high-water marks and forecasts",
@@ -51,17 +56,20 @@ export const licenceRoutes: Routes = (app, { machines }) => {
         response: { 200: LicenceReportSchema, ...failures },
       },
     },
-    async ({ query: { since, until, product, audit } }) =>
-      licences.report({ sinceMs: parseSince(since), untilMs: parseSince(until, undefined, "until"), product, audit }),
+    async ({ query: { since, until, product, audit }, machines }) =>
+      machines.licences.report({ sinceMs: parseSince(since), untilMs: parseSince(until, undefined, "until"), product, audit }),
   );
 
-  app.get(`${url}/:name`, { schema: { tags, summary: "One licence pool", params: NameParams, response: answer } }, async ({ params }) =>
-    licences.get(params.name),
+  app.get(
+    `${url}/:name`,
+    { config: permit.looksAtHost, schema: { tags, summary: "One licence pool", params: NameParams, response: answer } },
+    async ({ params, machines }) => machines.licences.get(params.name),
   );
 
   app.put(
     `${url}/:name`,
     {
+      config: permit.governsHost,
       schema: {
         tags,
         summary: "Add a licence pool or change the one of this name",
@@ -71,12 +79,13 @@ export const licenceRoutes: Routes = (app, { machines }) => {
         response: answer,
       },
     },
-    async ({ params, body }) => licences.replace(params.name, body),
+    async ({ params, body, machines }) => machines.licences.replace(params.name, body),
   );
 
   app.delete(
     `${url}/:name`,
     {
+      config: permit.governsHost,
       schema: {
         tags,
         summary: "Remove a licence pool",
@@ -85,6 +94,6 @@ export const licenceRoutes: Routes = (app, { machines }) => {
         response: answer,
       },
     },
-    async ({ params, query }) => licences.remove(params.name, { force: query.force ?? false }),
+    async ({ params, query, machines }) => machines.licences.remove(params.name, { force: query.force ?? false }),
   );
 };

@@ -2,6 +2,7 @@ import { IsthmusError, isSettled, type MachineState, machineStates } from "@isth
 import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, PullPolicySchema, WhySchema } from "@isthmus/contract/schemas";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, defaults, failures, flag, limits, machineAnswer, nothing, RefParams } from "../schemas.ts";
@@ -57,10 +58,11 @@ function statesOf(query: { readonly all?: boolean; readonly state?: readonly Mac
   return query.all ? undefined : liveStates;
 }
 
-export const machineRoutes: Routes = (app, { machines }, { closing }) => {
+export const machineRoutes: Routes = (app, _deps, { closing }) => {
   app.post(
     `${API_PREFIX}/machines`,
     {
+      config: permit.works,
       schema: {
         tags: ["machines"],
         summary: "Make a machine",
@@ -75,7 +77,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
       // A Unix socket's peer has no address.
       const remote = request.socket.remoteAddress !== undefined;
       const options = { idempotencyKey: idempotencyKey(request), start, pull, remote, signal: callSignal(reply, closing) };
-      const machine = await machines.create(request.body, options);
+      const machine = await request.machines.create(request.body, options);
       return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
     },
   );
@@ -83,6 +85,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
   app.get(
     `${API_PREFIX}/machines`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "List machines, newest first",
@@ -90,7 +93,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: MachinePageSchema, ...failures },
       },
     },
-    async ({ query }) =>
+    async ({ query, machines }) =>
       machines.list({
         limit: query.limit ?? defaults.pageSize,
         cursor: query.cursor,
@@ -103,13 +106,14 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
 
   app.get(
     `${API_PREFIX}/machines/:ref`,
-    { schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
-    async ({ params }) => machines.get(params.ref),
+    { config: permit.looks, schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
+    async ({ params, machines }) => machines.get(params.ref),
   );
 
   app.get(
     `${API_PREFIX}/machines/:ref/why`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "Why a machine is queued, refused, slow, suspended or ended, in words with numbers",
@@ -117,12 +121,13 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: WhySchema, ...failures },
       },
     },
-    async ({ params }) => machines.why(params.ref),
+    async ({ params, machines }) => machines.why(params.ref),
   );
 
   app.delete(
     `${API_PREFIX}/machines/:ref`,
     {
+      config: permit.works,
       schema: {
         tags: ["machines"],
         summary: "Remove a machine",
@@ -131,7 +136,7 @@ export const machineRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 204: nothing("it is gone"), ...failures },
       },
     },
-    async ({ params, query }, reply) => {
+    async ({ params, query, machines }, reply) => {
       await machines.remove(params.ref, { force: query.force ?? false, volumes: query.volumes ?? false });
       return reply.code(204).send(undefined);
     },

@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import type { Routes } from "../deps.ts";
 import { failures, media } from "../schemas.ts";
 
@@ -6,6 +7,7 @@ export const metricsRoutes: Routes = (app, { metrics }) => {
   app.get(
     "/metrics",
     {
+      config: permit.looksAtHost,
       schema: {
         tags: ["host"],
         summary: "Figures of host, machines, queue and daemon, as Prometheus reads them",

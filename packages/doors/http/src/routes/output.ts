@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
-import { channels, hasCode, IsthmusError, LOG_PLACE_CHANNEL, type LogLine, type MachineStats } from "@isthmus/contract";
+import { channels, hasCode, LOG_PLACE_CHANNEL, type LogLine, type MachineStats } from "@isthmus/contract";
 import { LogLineSchema, MachineStatsSchema } from "@isthmus/contract/schemas";
 import type { LogChunk, Machines } from "@isthmus/core";
 import { Type } from "typebox";
-import { callSignal, sendLines, sendStream } from "../calls.ts";
+import { permit } from "../access.ts";
+import { callSignal, sendLines, sendStream, unlessAborted } from "../calls.ts";
 import { STATS_INTERVAL_MS } from "../config.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, flag, media, RefParams, SinceSchema } from "../schemas.ts";
@@ -39,12 +40,6 @@ function toLine(chunk: LogChunk): LogLine {
   const time = `${seconds}.${nanos.toString().padStart(9, "0")}Z`;
   const { stream, bytes, next } = chunk;
   return isUtf8(bytes) ? { stream, time, text: bytes.toString("utf8"), next } : { stream, time, base64: bytes.toString("base64"), next };
-}
-
-/** A stream that ends because the daemon stops is not one that ends with the machine. */
-async function* untilClosing(chunks: AsyncIterable<LogChunk>, closing: AbortSignal): AsyncGenerator<LogChunk> {
-  yield* chunks;
-  if (closing.aborted) throw IsthmusError.from(closing.reason);
 }
 
 async function* lines(chunks: AsyncIterable<LogChunk>): AsyncGenerator<LogLine> {
@@ -88,10 +83,11 @@ async function* samples(machines: Machines, ref: string, signal: AbortSignal): A
   }
 }
 
-export const outputRoutes: Routes = (app, { machines }, { closing }) => {
+export const outputRoutes: Routes = (app, _deps, { closing }) => {
   app.get(
     `${API_PREFIX}/machines/:ref/logs`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "What a machine wrote",
@@ -100,8 +96,9 @@ export const outputRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: media(JSON_LINES_TYPE, LogLineSchema, "one LogLine a line"), ...failures },
       },
     },
-    async ({ params, query }, reply) => {
+    async ({ params, query, machines }, reply) => {
       const streams = (["stdout", "stderr"] as const).filter((stream) => query[stream] ?? true);
+      const signal = callSignal(reply, closing);
       const chunks = machines.logs(params.ref, {
         follow: query.follow ?? false,
         sinceMs: parseSince(query.since),
@@ -109,9 +106,9 @@ export const outputRoutes: Routes = (app, { machines }, { closing }) => {
         from: query.from,
         latest: query.latest,
         streams,
-        signal: callSignal(reply, closing),
+        signal,
       });
-      const whole = untilClosing(chunks, closing);
+      const whole = unlessAborted(chunks, signal);
       if (query.raw) return sendStream(reply, whole, query.places ? placedRecords : rawRecords, RAW_TYPE);
       return sendLines(reply, lines(whole));
     },
@@ -120,6 +117,7 @@ export const outputRoutes: Routes = (app, { machines }, { closing }) => {
   app.get(
     `${API_PREFIX}/machines/:ref/stats`,
     {
+      config: permit.looks,
       schema: {
         tags: ["machines"],
         summary: "What a machine uses",
@@ -128,7 +126,10 @@ export const outputRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: MachineStatsSchema, ...failures },
       },
     },
-    async ({ params, query }, reply) =>
-      query.stream ? sendLines(reply, samples(machines, params.ref, callSignal(reply, closing))) : machines.stats(params.ref),
+    async ({ params, query, machines }, reply) => {
+      if (!query.stream) return await machines.stats(params.ref);
+      const signal = callSignal(reply, closing);
+      return sendLines(reply, unlessAborted(samples(machines, params.ref, signal), signal));
+    },
   );
 };

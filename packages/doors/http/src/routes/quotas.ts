@@ -1,11 +1,12 @@
 import { namePattern, QuotaListSchema, QuotaSchema, QuotaSpecSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures } from "../schemas.ts";
 
 const TenantParams = closed({ tenant: Type.String({ pattern: namePattern }) });
 
-export const quotaRoutes: Routes = (app, { machines: { quotas } }) => {
+export const quotaRoutes: Routes = (app) => {
   const tags = ["quotas"];
   const url = `${API_PREFIX}/quotas`;
   const one = (summary: string) => ({ tags, summary, params: TenantParams, response: { 200: QuotaSchema, ...failures } });
@@ -13,6 +14,7 @@ export const quotaRoutes: Routes = (app, { machines: { quotas } }) => {
   app.get(
     url,
     {
+      config: permit.looks,
       schema: {
         tags,
         summary: "What tenants may have, and have",
@@ -20,20 +22,24 @@ export const quotaRoutes: Routes = (app, { machines: { quotas } }) => {
         response: { 200: QuotaListSchema, ...failures },
       },
     },
-    async () => ({ quotas: [...quotas.list()] }),
+    async ({ machines }) => ({ quotas: [...machines.quotas.list()] }),
   );
 
-  app.get(`${url}/:tenant`, { schema: one("What a tenant may have, and has; also of one without a quota") }, async ({ params }) =>
-    quotas.get(params.tenant),
+  app.get(
+    `${url}/:tenant`,
+    { config: permit.looks, schema: one("What a tenant may have, and has; also of one without a quota") },
+    async ({ params, machines }) => machines.quotas.get(params.tenant),
   );
 
   app.put(
     `${url}/:tenant`,
-    { schema: { ...one("Say what a tenant may have; what is absent is not limited"), body: QuotaSpecSchema } },
-    async ({ params, body }) => quotas.set(params.tenant, body),
+    { config: permit.governsHost, schema: { ...one("Say what a tenant may have; what is absent is not limited"), body: QuotaSpecSchema } },
+    async ({ params, body, machines }) => machines.quotas.set(params.tenant, body),
   );
 
-  app.delete(`${url}/:tenant`, { schema: one("Take a tenant's quota away: it has the host's from then on") }, async ({ params }) =>
-    quotas.remove(params.tenant),
+  app.delete(
+    `${url}/:tenant`,
+    { config: permit.governsHost, schema: one("Take a tenant's quota away: it has the host's from then on") },
+    async ({ params, machines }) => machines.quotas.remove(params.tenant),
   );
 };

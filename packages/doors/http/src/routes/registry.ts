@@ -1,6 +1,7 @@
 import { limits } from "@isthmus/contract";
 import { ImageSchema, ProgressSchema, RegistryAuthSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal, sendLines } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { followWork } from "../progress.ts";
@@ -20,6 +21,7 @@ export const registryRoutes: Routes = (app, { images }, { closing }) => {
   app.post(
     `${API_PREFIX}/images/pull`,
     {
+      config: permit.worksOnHost,
       schema: {
         ...common,
         summary: "Get an image from its registry",
@@ -38,6 +40,7 @@ export const registryRoutes: Routes = (app, { images }, { closing }) => {
   app.post(
     `${API_PREFIX}/images/push`,
     {
+      config: permit.worksOnHost,
       schema: {
         ...common,
         summary: "Send an image to the registry that its tag names",

@@ -4,9 +4,10 @@ import { type ExecSpec, ExecSpecSchema } from "@isthmus/contract/schemas";
 import type { LogChunk, Machines, WorkloadInput } from "@isthmus/core";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { orAborted, passOn } from "../calls.ts";
-import { START_TIMEOUT_MS } from "../config.ts";
-import type { DoorContext, DoorDeps, Routes } from "../deps.ts";
+import { REVOKED_GRACE_MS, START_TIMEOUT_MS } from "../config.ts";
+import type { DoorContext, RouteDeps, Routes } from "../deps.ts";
 import { toIsthmusError } from "../failures.ts";
 import { API_PREFIX, closed, failures, flag, RefParams } from "../schemas.ts";
 import { parseObject, SessionLink } from "../session-link.ts";
@@ -17,7 +18,14 @@ const AttachQuery = closed({
   logs: flag("begin with the output since its last start; default false"),
 });
 
-type Parties = { readonly machines: Machines; readonly link: SessionLink; readonly closing: AbortSignal };
+interface Parties {
+  readonly machines: Machines;
+  readonly link: SessionLink;
+  /** aborted when the door closes */
+  readonly closing: AbortSignal;
+  /** aborted when the door closes, or the client's right to be here is over */
+  readonly cut: AbortSignal;
+}
 
 async function startOf(link: SessionLink, request: FastifyRequest): Promise<ExecSpec> {
   const late = new AbortController();
@@ -37,7 +45,7 @@ function isExecSpec(spec: unknown, check: (value: unknown) => unknown): spec is 
   return check(spec) === true;
 }
 
-async function runExec({ machines, link, closing }: Parties, ref: string, spec: ExecSpec): Promise<void> {
+async function runExec({ machines, link, closing, cut }: Parties, ref: string, spec: ExecSpec): Promise<void> {
   const process = await machines.exec(ref, spec);
   let over = false;
   const letGo = () => {
@@ -50,7 +58,7 @@ async function runExec({ machines, link, closing }: Parties, ref: string, spec: 
   try {
     link.join(process, { pid: process.pid });
     const outputs = Promise.all([link.pump("stdout", process.stdout), link.pump("stderr", process.stderr)]);
-    const [exit] = await orAborted(Promise.all([process.exit, outputs]), closing);
+    const [exit] = await orAborted(Promise.all([process.exit, outputs]), cut);
     over = true;
     link.finish(exit);
   } finally {
@@ -75,9 +83,9 @@ async function sendLogs(link: SessionLink, chunks: AsyncIterable<LogChunk>): Pro
   for await (const chunk of chunks) if (chunk.stream !== "system") await link.output(chunk.stream, chunk.bytes);
 }
 
-async function runAttach({ machines, link, closing }: Parties, ref: string, query: { stdin?: boolean; logs?: boolean }): Promise<void> {
+async function runAttach({ machines, link, cut }: Parties, ref: string, query: { stdin?: boolean; logs?: boolean }): Promise<void> {
   const call = new AbortController();
-  const release = [passOn(link.gone, call), passOn(closing, call)];
+  const release = [passOn(link.gone, call), passOn(cut, call)];
   const { signal } = call;
   let input: WorkloadInput | undefined;
   try {
@@ -106,7 +114,7 @@ export const sessionRoutes: Routes = (app, deps, context) => {
   app.route({
     method: "GET",
     url: `${API_PREFIX}/machines/:ref/exec`,
-    config: { session: true },
+    config: { session: true, ...permit.works },
     schema: { ...common, summary: "Run a command in a machine", description, response },
     handler: needsUpgrade,
     wsHandler: (socket, request) =>
@@ -118,7 +126,7 @@ export const sessionRoutes: Routes = (app, deps, context) => {
   app.route({
     method: "GET",
     url: `${API_PREFIX}/machines/:ref/attach`,
-    config: { session: true },
+    config: { session: true, ...permit.works },
     schema: { ...common, summary: "Join a machine's workload", description, querystring: AttachQuery, response },
     handler: needsUpgrade,
     wsHandler: (socket, request) =>
@@ -127,18 +135,23 @@ export const sessionRoutes: Routes = (app, deps, context) => {
 };
 
 async function serve(
-  deps: DoorDeps,
+  deps: RouteDeps,
   context: DoorContext,
-  request: Parameters<typeof toIsthmusError>[1],
+  request: FastifyRequest,
   link: SessionLink,
   run: (parties: Parties) => Promise<void>,
 ): Promise<void> {
+  const { machines, caller } = request;
+  const cut = new AbortController();
+  const release = [passOn(context.closing, cut), passOn(caller.over, cut)];
   context.sessions += 1;
   try {
-    await run({ machines: deps.machines, link, closing: context.closing });
+    await run({ machines, link, closing: context.closing, cut: cut.signal });
   } catch (cause) {
     link.fail(toIsthmusError(cause, request, deps.log));
+    if (caller.over.aborted) link.cut(REVOKED_GRACE_MS);
   } finally {
+    for (const undo of release) undo();
     context.sessions -= 1;
   }
 }

@@ -1,5 +1,6 @@
 import { CloneSpecSchema, SnapshotListSchema, SnapshotSchema, SnapshotSpecSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal } from "../calls.ts";
 import { PARAM_CHARS } from "../config.ts";
 import type { Routes } from "../deps.ts";
@@ -10,21 +11,21 @@ const CreateBody = closed({
   ...SnapshotSpecSchema.properties,
 });
 
-export const snapshotRoutes: Routes = (app, { machines }, { closing }) => {
+export const snapshotRoutes: Routes = (app, _deps, { closing }) => {
   const tags = ["snapshots"];
   const url = `${API_PREFIX}/snapshots`;
-  const { snapshots } = machines;
   const answer = { 200: SnapshotSchema, ...failures };
 
   app.get(
     url,
-    { schema: { tags, summary: "List snapshots, newest first", response: { 200: SnapshotListSchema, ...failures } } },
-    async () => ({ snapshots: [...(await snapshots.list())] }),
+    { config: permit.looks, schema: { tags, summary: "List snapshots, newest first", response: { 200: SnapshotListSchema, ...failures } } },
+    async ({ machines }) => ({ snapshots: [...(await machines.snapshots.list())] }),
   );
 
   app.post(
     url,
     {
+      config: permit.works,
       schema: {
         tags,
         summary: "Take a snapshot of a running machine, which goes on",
@@ -33,25 +34,31 @@ export const snapshotRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 201: SnapshotSchema, ...failures },
       },
     },
-    async ({ body: { machine, name } }, reply) => {
-      const snapshot = await snapshots.create(machine, { name, signal: callSignal(reply, closing) });
+    async ({ body: { machine, name }, machines }, reply) => {
+      const snapshot = await machines.snapshots.create(machine, { name, signal: callSignal(reply, closing) });
       return reply.code(201).header("location", `${url}/${snapshot.id}`).send(snapshot);
     },
   );
 
-  app.get(`${url}/:ref`, { schema: { tags, summary: "One snapshot", params: RefParams, response: answer } }, async ({ params }) =>
-    snapshots.get(params.ref),
+  app.get(
+    `${url}/:ref`,
+    { config: permit.looks, schema: { tags, summary: "One snapshot", params: RefParams, response: answer } },
+    async ({ params, machines }) => machines.snapshots.get(params.ref),
   );
 
   app.delete(
     `${url}/:ref`,
-    { schema: { tags, summary: "Remove a snapshot; machines cloned from it go on", params: RefParams, response: answer } },
-    async ({ params }) => snapshots.remove(params.ref),
+    {
+      config: permit.works,
+      schema: { tags, summary: "Remove a snapshot; machines cloned from it go on", params: RefParams, response: answer },
+    },
+    async ({ params, machines }) => machines.snapshots.remove(params.ref),
   );
 
   app.post(
     `${url}/:ref/clone`,
     {
+      config: permit.works,
       schema: {
         tags,
         summary: "Clone machines from a snapshot",
@@ -61,7 +68,7 @@ export const snapshotRoutes: Routes = (app, { machines }, { closing }) => {
         response: clonesAnswer,
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, machines }, reply) => {
       const clones = await machines.clone({ snapshot: params.ref }, body, { signal: callSignal(reply, closing) });
       return reply.code(201).send({ machines: [...clones] });
     },

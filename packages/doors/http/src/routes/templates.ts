@@ -1,6 +1,7 @@
 import { limits } from "@isthmus/contract";
 import { MachineSpecSchema, TemplateListSchema, TemplateSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures } from "../schemas.ts";
@@ -12,22 +13,25 @@ const PruneQuery = closed({
   ),
 });
 
-export const templateRoutes: Routes = (app, { machines }, { closing }) => {
+export const templateRoutes: Routes = (app, _deps, { closing }) => {
   const tags = ["templates"];
   const url = `${API_PREFIX}/templates`;
-  const { templates } = machines;
 
   app.get(
     url,
-    { schema: { tags, summary: "List templates, last used first", response: { 200: TemplateListSchema, ...failures } } },
-    async () => ({
-      templates: [...(await templates.list())],
+    {
+      config: permit.looksAtHost,
+      schema: { tags, summary: "List templates, last used first", response: { 200: TemplateListSchema, ...failures } },
+    },
+    async ({ machines }) => ({
+      templates: [...(await machines.templates.list())],
     }),
   );
 
   app.post(
     url,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "Make the template that machines of a spec are cloned from",
@@ -36,12 +40,13 @@ export const templateRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: TemplateSchema, ...failures },
       },
     },
-    async ({ body }, reply) => templates.warm(body, callSignal(reply, closing)),
+    async ({ body, machines }, reply) => machines.templates.warm(body, callSignal(reply, closing)),
   );
 
   app.delete(
     `${url}/:key`,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "Remove a template; machines cloned from it go on",
@@ -49,12 +54,13 @@ export const templateRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: TemplateSchema, ...failures },
       },
     },
-    async ({ params }) => templates.remove(params.key),
+    async ({ params, machines }) => machines.templates.remove(params.key),
   );
 
   app.post(
     `${url}/prune`,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "Remove templates that are not used",
@@ -62,6 +68,6 @@ export const templateRoutes: Routes = (app, { machines }, { closing }) => {
         response: { 200: TemplateListSchema, ...failures },
       },
     },
-    async ({ query }) => ({ templates: [...(await templates.prune(query.unusedMs ?? 0))] }),
+    async ({ query, machines }) => ({ templates: [...(await machines.templates.prune(query.unusedMs ?? 0))] }),
   );
 };

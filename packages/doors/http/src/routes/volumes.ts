@@ -1,6 +1,7 @@
 import { limits } from "@isthmus/contract";
 import { namePattern, VolumeListSchema, VolumeSchema, VolumeSpecSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
+import { permit } from "../access.ts";
 import { callSignal, uploadOf } from "../calls.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, flag, media } from "../schemas.ts";
@@ -20,22 +21,28 @@ const bytes = Type.String({ format: "binary" });
 const tags = ["volumes"];
 const url = `${API_PREFIX}/volumes`;
 
-export const volumeRoutes: Routes = (app, { machines: { volumes } }, { closing }) => {
+export const volumeRoutes: Routes = (app, _deps, { closing }) => {
   const one = (summary: string) => ({ tags, summary, params: NameParams, response: { 200: VolumeSchema, ...failures } });
 
   app.get(
     url,
-    { schema: { tags, summary: "List volumes and who uses them", response: { 200: VolumeListSchema, ...failures } } },
-    async () => ({
-      volumes: [...(await volumes.list())],
+    {
+      config: permit.looksAtHost,
+      schema: { tags, summary: "List volumes and who uses them", response: { 200: VolumeListSchema, ...failures } },
+    },
+    async ({ machines }) => ({
+      volumes: [...(await machines.volumes.list())],
     }),
   );
 
   app.post(
     url,
-    { schema: { tags, summary: "Make an empty volume", body: VolumeSpecSchema, response: { 201: VolumeSchema, ...failures } } },
-    async ({ body }, reply) => {
-      const volume = await volumes.create(body);
+    {
+      config: permit.worksOnHost,
+      schema: { tags, summary: "Make an empty volume", body: VolumeSpecSchema, response: { 201: VolumeSchema, ...failures } },
+    },
+    async ({ body, machines }, reply) => {
+      const volume = await machines.volumes.create(body);
       return reply.code(201).header("location", `${url}/${volume.name}`).send(volume);
     },
   );
@@ -43,6 +50,7 @@ export const volumeRoutes: Routes = (app, { machines: { volumes } }, { closing }
   app.post(
     `${url}/prune`,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "Remove anonymous volumes that no machine names",
@@ -50,18 +58,23 @@ export const volumeRoutes: Routes = (app, { machines: { volumes } }, { closing }
         response: { 200: VolumeListSchema, ...failures },
       },
     },
-    async ({ query }) => ({ volumes: [...(await volumes.prune({ all: query.all }))] }),
+    async ({ query, machines }) => ({ volumes: [...(await machines.volumes.prune({ all: query.all }))] }),
   );
 
-  app.get(`${url}/:name`, { schema: one("One volume") }, async ({ params }) => volumes.get(params.name));
+  app.get(`${url}/:name`, { config: permit.looksAtHost, schema: one("One volume") }, async ({ params, machines }) =>
+    machines.volumes.get(params.name),
+  );
 
-  app.delete(`${url}/:name`, { schema: one("Remove a volume that no machine names, with what is in it") }, async ({ params }) =>
-    volumes.remove(params.name),
+  app.delete(
+    `${url}/:name`,
+    { config: permit.worksOnHost, schema: one("Remove a volume that no machine names, with what is in it") },
+    async ({ params, machines }) => machines.volumes.remove(params.name),
   );
 
   app.get(
     `${url}/:name/archive`,
     {
+      config: permit.worksOnHost,
       schema: {
         tags,
         summary: "What is in a volume, as a tar archive",
@@ -70,18 +83,18 @@ export const volumeRoutes: Routes = (app, { machines: { volumes } }, { closing }
         response: { 200: media(TAR_TYPE, bytes, "tar"), ...failures },
       },
     },
-    async ({ params }, reply) => {
-      const archive = await volumes.export(params.name, { signal: callSignal(reply, closing) });
+    async ({ params, machines }, reply) => {
+      const archive = await machines.volumes.export(params.name, { signal: callSignal(reply, closing) });
       return reply.header("content-type", TAR_TYPE).send(archive);
     },
   );
 };
 
-export const volumeUploadRoutes: Routes = (app, { machines: { volumes } }, { closing }) => {
+export const volumeUploadRoutes: Routes = (app, _deps, { closing }) => {
   app.put(
     `${url}/:name/archive`,
     {
-      config: { upload: true },
+      config: { upload: true, ...permit.worksOnHost },
       schema: {
         tags,
         summary: "Make a volume of what is in a tar archive",
@@ -96,7 +109,7 @@ export const volumeUploadRoutes: Routes = (app, { machines: { volumes } }, { clo
       const { sizeBytes, label = [] } = request.query;
       const labels = Object.fromEntries(label.map(keyAndValue));
       const spec = { name: request.params.name, sizeBytes, labels };
-      const volume = await volumes.import(spec, uploadOf(request), { signal: callSignal(reply, closing) });
+      const volume = await request.machines.volumes.import(spec, uploadOf(request), { signal: callSignal(reply, closing) });
       return reply.code(201).send(volume);
     },
   );

@@ -31,6 +31,7 @@ import type {
 import { FakeLicences } from "./fake-licences.ts";
 import { FakeProcess } from "./fake-process.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
+import { FakeSecrets } from "./fake-secrets.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
 import { fakeStatus } from "./fake-status.ts";
 import { FakeTemplates } from "./fake-templates.ts";
@@ -74,6 +75,7 @@ export class FakeMachines implements Machines {
   readonly templates = new FakeTemplates();
   readonly volumes = new FakeVolumes();
   readonly quotas = new FakeQuotas();
+  readonly secrets = new FakeSecrets();
   readonly host: Machines["host"] = { status: () => fakeStatus, census: () => [] };
   readonly contention = idleContention;
   readonly licences = new FakeLicences();
@@ -110,8 +112,8 @@ export class FakeMachines implements Machines {
     return machine;
   }
 
-  get(ref: string): Machine {
-    return this.entry(ref).machine;
+  get(ref: string, tenant?: string): Machine {
+    return this.entry(ref, tenant).machine;
   }
 
   why(ref: string): Why {
@@ -120,8 +122,11 @@ export class FakeMachines implements Machines {
   }
 
   /** Throws MACHINE_NOT_FOUND. */
-  entry(ref: string): Entry {
-    for (const entry of this.entries.values()) if (entry.machine.name === ref || entry.machine.id.startsWith(ref)) return entry;
+  entry(ref: string, tenant?: string): Entry {
+    for (const entry of this.entries.values()) {
+      const { id, name, spec } = entry.machine;
+      if ((name === ref || id.startsWith(ref)) && (tenant ?? spec.tenant) === spec.tenant) return entry;
+    }
     throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
   }
 
@@ -131,6 +136,7 @@ export class FakeMachines implements Machines {
       (machine) =>
         (query.states?.includes(machine.state) ?? true) &&
         (query.name ?? machine.name) === machine.name &&
+        (query.tenant ?? machine.spec.tenant) === machine.spec.tenant &&
         (query.labels ?? []).every(({ key, value }) =>
           value === undefined ? machine.spec.labels?.[key] !== undefined : machine.spec.labels?.[key] === value,
         ),
@@ -201,9 +207,9 @@ export class FakeMachines implements Machines {
     this.entries.delete(machine.id);
   }
 
-  async wait(ref: string, _condition?: WaitCondition, signal?: AbortSignal): Promise<MachineExit | undefined> {
+  async wait(ref: string, _condition?: WaitCondition, signal?: AbortSignal, tenant?: string): Promise<MachineExit | undefined> {
     if (signal) this.signals.push(signal);
-    return await this.entry(ref).ended.promise;
+    return await this.entry(ref, tenant).ended.promise;
   }
 
   /** Lets the machine's workload end. */
@@ -300,7 +306,12 @@ export class FakeMachines implements Machines {
 
   async *events(options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
     if (options.signal) this.signals.push(options.signal);
-    for (const event of this.stored) if (event.seq > (options.afterSeq ?? 0)) yield event;
+    const { tenant, machine } = options;
+    if (machine !== undefined) this.get(machine, tenant);
+    for (const event of this.stored) {
+      const own = tenant === undefined || this.entries.get(event.machineId ?? "")?.machine.spec.tenant === tenant;
+      if (own && event.seq > (options.afterSeq ?? 0)) yield event;
+    }
     if (!options.follow) return;
     await new Promise((resolve) => options.signal?.addEventListener("abort", resolve));
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { type Image, IsthmusError, type Kernel, type Progress } from "@isthmus/contract";
-import type { ImageStore, Kernels } from "@isthmus/core";
+import { type Clock, type ImageStore, type Kernels, Tokens, type TokenTables } from "@isthmus/core";
 import type { DoorDeps } from "../deps.ts";
 import { createHttpDoor, type HttpDoor } from "../door.ts";
 import { FakeMachines } from "./fake-machines.ts";
@@ -134,6 +134,18 @@ const hostFacts = {
   descriptorsLeft: 1000,
 };
 
+const wallClock: Clock = {
+  now: () => Date.now(),
+  after(ms, action) {
+    const timer = setTimeout(action, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+function memoryTokens(): TokenTables {
+  return { tokens: () => [], insertToken: () => undefined, deleteToken: () => undefined };
+}
+
 /** Everything that a door needs, in memory; faults of ours are collected. */
 export function fakeDeps(): DoorDeps & { readonly machines: FakeMachines; readonly images: FakeImages; readonly faults: object[] } {
   const faults: object[] = [];
@@ -141,6 +153,7 @@ export function fakeDeps(): DoorDeps & { readonly machines: FakeMachines; readon
   return {
     faults,
     machines: new FakeMachines(),
+    tokens: new Tokens(memoryTokens(), wallClock),
     images: new FakeImages(),
     kernels,
     doctor: { report: async () => ({ ok: true, findings: [] }) },
