@@ -11,7 +11,8 @@ export class FakeVolumes implements VolumeActions {
 
   async create({ name, sizeBytes = 1024, labels = {} }: VolumeSpec): Promise<Volume> {
     const known = name ?? `anonymous-${this.entries.size}`;
-    if (!new RegExp(namePattern).test(known)) throw new IsthmusError("INVALID_NAME", { field: "name", value: known, reason: "not of that form" });
+    if (!new RegExp(namePattern).test(known))
+      throw new IsthmusError("INVALID_NAME", { field: "name", value: known, reason: "not of that form" });
     if (this.entries.has(known)) throw new IsthmusError("VOLUME_EXISTS", { name: known });
     const createdAt = new Date().toISOString();
     const volume: Volume = { name: known, sizeBytes, usedBytes: 1, anonymous: name === undefined, labels, createdAt, usedBy: [] };
