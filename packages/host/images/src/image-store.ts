@@ -20,7 +20,7 @@ import type { PlannedImage } from "./planned-image.ts";
 import { reporter } from "./progress.ts";
 import { pruneImages } from "./prune.ts";
 import { parseTag } from "./reference.ts";
-import { registryAccess } from "./registry/access.ts";
+import { RegistryAccess } from "./registry/access.ts";
 import { noSettings, type RegistryLimits, type RegistrySettings } from "./registry/config.ts";
 import { Puller } from "./registry/puller.ts";
 import { Pusher } from "./registry/pusher.ts";
@@ -55,6 +55,7 @@ class FolderImageStore implements LocalImageStore {
   readonly #builds: Builds;
   readonly #packer: Packer;
   readonly #limits: ImageLimits;
+  readonly #registries: RegistryAccess;
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   #packingEarly = false;
@@ -65,9 +66,9 @@ class FolderImageStore implements LocalImageStore {
     this.#builds = new Builds(catalog);
     this.#packer = packer;
     this.#limits = { ...imageLimits, ...options.limits };
-    const registries = registryAccess(settings, registryLimits);
-    this.#puller = new Puller({ catalog, builds: this.#builds, packer, limits: this.#limits, registries });
-    this.#pusher = new Pusher(catalog, registries);
+    this.#registries = new RegistryAccess(settings, registryLimits);
+    this.#puller = new Puller({ catalog, builds: this.#builds, packer, limits: this.#limits, registries: this.#registries });
+    this.#pusher = new Pusher(catalog, this.#registries);
   }
 
   async resolve(ref: string): Promise<Image & { readonly rootfsPath: string }> {
@@ -111,11 +112,11 @@ class FolderImageStore implements LocalImageStore {
   }
 
   async pull(ref: string, options?: RegistryOptions): Promise<Image> {
-    return await this.#puller.pull(ref, options);
+    return await this.#registries.during(() => this.#puller.pull(ref, options));
   }
 
   async push(ref: string, options?: RegistryOptions): Promise<{ readonly digest: string }> {
-    return await this.#pusher.push(ref, options);
+    return await this.#registries.during(() => this.#pusher.push(ref, options));
   }
 
   async save(refs: readonly string[]): Promise<Readable> {

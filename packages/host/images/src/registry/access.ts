@@ -5,16 +5,28 @@ import { RegistryHttp } from "./http.ts";
 import { RegistryClient } from "./registry-client.ts";
 import type { RemoteReference } from "./remote-reference.ts";
 
-/** What all work with registries shares: settings, limits, connections. */
-export interface RegistryAccess {
+/** What all work with registries shares: settings, limits, and connections, which are kept while there is any work. */
+export class RegistryAccess {
   readonly settings: RegistrySettings;
   readonly limits: RegistryLimits;
   readonly http: RegistryHttp;
-}
+  #works = 0;
 
-export function registryAccess(settings: RegistrySettings, changed: Partial<RegistryLimits> = {}): RegistryAccess {
-  const limits = { ...registryLimits, ...changed };
-  return { settings, limits, http: new RegistryHttp(limits, settings.proxies) };
+  constructor(settings: RegistrySettings, changed: Partial<RegistryLimits> = {}) {
+    this.settings = settings;
+    this.limits = { ...registryLimits, ...changed };
+    this.http = new RegistryHttp(this.limits, settings.proxies);
+  }
+
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#works += 1;
+    try {
+      return await work();
+    } finally {
+      this.#works -= 1;
+      if (this.#works === 0) this.http.close();
+    }
+  }
 }
 
 export interface ClientsOptions {

@@ -261,3 +261,22 @@ describe("mirrors", () => {
     expect(requestsOf(t.registry, smallDigest).at(-1)?.authorization).toMatch(/^Basic /);
   });
 });
+
+describe("a proxy", () => {
+  it("is what registries are asked through, but for those of this host and of NO_PROXY", async () => {
+    await using proxy = await fakeRegistry();
+    proxy.add(image, "v1");
+    await using direct = await fakeRegistry();
+    direct.add(image, "v1");
+    const url = `http://${proxy.host}`;
+    const proxies = { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: "elsewhere.invalid" };
+    const insecure = ["registry.invalid:5000", "elsewhere.invalid:5000"];
+    await using test = await testStore({ registryLimits: quick, registries: { insecure, mirrors: new Map(), proxies } });
+    expect((await test.store.pull("registry.invalid:5000/app:v1")).digest).toBe(image.descriptor.digest);
+    expect(requestsOf(proxy, largeDigest)).toHaveLength(1);
+    const asked = proxy.seen.length;
+    await test.store.pull(`${direct.host}/app:v1`);
+    await expect(test.store.pull("elsewhere.invalid:5000/app:v1")).rejects.toMatchObject({ code: "REGISTRY_UNREACHABLE" });
+    expect(proxy.seen).toHaveLength(asked);
+  });
+});

@@ -45,6 +45,12 @@ export class RegistryHttp {
     this.#proxies = { ...proxies };
   }
 
+  /** Lets go of connections that are kept for the next request. */
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let { url, headers = {} } = request;
     for (let hops = 0; ; hops += 1) {
