@@ -38,7 +38,7 @@ export const machineActions = {
   clone: ["running"],
   exec: ["running"],
   attach: ["queued", "starting", "running", "paused", "stopping"],
-  copy: ["running"],
+  copy: ["running", "exited", "failed"],
   stats: ["running", "paused"],
   remove: ["requested", "refused", "exited", "failed"],
 } as const satisfies Record<string, readonly MachineState[]>;

@@ -10,6 +10,8 @@ export const WHY_EVENTS = 50;
 export const WAITING_EVENT_MS = 1_000;
 /** ms that a guest without a workload has to write out what it holds and power off */
 export const LOOK_END_MS = 10_000;
+/** ms for which a guest that was booted for a look stays for the next copy */
+export const LOOK_LINGER_MS = 1_000;
 /** ms that the guest of a machine that is killed has to write to its volumes what it holds */
 export const VOLUMES_WRITTEN_MS = 5_000;
 /** machines on one host, settled ones included */

@@ -9,6 +9,12 @@ export interface StartInProgress {
   readonly done: Promise<MachineRecord>;
 }
 
+/** A guest without a workload that has the disk of a stopped machine, for as long as somebody copies. */
+export interface StoppedLook {
+  readonly live: Promise<LiveMachine>;
+  users: number;
+}
+
 export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact";
 
 /** What is known of a machine in this process only; everything that must survive is in its record. */
@@ -24,6 +30,8 @@ export class Handle {
   /** stops the trimming of the output file */
   trimming: { stop(): void } | undefined;
   removed = false;
+  /** while files of the stopped machine are copied */
+  look: StoppedLook | undefined;
   /** execs, attached clients and copies under way */
   sessions = 0;
   /** ms since 1970 when it was last seen in use */

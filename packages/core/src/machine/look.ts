@@ -4,7 +4,7 @@ import { type Context, sleep } from "./context.ts";
 import type { LiveMachine, StartPlan } from "./ports.ts";
 
 type Given = Pick<StartPlan, "id" | "name" | "rootfsPath" | "cpus" | "memoryBytes" | "network" | "volumes"> &
-  Partial<Pick<StartPlan, "diskPath" | "diskBytes" | "diskFormat">>;
+  Partial<Pick<StartPlan, "diskPath" | "diskBytes" | "diskFormat" | "hostname">>;
 
 /** What a look is at; `ownFolder`: the folder was made for it and goes with it. */
 export interface LookPlan extends Given {
@@ -31,7 +31,7 @@ export async function lookInto(context: Context, { ownFolder, ...given }: LookPl
     socketFolder: folders.socketFolder(id),
     outputPath: folders.outputPath(id),
     ports: [],
-    hostname: id,
+    hostname: given.hostname ?? id,
     tmpfs: [],
     shares: [],
     workload: { argv: [], env: [], cwd: "/", user: "", tty: false, stdin: false },

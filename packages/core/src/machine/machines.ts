@@ -1,4 +1,3 @@
-import { finished } from "node:stream/promises";
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { createContentionActions } from "../contention/actions.ts";
 import { checkPressure } from "../contention/refusal.ts";
@@ -23,7 +22,7 @@ import { awaitContact } from "./contact.ts";
 import { type Context, checkOpen, find, sleep } from "./context.ts";
 import { createMachine } from "./create.ts";
 import { readEvents } from "./event-log.ts";
-import { attachTo, execIn, inUse, reachGuest, statsOf } from "./guest.ts";
+import { attachTo, execIn, statsOf } from "./guest.ts";
 import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
@@ -35,6 +34,7 @@ import { createRemovedExits } from "./removed-exits.ts";
 import { requireSignal } from "./resolve-spec.ts";
 import { grantLease, launch, requestStart } from "./start.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
+import { getFrom, putInto, statIn } from "./stopped-files.ts";
 import { requestResume, suspendMachine } from "./suspend.ts";
 import { allow, become } from "./transition.ts";
 import { Turns } from "./turns.ts";
@@ -196,22 +196,9 @@ function guest(context: Context): Guest {
     exec: (ref, spec) => execIn(context, ref, spec),
     attach: (ref, signal) => attachTo(context, ref, signal),
     stats: (ref) => statsOf(context, ref),
-    async putArchive(ref, path, archive, signal) {
-      const { live, handle } = await reachGuest(context, ref, "copy");
-      const put = live.putArchive(path, archive, { signal });
-      inUse(context, handle, put);
-      await put;
-    },
-    async getArchive(ref, path, signal) {
-      const { live, handle } = await reachGuest(context, ref, "copy");
-      const archive = await live.getArchive(path, signal);
-      inUse(context, handle, finished(archive, { writable: false }));
-      return archive;
-    },
-    async statPath(ref, path) {
-      const { live } = await reachGuest(context, ref, "copy");
-      return await live.statPath(path);
-    },
+    putArchive: (ref, path, archive, signal) => putInto(context, ref, path, archive, signal),
+    getArchive: (ref, path, signal) => getFrom(context, ref, path, signal),
+    statPath: (ref, path) => statIn(context, ref, path),
   };
 }
 
