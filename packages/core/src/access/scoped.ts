@@ -23,6 +23,8 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
     quotas: quotasOf(machines.quotas, tenant),
     async create(spec, options = {}) {
       const { idempotencyKey: key } = options;
+      // It would move a tag that is everybody's.
+      if (options.pull === "always") throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as images do" });
       const owned = { ...ownSpec(spec, tenant, who) };
       // Another tenant's key is none of this one's.
       const idempotencyKey = key && createHash("sha256").update(`${tenant} ${key}`).digest("hex");
