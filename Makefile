@@ -18,7 +18,7 @@ test: setup ## everything: unit, property, fault and end-to-end tests against re
 	@node scripts/test.ts
 
 soak: setup ## what is too long for every commit
-	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts packages/host/images/src/registry/large-image.test.ts
+	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts packages/host/images/src
 	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts
 
 check: $(MODULES) ## format, lint, layers, types, dead code, budgets

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Chance, size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
-const ROUNDS = size(8, 200);
+const ROUNDS = size(4, 200);
 /** about as long as the longest of the operations takes here */
 const JITTER_MS = 1_500;
 const DEADLINE_MS = 3_600_000;

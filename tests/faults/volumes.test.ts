@@ -6,6 +6,7 @@ import type { CrashPoint } from "@isthmus/core";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
+import { size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
 const MIB = 1024 * 1024;
@@ -61,16 +62,15 @@ describe("volumes under a daemon that dies", () => {
 
   it("stay with the machine that was being started, which goes on, and keep what was written", async () => {
     await world.isthmus.volumes.create({ name: "data" });
-    for (const point of ["start.before-starting", "start.before-engine", "start.after-engine"] as const) {
+    const points = (["start.after-engine", "start.before-engine", "start.before-starting"] as const).slice(0, size(1, 3));
+    for (const point of points) {
       await crashing(point, () => world.isthmus.machines.run(spec("m")));
       await world.isthmus.machines.handle("m").waitFor("running");
       expect(await codeOf(world.isthmus.machines.run(spec("other"))), point).toBe("VOLUME_IN_USE");
       await world.ok(["exec", "m", "sh", "-c", `echo ${point} >> /data/log`]);
       await world.ok(["rm", "-f", "m"]);
     }
-    expect(await world.ok(["run", "--rm", "-v", "data:/data:ro", "busybox", "cat", "/data/log"])).toBe(
-      "start.before-starting\nstart.before-engine\nstart.after-engine",
-    );
+    expect(await world.ok(["run", "--rm", "-v", "data:/data:ro", "busybox", "cat", "/data/log"])).toBe(points.join("\n"));
   });
 
   it("do not outlive the machine that they go with", async () => {

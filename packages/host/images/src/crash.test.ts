@@ -12,8 +12,8 @@ import { createImageStore, type LocalImageStore } from "./image-store.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("./store-child.ts", import.meta.url));
-const KILLS = Number(process.env.KILLS ?? 12);
-const SQUEEZES = Number(process.env.SQUEEZES ?? 20);
+const KILLS = Number(process.env.KILLS ?? (process.env.SOAK === "1" ? 100 : 6));
+const SQUEEZES = Number(process.env.SQUEEZES ?? (process.env.SOAK === "1" ? 20 : 6));
 
 let base: string;
 beforeAll(async () => {
