@@ -17,7 +17,7 @@ demo: setup ## run a microVM and show what it says
 test: setup ## everything: unit, property, fault and end-to-end tests against real QEMU
 	@node scripts/test.ts
 
-soak: setup ## what is too long for every commit
+soak: setup ## what is too long for every commit: long sizes, and what is run at no other time
 	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts packages/host/images/src
 	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts
 

@@ -1,8 +1,11 @@
 import process from "node:process";
 
+/** What takes too long for every commit runs in `make soak`. */
+export const soak = process.env.SOAK === "1";
+
 /** How often a test does its thing: `N` if it is set, else the size of `make soak` or of every commit. */
-export function size(everyCommit: number, soak: number): number {
-  return Number(process.env.N ?? (process.env.SOAK === "1" ? soak : everyCommit));
+export function size(everyCommit: number, soaking: number): number {
+  return Number(process.env.N ?? (soak ? soaking : everyCommit));
 }
 
 /** Numbers that look random and are the same for the same `SEED`; each run without one has another, which the test's words must name. */

@@ -4,10 +4,10 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, type Machine } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Chance, size } from "../seeded.ts";
+import { Chance, size, soak } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
-const ROUNDS = size(4, 200);
+const ROUNDS = size(12, 200);
 /** about as long as the longest of the operations takes here */
 const JITTER_MS = 1_500;
 const DEADLINE_MS = 3_600_000;
@@ -88,7 +88,7 @@ async function expectWhole(operation: string, victim: string, acknowledged: bool
 }
 
 describe("machines that are saved and brought back", () => {
-  it(`keep what was acknowledged through ${ROUNDS} kills, SEED=${chance.seed}`, { timeout: DEADLINE_MS }, async () => {
+  it.runIf(soak)(`keep what was acknowledged through ${ROUNDS} kills, SEED=${chance.seed}`, { timeout: DEADLINE_MS }, async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const operation = operations[round % operations.length] ?? "snapshot";
       const victim = victims[chance.int(victims.length)] ?? "daemon";
