@@ -1,20 +1,17 @@
 import { tenantOf } from "../licence/lease-events.ts";
-import { volumesOf } from "../volume/mounts.ts";
 import { keepVolumes, removeVolumes } from "../volume/provide.ts";
 import type { Context } from "./context.ts";
 import type { Handle } from "./handle.ts";
 
 /**
  * Removes a settled machine. A job of its state queue. The record goes first: from then on a folder without a record is all that a crash can leave, and
- * the next daemon removes it. Who waits for the removal is told last, when
- * nothing of the machine is left.
+ * the next daemon removes it. Who waits for the removal is told last, when nothing of the machine is left.
  */
 export async function deleteMachine(context: Context, handle: Handle, withVolumes: boolean): Promise<void> {
   const record = context.store.machine(handle.id);
   const { machine } = record;
   // What stays is let go of before the record goes, and what goes is removed after it: a crash in between leaves what the next daemon removes.
   await context.volumes?.load();
-  const going = withVolumes ? volumesOf(machine.spec) : [];
   if (!withVolumes) await keepVolumes(context, record);
   context.crashpoint("remove.before-delete");
   context.store.deleteMachine(handle.id, [{ type: "machine.removed", machineId: handle.id, machineName: machine.name }]);
@@ -31,6 +28,6 @@ export async function deleteMachine(context: Context, handle: Handle, withVolume
     context.log.error({ machine: handle.id, err: error }, "a removed machine's folder is left; the next start of the daemon removes it");
   }
   context.crashpoint("remove.after-folder");
-  if (going.length > 0) await removeVolumes(context, record);
+  if (withVolumes) await removeVolumes(context, record);
   handle.notify(undefined);
 }

@@ -68,7 +68,10 @@ export async function importVolume(
     return volumes.get(name);
   } catch (error) {
     archive.destroy();
-    await volumes.remove(name);
+    // The first error is the one to tell; a volume that stays is a leftover, which the next daemon removes.
+    await volumes
+      .remove(name)
+      .catch((left: unknown) => context.log.warn({ volume: name, err: left }, "a volume whose import failed is left"));
     throw error;
   } finally {
     waiting.done();
