@@ -7,6 +7,8 @@ export npm_config_update_notifier := false
 
 AGENT := guest/agent/build/isthmus-agent
 MODULES := node_modules/.isthmus-installed
+BUNDLE := dist/built
+SOURCES := $(shell find packages -name node_modules -prune -o \( -name '*.ts' -o -name package.json \) -print)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +31,7 @@ bench: setup ## all benchmark suites
 
 agent: $(AGENT) ## build the guest agent
 
-setup: packages-debian $(MODULES) $(AGENT) ## Debian packages, npm packages, guest agent
+setup: packages-debian $(MODULES) $(AGENT) $(BUNDLE) ## Debian packages, npm packages, guest agent, bundle of daemon and CLI
 
 packages-debian:
 	@scripts/debian-packages
@@ -38,10 +40,13 @@ $(MODULES): package-lock.json
 	@scripts/npm-packages
 	@touch $@
 
+$(BUNDLE): $(MODULES) $(SOURCES) scripts/bundle.ts
+	@node scripts/bundle.ts
+
 $(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/host/*.c guest/archive/src/* guest/*/Makefile) | packages-debian
 	@$(MAKE) --no-print-directory -C guest/agent all
 
 clean: ## remove what was built or downloaded here (not the data folder)
-	rm -rf node_modules guest/agent/build coverage bench-results .cache
+	rm -rf node_modules dist guest/agent/build coverage bench-results .cache
 
 .PHONY: help demo test soak check bench agent setup packages-debian clean

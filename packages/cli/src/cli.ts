@@ -2,7 +2,7 @@ import { type Command, CommanderError } from "commander";
 import { exitCodes } from "./config.ts";
 import { Context, type World } from "./context.ts";
 import { reportFailure } from "./failure.ts";
-import { ownVersion } from "./own-version.ts";
+import { OWN_VERSION } from "./own-version.ts";
 import { bareGroup, buildProgram, commandWords } from "./program.ts";
 
 /**
@@ -14,7 +14,7 @@ export async function runCli(argv: readonly string[], world: World): Promise<num
   let program: Command | undefined;
   try {
     if (argv[0] === "--version" || argv[0] === "-V") {
-      await context.print(`${ownVersion()}\n`);
+      await context.print(`${OWN_VERSION}\n`);
       return exitCodes.ok;
     }
     const line = withHelp(argv);

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ function bare(programs: Readonly<Record<string, string>>): { readonly run: (args
   copyFileSync(launcher, path.join(checkout, "isthmus"));
   writeFileSync(path.join(checkout, "packages/cli/src/main.ts"), "");
   for (const [name, text] of Object.entries(programs)) writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  for (const name of ["dirname", "readlink"]) symlinkSync(execFileSync("which", [name], { encoding: "utf8" }).trim(), path.join(bin, name));
+  for (const name of ["dirname", "readlink", "find"]) symlinkSync(execFileSync("which", [name], { encoding: "utf8" }).trim(), path.join(bin, name));
   return {
     run: (args) => spawnSync("/bin/sh", [path.join(checkout, "isthmus"), ...args], { env: { PATH: bin, HOME: folder }, encoding: "utf8" }),
   };
@@ -55,6 +55,29 @@ describe("the launcher of a checkout", () => {
     rmSync(path.join(folder, "checkout/node_modules/commander"), { recursive: true });
     writeFileSync(path.join(folder, "bin/node"), "#!/bin/sh\necho v24.0.0\n", { mode: 0o755 });
     expect(run([]).stderr).toMatch(/packages that it stands on are not installed/);
+  });
+
+  it("runs the bundle until a source or the packages are newer", () => {
+    const { run } = bare({ node: 'if [ "$1" = --version ]; then echo v24.0.0; else echo "${2##*/checkout/}"; fi' });
+    const file = (name: string, seconds: number) => {
+      const at = path.join(folder, "checkout", name);
+      mkdirSync(path.dirname(at), { recursive: true });
+      writeFileSync(at, "");
+      utimesSync(at, seconds, seconds);
+    };
+    const source = "packages/cli/src/main.ts";
+    file(source, 1_000);
+    file("node_modules/.isthmus-installed", 1_000);
+    expect(run([]).stdout).toBe(`${source}\n`);
+    file("dist/built", 2_000);
+    expect(run([]).stdout).toBe("dist/isthmus.js\n");
+    file("packages/core/node_modules/x/mod.ts", 3_000);
+    expect(run([]).stdout).toBe("dist/isthmus.js\n");
+    file("node_modules/.isthmus-installed", 3_000);
+    expect(run([]).stdout).toBe(`${source}\n`);
+    file("node_modules/.isthmus-installed", 1_000);
+    file("packages/core/src/a.ts", 3_000);
+    expect(run([]).stdout).toBe(`${source}\n`);
   });
 
   it("is a POSIX shell script", () => {

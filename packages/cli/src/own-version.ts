@@ -1,8 +1,4 @@
-import { createRequire } from "node:module";
+import manifest from "../package.json" with { type: "json" };
 
 /** Version of this package. */
-export function ownVersion(): string {
-  const read = createRequire(import.meta.url);
-  const manifest: unknown = read("../package.json");
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
-}
+export const OWN_VERSION: string = manifest.version;

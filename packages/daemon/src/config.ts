@@ -6,9 +6,9 @@ import { readAdmission } from "./admission-settings.ts";
 import type { HostPathPolicy } from "./host-paths.ts";
 import { readRegistries } from "./registry-settings.ts";
 
-/** of this program; the package's */
 /** connections to a suspended machine that wait until it is resumed */
 export const HELD_CONNECTIONS_MAX = 256;
+/** of this program; the package's */
 export const VERSION = "0.1.0";
 /** `daemon.log` is set aside as `daemon.log.1` when it is larger. */
 export const LOG_ROTATE_BYTES = 16 * MIB;
@@ -40,6 +40,8 @@ export interface DaemonConfig {
   readonly socketPath: string;
   readonly agentPath: string;
   readonly kernelPath?: string;
+  /** options of a kernel that is built */
+  readonly kernelFragmentPath: string;
   /** file of the key that secrets are sealed with; made when the first one is */
   readonly secretsKeyPath: string;
   readonly logLevel: string;
@@ -78,6 +80,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     socketPath,
     agentPath: env.ISTHMUS_AGENT || join(root, "guest/agent/build/isthmus-agent"),
     kernelPath: env.ISTHMUS_KERNEL || undefined,
+    kernelFragmentPath: join(root, "guest/kernel/microvm.config"),
     secretsKeyPath: absolute("ISTHMUS_SECRETS_KEY_FILE", env.ISTHMUS_SECRETS_KEY_FILE || join(home, "secrets.key")),
     logLevel,
     tcp: readTcp(env),

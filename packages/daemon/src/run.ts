@@ -1,15 +1,13 @@
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { IsthmusError } from "@isthmus/contract";
 import { type DaemonConfig, readConfig, STOP_DEADLINE_MS } from "./config.ts";
 import { type RunningDaemon, startDaemon } from "./daemon.ts";
 import { openLog } from "./log.ts";
+import { PROJECT_ROOT } from "./root.ts";
 
 /** exit code after a setting or a folder that does not do */
 const EXIT_CONFIG = 2;
-
-/** the project's root, where the guest agent is built */
-const root = resolve(dirname(import.meta.filename), "../../..");
 
 /** Runs a daemon until a signal or a fault ends this process. */
 export async function runDaemon(): Promise<void> {
@@ -56,7 +54,7 @@ export async function runDaemon(): Promise<void> {
 
 function configOrExit(): DaemonConfig {
   try {
-    return readConfig(process.env, process.getuid?.() ?? 0, root);
+    return readConfig(process.env, process.getuid?.() ?? 0, PROJECT_ROOT);
   } catch (error) {
     const { code, message, remedy } = IsthmusError.from(error);
     process.stderr.write(`${JSON.stringify({ level: 60, code, msg: `${message}. ${remedy}` })}\n`);

@@ -49,7 +49,7 @@ export interface Parts {
 export async function wire(config: DaemonConfig, store: Store, log: Log): Promise<Parts> {
   const capacity = hostCapacity();
   const { agentPath, home } = config;
-  const kernels = fetchingKernels(createKernels({ folder: join(home, "kernels"), agentPath, configuredPath: config.kernelPath }), log);
+  const kernels = kernelsOf(config, log);
   const groups = groupsOf(config, log);
   const engine = createQemuEngine({
     kernels,
@@ -139,4 +139,9 @@ function lazyDoctor(
       }).report(options);
     },
   };
+}
+
+function kernelsOf({ home, agentPath, kernelPath, kernelFragmentPath }: DaemonConfig, log: Log): Kernels {
+  const folder = join(home, "kernels");
+  return fetchingKernels(createKernels({ folder, agentPath, configuredPath: kernelPath, fragmentPath: kernelFragmentPath }), log);
 }

@@ -3,7 +3,7 @@ import type { Version } from "@isthmus/sdk";
 import { Command } from "commander";
 import type { Context } from "../context.ts";
 import { examples } from "../help.ts";
-import { ownVersion } from "../own-version.ts";
+import { OWN_VERSION } from "../own-version.ts";
 import { renderPairs } from "../terminal/table.ts";
 
 export function version(context: Context): Command {
@@ -11,7 +11,7 @@ export function version(context: Context): Command {
     .description("Show the versions of this command and of the daemon, when one runs (none is started).")
     .addHelpText("after", examples([["isthmus version"], ["isthmus version --json"]]))
     .action(async () => {
-      const client = { version: ownVersion(), node: process.versions.node };
+      const client = { version: OWN_VERSION, node: process.versions.node };
       const { daemon, reason } = await daemonVersion(context);
       if (context.json) return context.printJson({ client, daemon: daemon ?? null });
       await context.print(

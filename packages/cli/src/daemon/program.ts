@@ -11,8 +11,9 @@ const MEMORY_FLAGS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--no-magle
 /** glibc keeps freed buffers of 64 KiB, in which archives are read, among its small blocks; mapped by themselves they are given back (mallopt(3), bytes). */
 const MALLOC = { MALLOC_MMAP_THRESHOLD_: "65536", MALLOC_TRIM_THRESHOLD_: "65536" } as const;
 
-/** The daemon's program, which lies beside the entry of its package. */
+/** The daemon's program: from the bundle its neighbour there, from the source what lies beside the entry of its package (docs/adr/0006). */
 export function daemonMain(): string {
+  if (!import.meta.filename.endsWith(".ts")) return path.join(import.meta.dirname, "daemon.js");
   return fileURLToPath(new URL("main.ts", import.meta.resolve("@isthmus/daemon")));
 }
 

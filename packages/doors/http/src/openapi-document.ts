@@ -1,7 +1,7 @@
-import { createRequire } from "node:module";
 import swagger from "@fastify/swagger";
 import * as schemas from "@isthmus/contract/schemas";
 import fastify from "fastify";
+import manifest from "../package.json" with { type: "json" };
 import type { DescribedRoute } from "./route-table.ts";
 
 /** The schemas that have a name, by that name. */
@@ -35,7 +35,7 @@ export async function describeRoutes(routes: readonly DescribedRoute[]): Promise
       openapi: "3.1.0",
       info: {
         title: "Isthmus",
-        version: versionOf(),
+        version: manifest.version,
         description: "Machines, images and kernels of one host. Errors are one object, ErrorBody.",
       },
       components: {
@@ -56,9 +56,4 @@ export async function describeRoutes(routes: readonly DescribedRoute[]): Promise
   const document = JSON.stringify(app.swagger());
   await app.close();
   return document;
-}
-
-function versionOf(): string {
-  const manifest: unknown = createRequire(import.meta.url)("../package.json");
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "0";
 }

@@ -25,7 +25,13 @@ describe("building a kernel", () => {
   it("names the packages to install when tools are missing", async () => {
     const home = mkdtempSync(join(tmpdir(), "isthmus-build-"));
     try {
-      const kernels = createKernels({ folder: home, agentPath: join(home, "agent"), root: home, env: { PATH: home } });
+      const kernels = createKernels({
+        folder: home,
+        agentPath: join(home, "agent"),
+        fragmentPath: join(home, "none"),
+        root: home,
+        env: { PATH: home },
+      });
       const failed = kernels.build(() => undefined);
       await expect(failed).rejects.toMatchObject({ code: "KERNEL_BUILD_FAILED" });
       await expect(failed).rejects.toThrow(/apt-get install gcc make .*flex bison bc .*libelf-dev libssl-dev/);

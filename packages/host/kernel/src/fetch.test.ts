@@ -15,7 +15,13 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const make = (env: NodeJS.ProcessEnv) =>
-  createKernels({ folder: join(home, "kernels"), agentPath: join(home, "agent"), root: join(home, "none"), env });
+  createKernels({
+    folder: join(home, "kernels"),
+    agentPath: join(home, "agent"),
+    fragmentPath: join(home, "none"),
+    root: join(home, "none"),
+    env,
+  });
 
 describe("fetching Debian's kernel", () => {
   it("downloads the package that the metapackage names and keeps what a guest needs", async () => {

@@ -20,7 +20,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const make = (more: { configuredPath?: string; root?: string } = {}) =>
-  createKernels({ folder, agentPath, root: join(home, "host"), env: { PATH: "" }, ...more });
+  createKernels({ folder, agentPath, fragmentPath: join(home, "none"), root: join(home, "host"), env: { PATH: "" }, ...more });
 
 function addDebian(name: string): void {
   write(join(folder, "debian", name, "vmlinuz"), fakeBzImage(name));

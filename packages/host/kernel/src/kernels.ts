@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { IsthmusError, type Kernel } from "@isthmus/contract";
 import type { BootKernel, Kernels } from "@isthmus/core";
 import { buildKernel, buildLog } from "./build.ts";
@@ -19,13 +18,11 @@ export interface KernelsOptions {
   readonly configuredPath?: string;
   /** environment for the programs that are run; default the process's own */
   readonly env?: NodeJS.ProcessEnv;
-  /** options of a built kernel; default guest/kernel/microvm.config of this installation */
-  readonly fragmentPath?: string;
+  /** options of a built kernel: guest/kernel/microvm.config of the installation */
+  readonly fragmentPath: string;
   /** where the host's own kernel is looked for; default `/` */
   readonly root?: string;
 }
-
-const FRAGMENT = fileURLToPath(new URL("../../../../guest/kernel/microvm.config", import.meta.url));
 
 const noop = (): void => undefined;
 
@@ -98,7 +95,7 @@ class HostKernels implements Kernels {
   }
 
   async build(onProgress: Parameters<Kernels["build"]>[0], signal?: AbortSignal): Promise<Kernel> {
-    const { folder, fragmentPath = FRAGMENT } = this.#options;
+    const { folder, fragmentPath } = this.#options;
     // One that was cancelled still removes what it unpacked.
     if (this.#building?.signal?.aborted) await this.#building.done;
     if (this.#building !== undefined) {
