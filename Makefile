@@ -43,7 +43,7 @@ $(MODULES): package-lock.json
 $(BUNDLE): $(MODULES) $(SOURCES) scripts/bundle.ts
 	@node scripts/bundle.ts
 
-$(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/host/*.c guest/archive/src/* guest/*/Makefile) | packages-debian
+$(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/host/*.c guest/task/src/* guest/*/Makefile) | packages-debian
 	@$(MAKE) --no-print-directory -C guest/agent all
 
 clean: ## remove what was built or downloaded here (not the data folder)

@@ -59,7 +59,7 @@ function readReport(path: string): { passed: number; failed: number } {
 }
 
 try {
-  for (const program of ["guest/agent", "guest/archive"]) {
+  for (const program of ["guest/agent", "guest/task"]) {
     await suite(`${program}: sanitizers and fuzzing`, async () => {
       const code = await run("make", ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"]);
       totals[code === 0 ? "passed" : "failed"] += 1;

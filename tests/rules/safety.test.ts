@@ -7,7 +7,7 @@ const FILE_LINES_MAX = 400;
 const FILE_LINES_P90 = 250;
 const FILE_LINES_MEDIAN = 100;
 const FUNCTION_LINES_MAX = 60;
-const AGENT_LINES_MAX = 1650;
+const AGENT_LINES_MAX = 1500;
 
 const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { encoding: "utf8" })
   .split("\n")

@@ -68,17 +68,12 @@ void life_workload_exited(int status);
 /* platform.c, or test/host_platform.c: what differs between a guest and a test on the host. enter: into the machine's own root, once; until then
  * nothing of the writable disk is known. NULL, or what failed, with errno set. */
 void platform_boot(void);
-int platform_archive_program(void); /* open for reading */
+int platform_task_program(void); /* open for reading */
 int platform_group(void); /* folder of the cgroup of all processes but the agent, -1: none */
 const char *platform_freeze(bool on);
 const char *platform_enter(void);
 void platform_kill_all(void);
 _Noreturn void platform_power_off(void);
-
-/* mounts.c. mounts_add: type "ext4" (a volume by its serial), "virtiofs" (a folder of the host by its tag), "bind" (a file), "move"; NULL, or what failed, with errno set. mounts_freeze: a clean journal on every volume. */
-bool mounts_is_volume(const char *disk);
-const char *mounts_add(const char *type, const char *source, const char *path, bool read_only);
-void mounts_freeze(void);
 
 /* session.c: agent port. ready: a host is there and has said HELLO; room: the send queue takes more output; pending: more to read */
 void session_attach(int fd);
@@ -122,8 +117,7 @@ int make_folders(const char *path);
 
 /* system.c, network.c: NULL, or what failed, with errno set */
 const char *system_hostname(const char *name, const char *address);
-const char *system_entropy(const char *base64);
+const char *system_entropy(const char *hex);
 const char *system_write(const char *path, const char *format, ...) PRINTF(2, 3);
 const char *network_up(const char *name, const char *mac, const char *address, const char *gateway);
 long long system_oom_kills(void);
-void system_stats(uint32_t stream);

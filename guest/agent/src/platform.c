@@ -4,7 +4,7 @@
 
 enum { FIFREEZE = (int)0xc0045877 /* linux/fs.h */, DEVICE_WAIT_MS = 5000, FREEZE_WAIT_MS = 1000, HIDDEN = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 
-static int archive_fd = -1, group_fd = -1, disk_fd = -1; /* the last keeps the writable disk reachable when its mount point no longer is */
+static int task_fd = -1, group_fd = -1;
 
 static void complain(const char *what, const char *about) {
   int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -12,15 +12,21 @@ static void complain(const char *what, const char *about) {
   close(fd);
 }
 
-int platform_archive_program(void) { return archive_fd; }
+int platform_task_program(void) { return task_fd; }
 int platform_group(void) { return group_fd; }
 
 void platform_kill_all(void) { kill(-1, SIGKILL); } /* everything but PID 1 */
 
+/* A clean journal even where something still writes, which no unmount can promise; mounted once more, where nothing hides it. */
+static void freeze_disks(void) {
+  char disk[] = "/dev/vdb";
+  for (mkdir("/dev/.isthmus", 0755); disk[7] <= 'z'; disk[7]++)
+    if (mount(disk, "/dev/.isthmus", "ext4", 0, NULL) == 0) ioctl(open("/dev/.isthmus", O_RDONLY | O_CLOEXEC), FIFREEZE, 0);
+}
+
 _Noreturn void platform_power_off(void) {
   sync();
-  mounts_freeze();
-  if (disk_fd >= 0) ioctl(disk_fd, FIFREEZE, 0); /* a clean journal even where something still writes, which no unmount can promise */
+  freeze_disks();
   reboot(RB_POWER_OFF);
   reboot(RB_AUTOBOOT); /* the VMM runs with -no-reboot: a kernel that cannot power off ends it this way */
   for (;;) pause();
@@ -73,16 +79,30 @@ static bool mount_disk(void) {
   close(device);
   mkdir("/disk", 0755), mkdir("/root", 0755);
   if (mount("/dev/vdb", "/disk", "ext4", MS_NOATIME, NULL) < 0) return false;
-  disk_fd = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (mkdir("/disk/upper", 0755) == 0 && stat("/lower", &st) == 0) /* the root of an overlay is its upper one: it has the image's mode and owner */
     (void)!chown("/disk/upper", st.st_uid, st.st_gid), chmod("/disk/upper", st.st_mode & 07777);
   mkdir("/disk/work", 0755);
   return mount("overlay", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work") == 0;
 }
 
+static bool read_line(const char *path, char *out, size_t cap) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = read(fd, out, cap - 1);
+  close(fd);
+  out[n > 0 ? n : 0] = 0;
+  out[strcspn(out, "\n")] = 0;
+  return n > 0;
+}
+
+/* Volumes have a serial number. */
+static bool has_disk(void) {
+  char serial[32];
+  return access("/dev/vdb", F_OK) == 0 && !(read_line("/sys/block/vdb/serial", serial, sizeof serial) && strncmp(serial, "vol", 3) == 0);
+}
+
 const char *platform_enter(void) {
   static const char *const moved[] = {"/dev", "/proc", "/sys"}, *const scratch[] = {"/tmp", "/run", "/var/tmp"};
-  bool writable = access("/dev/vdb", F_OK) == 0 && !mounts_is_volume("vdb");
+  bool writable = has_disk();
   char target[16];
   if (writable && !mount_disk()) return "mount writable disk";
   if (chdir(writable ? "/root" : "/lower") < 0) return "find root";
@@ -118,13 +138,9 @@ static int open_port(const char *wanted) {
   DIR *ports = opendir("/sys/class/virtio-ports");
   for (struct dirent *e; ports && fd < 0 && (e = readdir(ports));) {
     snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", e->d_name);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(file, name, sizeof name - 1);
-    close(file);
-    name[n > 0 ? n : 0] = 0;
-    name[strcspn(name, "\n")] = 0;
+    if (!read_line(path, name, sizeof name) || strcmp(name, wanted) != 0) continue;
     snprintf(path, sizeof path, "/dev/%s", e->d_name);
-    if (strcmp(name, wanted) == 0) fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   }
   if (ports) closedir(ports);
   return fd;
@@ -138,7 +154,7 @@ void platform_boot(void) {
   mount_at("sysfs", "/sys", HIDDEN, NULL);
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR); /* no other file may take the standard numbers */
   close(fd), umask(022);
-  archive_fd = open("/archive", O_RDONLY | O_CLOEXEC), unlink("/archive"), unlink("/init"); /* the initramfs is out of reach later */
+  task_fd = open("/task", O_RDONLY | O_CLOEXEC), unlink("/task"), unlink("/init"); /* the initramfs is out of reach later */
   load_modules();
   if (!mount_rootfs()) fatal("mount root");
   prepare();

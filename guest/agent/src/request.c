@@ -66,16 +66,20 @@ static pid_t launch(struct request *r, int fds[CHANNELS]) {
   return r->answered ? -1 : process_launch(&l, fds);
 }
 
-enum { PUT = EXEC + 1, GET };
+enum { PUT = EXEC + 1, GET, MOUNT, STATS };
 
-/* Archives are made and read by a program of their own: none of what a hostile one can do happens in PID 1. */
-static pid_t transfer(struct request *r, int kind, int fds[CHANNELS]) {
-  char path[PATH_MAX_BYTES], *argv[] = {"isthmus-archive", kind == GET ? "get" : json_true(r->body, "fill") ? "fill" : "put", path, NULL}, *envp[5] = {NULL};
-  struct launch l = {.argv = argv, .envp = envp, .cwd = "/", .program = platform_archive_program(), .stdin_open = true};
+/* By a program of their own: none of what a hostile archive can do happens in PID 1. */
+static pid_t task(struct request *r, int kind, int fds[CHANNELS]) {
+  static char *const names[] = {"put", "get", "mount", "stats"};
+  char path[PATH_MAX_BYTES], type[16], source[PATH_MAX_BYTES], *name = kind == PUT && json_true(r->body, "fill") ? "fill" : names[kind - PUT];
+  char *argv[] = {"isthmus-task", name, path, type, source, json_true(r->body, "readOnly") ? "ro" : NULL, NULL}, *envp[5] = {NULL};
+  struct launch l = {.argv = argv, .envp = envp, .cwd = "/", .program = platform_task_program(), .stdin_open = kind <= GET};
   struct stat st;
-  path_of(r, r->body, path);
-  if ((kind == PUT ? stat : lstat)(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
-  else if (kind == PUT && !S_ISDIR(st.st_mode)) fail(r, "not_a_directory", path, "not a folder");
+  argv[kind == MOUNT ? 6 : kind == STATS ? 2 : 3] = NULL;
+  if (kind != STATS) path_of(r, r->body, path);
+  if (kind == MOUNT && (!*text(r, r->body, "source", source, sizeof source) || !*text(r, r->body, "type", type, sizeof type))) refuse(r, *source ? "type" : "source");
+  else if (kind <= GET && (kind == PUT ? stat : lstat)(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
+  else if (kind == PUT && !r->answered && !S_ISDIR(st.st_mode)) fail(r, "not_a_directory", path, "not a folder");
   return r->answered ? -1 : process_launch(&l, fds);
 }
 
@@ -84,7 +88,7 @@ static void begin(struct request *r, int kind) {
   int64_t limit = integer(r, r->body, "unattendedMaxBytes", 0, 0, INT64_MAX);
   if (kind == WORKLOAD && strcmp(life_state(), "idle") != 0) fail(r, "already_started", "start", "this machine's workload was started before");
   if (kind != WORKLOAD && streams_open(false) >= STREAMS_MAX) fail(r, "too_many_streams", "streams", "as many are open as the protocol allows");
-  pid_t pid = r->answered ? -1 : kind <= EXEC ? launch(r, fds) : transfer(r, kind, fds);
+  pid_t pid = r->answered ? -1 : kind <= EXEC ? launch(r, fds) : task(r, kind, fds);
   if (pid < 0) return finish(r, "start process");
   session_json(REPLY, r->id, "{\"ok\":true,\"pid\":%d}", pid);
   stream_open(kind == WORKLOAD ? WORKLOAD_STREAM : r->id, kind == WORKLOAD ? WORKLOAD : EXEC, pid, fds, kind <= EXEC && json_true(r->body, "tty"));
@@ -130,26 +134,6 @@ static void set_clock(struct request *r, struct json from) {
   if (!r->answered && clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = sec, .tv_nsec = nsec}) < 0) check(r, "set clock");
 }
 
-static void mount_tmpfs(struct request *r, struct json cursor) {
-  struct json item;
-  char path[PATH_MAX_BYTES], options[48];
-  while (!r->answered && json_next(&cursor, &item)) {
-    if (*item.p != '{') return refuse(r, "tmpfs");
-    path_of(r, item, path);
-    int64_t size = integer(r, item, "sizeMiB", 0, 0, INT32_MAX);
-    snprintf(options, sizeof options, size ? "mode=1777,size=%lldm" : "mode=1777", (long long)size);
-    if (!r->answered && (make_folders(path) < 0 || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)) check(r, "mount tmpfs");
-  }
-}
-
-static void add_mount(struct request *r, int) {
-  char type[16], source[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
-  text(r, r->body, "type", type, sizeof type);
-  if (!*text(r, r->body, "source", source, sizeof source)) refuse(r, "source");
-  path_of(r, r->body, path);
-  if (!r->answered) finish(r, mounts_add(type, source, path, json_true(r->body, "readOnly")));
-}
-
 static void set_network(struct request *r, struct json net, char known[64]) {
   char mac[32], address[64], gateway[64], dns[64], servers[512] = "";
   struct json cursor, item;
@@ -166,8 +150,8 @@ static void set_network(struct request *r, struct json net, char known[64]) {
 
 /* Entropy and clock come first: nothing may be derived from those of the guest that this one was cloned from. */
 static void configure(struct request *r, int) {
-  static char address[64], mounted;
-  char hostname[65], machine_id[33], boot_id[37], entropy[1024];
+  static char address[64];
+  char hostname[65], machine_id[33], boot_id[37], entropy[2 * ENTROPY_MAX_BYTES + 1];
   struct json item;
   if (strpbrk(text(r, r->body, "hostname", hostname, sizeof hostname), " \t\r\n/")) refuse(r, "hostname");
   if (*text(r, r->body, "machineId", machine_id, sizeof machine_id) && strspn(machine_id, "0123456789abcdef") != 32) refuse(r, "machineId");
@@ -176,7 +160,6 @@ static void configure(struct request *r, int) {
   if (given(r, "clock", '{', &item)) set_clock(r, item);
   if (!entered && !r->answered) check(r, platform_enter());
   entered = entered || !r->answered;
-  if (!mounted && strcmp(life_state(), "idle") == 0 && given(r, "tmpfs", '[', &item) && (mounted = json_array(item, &item))) mount_tmpfs(r, item);
   if (given(r, "network", '{', &item)) set_network(r, item, address);
   if (*hostname && !r->answered) check(r, system_hostname(hostname, address));
   if (*machine_id && !r->answered) check(r, system_write("/etc/machine-id", "%s\n", machine_id));
@@ -184,7 +167,6 @@ static void configure(struct request *r, int) {
   finish(r, NULL);
 }
 
-static void stats(struct request *r, int) { system_stats(r->id); }
 static void freeze(struct request *r, int on) { finish(r, platform_freeze(on)); }
 static void ping(struct request *r, int) { finish(r, NULL); }
 
@@ -200,7 +182,7 @@ void request_handle(uint32_t stream, struct json body) {
   static const struct { const char *name; void (*run)(struct request *, int); int argument, when; } ops[] = {
       {"ping", ping, 0, ANY_TIME}, {"configure", configure, 0, NOT_ENDING}, {"start", begin, WORKLOAD, IN_ROOT}, {"exec", begin, EXEC, IN_ROOT},
       {"put", begin, PUT, IN_ROOT}, {"get", begin, GET, IN_ROOT}, {"resize", control, true, ANY_TIME}, {"signal", control, false, ANY_TIME},
-      {"stat", stat_path, 0, IN_ROOT}, {"mount", add_mount, 0, IN_ROOT}, {"stats", stats, 0, ANY_TIME}, {"freeze", freeze, true, NOT_ENDING},
+      {"stat", stat_path, 0, IN_ROOT}, {"mount", begin, MOUNT, IN_ROOT}, {"stats", begin, STATS, NOT_ENDING}, {"freeze", freeze, true, NOT_ENDING},
       {"thaw", freeze, false, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
   struct request r = {stream, body, false};
   char name[16];

@@ -24,9 +24,9 @@ void platform_boot(void) {
   output_open(fileno(file));
 }
 
-int platform_archive_program(void) {
+int platform_task_program(void) {
   static int fd;
-  return fd = fd ? fd : open(getenv("HOST_AGENT_ARCHIVE"), O_RDONLY | O_CLOEXEC);
+  return fd = fd ? fd : open(getenv("HOST_AGENT_TASK"), O_RDONLY | O_CLOEXEC);
 }
 
 const char *platform_enter(void) { return NULL; }

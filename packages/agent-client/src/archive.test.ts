@@ -87,7 +87,7 @@ describe("getting an archive", () => {
 
   it.each([
     [{ code: 137, signal: 9 }, "", "it ended with signal 9"],
-    [{ code: 126 }, "isthmus: isthmus-archive: Permission denied\n", "isthmus: isthmus-archive: Permission denied"],
+    [{ code: 126 }, "isthmus: isthmus-task: Permission denied\n", "isthmus: isthmus-task: Permission denied"],
     [{ code: 1 }, `io_error\n${"x".repeat(100_000)}`, "x".repeat(TRANSFER_WORDS_BYTES - "io_error\n".length)],
   ])("names how %j came about", async (exit, words, reason) => {
     const { agent, session } = await connect();

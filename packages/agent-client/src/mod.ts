@@ -11,8 +11,8 @@ export {
   type NetworkRequest,
   type ProcessRequest,
   readPathStat,
-  readStats,
   type StartRequest,
 } from "./requests.ts";
 export { AgentSession, type RequestOptions, type SessionOptions, type StreamOptions, WORKLOAD_STREAM } from "./session.ts";
 export { AgentStream, type StreamExit, StreamInput } from "./stream.ts";
+export { type MountRequest, mountInGuest, statsOfGuest } from "./task.ts";

@@ -15,10 +15,9 @@ export interface ConfigureRequest {
   /** UUID in lower case, for /proc/sys/kernel/random/boot_id; a guest that was not cloned has its kernel's own */
   readonly bootId?: string;
   readonly clock: ClockTime;
-  /** base64, at most 512 bytes before encoding */
+  /** in hex, at most 512 bytes before encoding */
   readonly entropy: string;
   readonly network: null | NetworkRequest;
-  readonly tmpfs: readonly { readonly path: string; readonly sizeMiB?: number }[];
 }
 
 /** Of a guest whose network is up already the address may be missing: `mac` alone is set without taking it down. */

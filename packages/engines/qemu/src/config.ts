@@ -25,6 +25,8 @@ export const START_DEADLINE_MS = 60_000;
 export const BOOT_GREETING_MS = 20_000;
 /** `configure` and `start`: the first requests run code that the emulator has not yet translated. */
 export const CONFIGURE_DEADLINE_MS = 30_000;
+/** for a process of the guest to tell figures */
+export const STATS_DEADLINE_MS = 10_000;
 /** How long taking up one machine may hold up the daemon's start. */
 export const ADOPT_BUDGET_MS = 2_000;
 /** A lost session is connected anew within this for a waiting request. */

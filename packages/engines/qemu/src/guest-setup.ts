@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { type AgentSession, type ConfigureRequest, decodeRecords, type StartRequest } from "@isthmus/agent-client";
-import { hasCode, MIB } from "@isthmus/contract";
+import { hasCode } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
 import {
   CONFIGURE_DEADLINE_MS,
@@ -28,16 +28,15 @@ export function macAddressOf(id: string): string {
 }
 
 /** Identity, clock, fresh entropy and network of a guest that has just booted. */
-export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network" | "tmpfs">, nowMs: number): ConfigureRequest {
+export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network">, nowMs: number): ConfigureRequest {
   const network = { mac: macAddressOf(plan.id), address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
   return {
     hostname: plan.hostname,
     machineId: machineIdOf(plan.id),
     bootId: randomUUID(),
     clock: { sec: Math.floor(nowMs / 1000), nsec: Math.floor((nowMs % 1000) * 1e6) },
-    entropy: randomBytes(ENTROPY_BYTES).toString("base64"),
+    entropy: randomBytes(ENTROPY_BYTES).toString("hex"),
     network: plan.network === "user" ? network : null,
-    tmpfs: plan.tmpfs.map(({ path, sizeBytes }) => ({ path, ...(sizeBytes === undefined ? {} : { sizeMiB: Math.ceil(sizeBytes / MIB) }) })),
   };
 }
 

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import { type AgentSession, getArchive, putArchive, readPathStat } from "@isthmus/agent-client";
-import { hasCode } from "@isthmus/contract";
+import { type AgentSession, getArchive, type MountRequest, mountInGuest, putArchive, readPathStat } from "@isthmus/agent-client";
+import { hasCode, MIB } from "@isthmus/contract";
 import type { PlannedShare, PlannedVolume, StartPlan } from "@isthmus/core";
 import { CONFIGURE_DEADLINE_MS } from "./config.ts";
 
@@ -8,8 +8,13 @@ import { CONFIGURE_DEADLINE_MS } from "./config.ts";
 const ASIDE = "/dev/.isthmus/mounts";
 
 /** Mounts what the plan has beside the disk, in a guest that is in its root and idle. Throws AGENT_REFUSED, AGENT_UNREACHABLE, BAD_ARCHIVE. */
-export async function mountAll(session: AgentSession, { volumes, shares }: Pick<StartPlan, "volumes" | "shares">): Promise<void> {
+export async function mountAll(session: AgentSession, plan: Pick<StartPlan, "volumes" | "shares" | "tmpfs">): Promise<void> {
+  const { volumes, shares, tmpfs } = plan;
   const steps = [
+    ...tmpfs.map(({ path, sizeBytes }) => ({
+      path,
+      mount: () => mount(session, { type: "tmpfs", source: tmpfsOptions(sizeBytes), path }),
+    })),
     ...volumes.map((volume, index) => ({ path: volume.path, mount: () => mountVolume(session, volume, `vol${index}`) })),
     ...shares.map((share, index) => ({ path: share.path, mount: () => mountShare(session, share, `share${index}`) })),
   ];
@@ -32,11 +37,12 @@ async function mountShare(session: AgentSession, { path, file, readOnly }: Plann
   await mount(session, { type: "bind", source: `${aside}/${file}`, path });
 }
 
-async function mount(
-  session: AgentSession,
-  request: { readonly type: string; readonly source: string; readonly path: string; readonly readOnly?: boolean },
-) {
-  await session.request("mount", request, { deadlineMs: CONFIGURE_DEADLINE_MS });
+function tmpfsOptions(sizeBytes: number | undefined): string {
+  return sizeBytes === undefined ? "mode=1777" : `mode=1777,size=${Math.ceil(sizeBytes / MIB)}m`;
+}
+
+async function mount(session: AgentSession, request: MountRequest): Promise<void> {
+  await mountInGuest(session, request, CONFIGURE_DEADLINE_MS);
 }
 
 async function holdsFolder(session: AgentSession, path: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { type AgentSession, getArchive, putArchive, readPathStat, readStats } from "@isthmus/agent-client";
+import { type AgentSession, getArchive, putArchive, readPathStat, statsOfGuest } from "@isthmus/agent-client";
 import { type Accelerator, type ExecSpec, IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type {
   CaptureFacts,
@@ -15,6 +15,7 @@ import type {
 } from "@isthmus/core";
 import type { AgentLink } from "./agent-link.ts";
 import { capture } from "./capture/capture.ts";
+import { STATS_DEADLINE_MS } from "./config.ts";
 import type { EngineState } from "./engine-state.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
 import { connectionsTo } from "./host-ports.ts";
@@ -116,7 +117,7 @@ export class QemuMachine implements LiveMachine {
   }
 
   async stats(): Promise<GuestStats> {
-    const guest = readStats(await (await this.#session()).request("stats"));
+    const guest = await statsOfGuest(await this.#session(), STATS_DEADLINE_MS);
     const host = processStatus(this.pid);
     return { ...guest, hostCpuMs: host?.cpuMs ?? 0, hostRssBytes: host?.rssBytes ?? 0 };
   }

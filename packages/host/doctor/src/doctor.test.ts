@@ -58,7 +58,7 @@ async function levels(over: Partial<DoctorProbes> = {}, path?: string): Promise<
 describe("isthmus doctor", () => {
   it("looks at this host without fault", async () => {
     openDatabase(join(root, "isthmus.db")).close();
-    present({ "isthmus.sock": "", "isthmus-agent": program, "isthmus-archive": program });
+    present({ "isthmus.sock": "", "isthmus-agent": program, "isthmus-task": program });
     for (const [name, mode] of [
       ["", 0o700],
       ["isthmus.sock", 0o600],
@@ -168,9 +168,9 @@ describe("isthmus doctor", () => {
 
   it("looks at the agent by itself", async () => {
     expect((await levels()).agent).toBe("error");
-    present({ "lib/isthmus-agent": program, "lib/isthmus-archive": program });
+    present({ "lib/isthmus-agent": program, "lib/isthmus-task": program });
     expect((await levels()).agent).toBe("ok");
-    present({ "lib/isthmus-archive": "#!/bin/sh\n" });
+    present({ "lib/isthmus-task": "#!/bin/sh\n" });
     expect((await levels()).agent).toBe("error");
   });
 

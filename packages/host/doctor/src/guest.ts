@@ -10,7 +10,7 @@ const ELF_MACHINE_AT = 18;
 
 /** The programs of ours that run in every guest. */
 export async function agent(host: Surroundings, { agentPath }: DoctorProbes): Promise<Finding> {
-  for (const path of [agentPath, join(dirname(agentPath), "isthmus-archive")]) {
+  for (const path of [agentPath, join(dirname(agentPath), "isthmus-task")]) {
     const head = await host.head(path, ELF_MACHINE_AT + 2);
     const found = head === undefined ? "it cannot be read" : isGuestProgram(head) ? undefined : "it is no program for x86-64";
     if (found !== undefined) return flaw("error", "agent", "the guest agent is not there", `${path}: ${found}`, "Build it: make agent");

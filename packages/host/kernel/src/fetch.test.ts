@@ -10,7 +10,7 @@ let home = "";
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "isthmus-fetch-"));
   write(join(home, "agent"), "agent");
-  write(join(home, "isthmus-archive"), "tar");
+  write(join(home, "isthmus-task"), "tar");
 });
 afterEach(() => rmSync(home, { recursive: true }));
 

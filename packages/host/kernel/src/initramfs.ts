@@ -8,16 +8,16 @@ import { sweepTemporary, writeWhole } from "./durable.ts";
 import type { KernelModule } from "./modules.ts";
 
 const SUFFIX = ".cpio";
-/** The guest's tar program, built beside the agent. */
-const ARCHIVE_PROGRAM = "isthmus-archive";
+/** What the agent runs for archives, mounts and figures, built beside it. */
+const TASK_PROGRAM = "isthmus-task";
 
-/** What the guest protocol's "Boot" asks for: the agent as /init, its tar program, its modules and their order, and a console for the kernel to open. */
-function entries(agent: Buffer, archive: Buffer, modules: readonly KernelModule[]): readonly CpioEntry[] {
+/** What the guest protocol's "Boot" asks for: the agent as /init, its task program, its modules and their order, and a console for the kernel to open. */
+function entries(agent: Buffer, task: Buffer, modules: readonly KernelModule[]): readonly CpioEntry[] {
   const list: CpioEntry[] = [
     { type: "directory", name: "dev", mode: 0o755 },
     { type: "device", name: "dev/console", mode: 0o600, major: 5, minor: 1 },
     { type: "file", name: "init", mode: 0o755, content: agent },
-    { type: "file", name: "archive", mode: 0o755, content: archive },
+    { type: "file", name: "task", mode: 0o755, content: task },
   ];
   if (modules.length === 0) return list;
   const order = modules.map(({ file }) => `${file}\n`).join("");
@@ -32,12 +32,12 @@ function entries(agent: Buffer, archive: Buffer, modules: readonly KernelModule[
 /** The initramfs files of one data folder, named by what they were made of. Not compressed: a boot is no faster with 1.5 MB either way. */
 export class InitramfsStore {
   readonly #folder: string;
-  readonly #programs: readonly [agent: string, archive: string];
+  readonly #programs: readonly [agent: string, task: string];
   readonly #digests: FileDigests;
 
   constructor(options: { folder: string; agentPath: string; digests: FileDigests }) {
     this.#folder = options.folder;
-    this.#programs = [options.agentPath, join(dirname(options.agentPath), ARCHIVE_PROGRAM)];
+    this.#programs = [options.agentPath, join(dirname(options.agentPath), TASK_PROGRAM)];
     this.#digests = options.digests;
   }
 

@@ -15,7 +15,7 @@ beforeEach(() => {
   folder = join(home, "kernels");
   agentPath = join(home, "agent");
   write(agentPath, "agent one");
-  write(join(home, "isthmus-archive"), "tar one");
+  write(join(home, "isthmus-task"), "tar one");
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
@@ -78,7 +78,7 @@ describe("choice of a kernel", () => {
     await expect(make().resolve()).rejects.toMatchObject({ code: "KERNEL_NOT_FOUND" });
   });
 
-  it.each(["agent", "isthmus-archive"])("names the guest's program %s when it is not built", async (name) => {
+  it.each(["agent", "isthmus-task"])("names the guest's program %s when it is not built", async (name) => {
     addDebian("6.1.0-9");
     rmSync(join(home, name));
     await expect(make().resolve()).rejects.toMatchObject({ code: "AGENT_BINARY_MISSING", details: { path: join(home, name) } });
@@ -94,7 +94,7 @@ describe("initramfs", () => {
       "dev",
       "dev/console",
       "init",
-      "archive",
+      "task",
       "modules",
       "modules/order",
       "modules/virtio.ko",
@@ -104,7 +104,7 @@ describe("initramfs", () => {
 
   it("has no modules for a kernel that has them built in", async () => {
     write(join(folder, "built/one/vmlinuz"), fakeBzImage("6.1-built"));
-    expect(names((await make().resolve()).initramfsPath)).toEqual(["dev", "dev/console", "init", "archive"]);
+    expect(names((await make().resolve()).initramfsPath)).toEqual(["dev", "dev/console", "init", "task"]);
   });
 
   it("is made once, and anew when agent, tar program, kernel or a module changes", async () => {
@@ -115,7 +115,7 @@ describe("initramfs", () => {
     const seen = new Set([first.digest]);
     for (const file of [
       agentPath,
-      join(home, "isthmus-archive"),
+      join(home, "isthmus-task"),
       join(folder, "debian/6.1.0-9/vmlinuz"),
       join(folder, "debian/6.1.0-9/modules/virtio.ko"),
     ]) {

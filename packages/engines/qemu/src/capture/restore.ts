@@ -81,7 +81,6 @@ async function goOn({ monitor, watch, link }: Spawned): Promise<void> {
 export async function renew(link: AgentLink, plan: StartPlan, newIdentity: boolean): Promise<void> {
   const session = await link.session();
   const { clock, entropy, ...identity } = configuration(plan, Date.now());
-  const { tmpfs: _, ...who } = identity;
-  await session.request("configure", { clock, entropy, ...(newIdentity ? who : {}) }, { deadlineMs: CONFIGURE_DEADLINE_MS });
+  await session.request("configure", { clock, entropy, ...(newIdentity ? identity : {}) }, { deadlineMs: CONFIGURE_DEADLINE_MS });
   if (newIdentity) await session.request("thaw", {}, { deadlineMs: FREEZE_DEADLINE_MS });
 }

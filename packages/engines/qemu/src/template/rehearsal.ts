@@ -13,8 +13,7 @@ const NO_WORK = ["sh", "-c", ":"];
  * needs, and the emulator has translated it. Throws what the guest refuses, and TIMEOUT.
  */
 export async function rehearse(session: AgentSession, network: GuestShape["network"]): Promise<void> {
-  // The first `tmpfs` that a guest is given counts: that is its machine's to say.
-  const { tmpfs: _, ...identity } = configuration({ id: NOBODY, hostname: NOBODY, network, tmpfs: [] }, Date.now());
+  const identity = configuration({ id: NOBODY, hostname: NOBODY, network }, Date.now());
   await session.request("configure", identity, { deadlineMs: CONFIGURE_DEADLINE_MS });
   const stream = await execInGuest(session, { argv: NO_WORK, env: [], cwd: "/", user: "", tty: false, stdin: false });
   stream.stdout.resume();

@@ -8,7 +8,7 @@ static const char zeros[2 * TAR_BLOCK_BYTES];
 
 static void emit(const void *data, size_t len) {
   for (ssize_t n, at = 0; at < (ssize_t)len; at += n)
-    if ((n = write(STDOUT_FILENO, (const char *)data + at, len - (size_t)at)) < 0) tar_fail("io_error", "output: %s", strerror(errno));
+    if ((n = write(STDOUT_FILENO, (const char *)data + at, len - (size_t)at)) < 0) task_fail("io_error", "output: %s", strerror(errno));
 }
 
 static void pad(int64_t size) { emit(zeros, (size_t)(-size & (TAR_BLOCK_BYTES - 1))); }
@@ -63,7 +63,7 @@ static const char *known_link(const struct stat *st) {
   for (size_t i = 0; i < linked_count; i++)
     if (linked[i].ino == st->st_ino && linked[i].dev == st->st_dev) return linked[i].name;
   if (linked_count == TAR_LINKS_MAX) return NULL;
-  if (linked_count % 64 == 0 && !(linked = realloc(linked, (linked_count + 64) * sizeof *linked))) tar_fail("io_error", "out of memory");
+  if (linked_count % 64 == 0 && !(linked = realloc(linked, (linked_count + 64) * sizeof *linked))) task_fail("io_error", "out of memory");
   linked[linked_count].dev = st->st_dev;
   linked[linked_count].ino = st->st_ino;
   linked[linked_count++].name = strdup(name);
@@ -77,7 +77,7 @@ static void get_file(int fd, const struct stat *st) {
   for (int64_t left = st->st_size; left > 0;) {
     size_t want = left < (int64_t)sizeof buf ? (size_t)left : sizeof buf;
     ssize_t n = read(fd, buf, want);
-    if (n < 0) tar_fail("io_error", "%s: %s", name, strerror(errno));
+    if (n < 0) task_fail("io_error", "%s: %s", name, strerror(errno));
     if (n == 0) memset(buf, 0, (size_t)(n = (ssize_t)want));
     emit(buf, (size_t)n);
     left -= n;
@@ -93,10 +93,10 @@ static void get_folder(int fd, const struct stat *st, dev_t dev, int depth) {
   DIR *dir = fdopendir(fd);
   strcpy(name + len, "/");
   put_header("", '5', 0, st);
-  if (!dir || depth == TAR_DEPTH_MAX) tar_fail("io_error", "%s: folders are nested too deep", name);
+  if (!dir || depth == TAR_DEPTH_MAX) task_fail("io_error", "%s: folders are nested too deep", name);
   for (struct dirent *e; st->st_dev == dev && (e = readdir(dir));) { /* of another file system (/proc, /sys) only the mount point */
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    if (len + 1 + strlen(e->d_name) >= TAR_PATH_MAX_BYTES) tar_fail("io_error", "%s: path too long", name);
+    if (len + 1 + strlen(e->d_name) >= TAR_PATH_MAX_BYTES) task_fail("io_error", "%s: path too long", name);
     strcpy(name + len + 1, e->d_name);
     get_entry(dirfd(dir), e->d_name, dev, depth + 1);
   }
@@ -111,7 +111,7 @@ static void get_entry(int parent, const char *base, dev_t dev, int depth) {
   if (first) return put_header(first, '1', 0, &st);
   if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
     int fd = openat(parent, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) tar_fail("io_error", "%s: %s", name, strerror(errno));
+    if (fd < 0 || fstat(fd, &st) < 0) task_fail("io_error", "%s: %s", name, strerror(errno));
     return S_ISDIR(st.st_mode) ? get_folder(fd, &st, dev ? dev : st.st_dev, depth) : get_file(fd, &st);
   }
   ssize_t n = readlinkat(parent, base, target, sizeof target - 1);
@@ -129,7 +129,7 @@ void tar_get(const char *path) {
   snprintf(base, sizeof base, "%.*s", (int)(len - start), path + start);
   strcpy(name, *base ? base : "."); /* the root itself */
   int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (parent < 0) tar_fail("io_error", "%s: %s", folder, strerror(errno));
+  if (parent < 0) task_fail("io_error", "%s: %s", folder, strerror(errno));
   get_entry(parent, name[0] == '.' && !*base ? "." : base, 0, 0);
   emit(zeros, sizeof zeros);
 }

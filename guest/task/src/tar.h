@@ -1,11 +1,10 @@
 /* Tar archives between standard streams and a folder: ustar, with the pax and GNU extensions that long names need. tar_put and tar_get end the
- * process with status 1 and "code\nmessage" on standard error when they fail. */
+ * process by task_fail when they fail. */
 #pragma once
+#include "fail.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +36,3 @@ bool tar_normal(char *name);
 void tar_put(const char *path, bool fill); /* fill: the folder gets owner and mode of the root of the archive */
 /* Packs `path` onto standard output; names are relative to its parent. */
 void tar_get(const char *path);
-
-_Noreturn void tar_fail(const char *code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Unless `ok`, fails with errno. */
-void tar_check(bool ok, const char *name);

@@ -13,7 +13,7 @@ static int input, devnull;
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
-_Noreturn void tar_fail(const char *code, const char *format, ...) {
+_Noreturn void task_fail(const char *code, const char *format, ...) {
   char text[8192];
   va_list args;
   va_start(args, format);
@@ -23,8 +23,8 @@ _Noreturn void tar_fail(const char *code, const char *format, ...) {
   longjmp(failed, 1);
 }
 
-void tar_check(bool ok, const char *name) {
-  if (!ok) tar_fail("io_error", "%s", name);
+void task_check(bool ok, const char *name) {
+  if (!ok) task_fail("io_error", "%s", name);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) { return st && type >= 0 && at ? remove(path) : -1; }
