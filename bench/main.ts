@@ -16,7 +16,10 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   start: () => import("./suites/start.ts"),
   noise: () => import("./suites/noise.ts"),
   storm: () => import("./suites/storm.ts"),
+  volumes: () => import("./suites/volumes.ts"),
 };
+/** whose machines boot, as what they are held against does */
+const booted = new Set(["boot", "volumes"]);
 const ROUNDS = Number(process.env.N ?? 7);
 
 const host = {
@@ -42,7 +45,7 @@ if (unknown.length > 0) {
 
 async function runSuite(name: string): Promise<void> {
   const before = loadavg();
-  await using world = await BenchWorld.start(name === "boot" ? { ISTHMUS_TEMPLATES: "off" } : {});
+  await using world = await BenchWorld.start(booted.has(name) ? { ISTHMUS_TEMPLATES: "off" } : {});
   const loaded = await suites[name]?.();
   const results = (await loaded?.suite(world, ROUNDS)) ?? [];
   const load = { before, after: loadavg() };

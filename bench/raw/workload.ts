@@ -9,9 +9,8 @@ export async function configure(session: AgentSession): Promise<void> {
     machineId: randomBytes(16).toString("hex"),
     bootId: randomUUID(),
     clock: { sec: Math.floor(now / 1000), nsec: (now % 1000) * 1_000_000 },
-    entropy: randomBytes(256).toString("base64"),
+    entropy: randomBytes(256).toString("hex"),
     network: null,
-    tmpfs: [],
   });
 }
 
