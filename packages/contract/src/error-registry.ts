@@ -236,7 +236,8 @@ export const errorRegistry = {
   REGISTRY_UNREACHABLE: {
     status: 502,
     message: "registry {registry} cannot be reached: {reason}",
-    remedy: "Check the name, the network and HTTPS_PROXY; one without TLS must be named in ISTHMUS_INSECURE_REGISTRIES.",
+    remedy:
+      "Check the name, the network, HTTPS_PROXY, and that this host trusts its certificate (update-ca-certificates); one without TLS must be named in ISTHMUS_INSECURE_REGISTRIES.",
   },
   REGISTRY_FAILED: {
     status: 502,

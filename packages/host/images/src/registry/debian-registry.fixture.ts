@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
@@ -25,7 +25,10 @@ async function freePort(): Promise<number> {
 }
 
 /** Debian's docker-registry on a loopback port, its files below `base`. */
-export async function debianRegistry(base: string, options: { readonly auth?: boolean } = {}): Promise<DebianRegistry> {
+export async function debianRegistry(
+  base: string,
+  options: { readonly auth?: boolean; readonly tls?: { readonly certificate: string; readonly key: string } } = {},
+): Promise<DebianRegistry> {
   const port = await freePort();
   const folder = join(base, `registry-${port}`);
   await mkdir(folder);
@@ -34,7 +37,7 @@ export async function debianRegistry(base: string, options: { readonly auth?: bo
     version: "0.1",
     log: { level: "error" },
     storage: { filesystem: { rootdirectory: join(folder, "data") } },
-    http: { addr: `127.0.0.1:${port}` },
+    http: { addr: `127.0.0.1:${port}`, ...(options.tls && { tls: options.tls }) },
     ...(options.auth === true ? { auth: { htpasswd: { realm: "tests", path: join(folder, "htpasswd") } } } : {}),
   };
   // JSON is YAML too.
@@ -43,7 +46,7 @@ export async function debianRegistry(base: string, options: { readonly auth?: bo
   const closed = once(server, "close");
   closed.catch(() => undefined);
   const host = `127.0.0.1:${port}`;
-  for (let tries = 0; !(await answers(host)); tries += 1) {
+  for (let tries = 0; !(await answers(host, options.tls !== undefined)); tries += 1) {
     if (tries > 200 || server.exitCode !== null) throw new IsthmusError("INTERNAL", { reason: "docker-registry does not answer" });
     await sleep(50);
   }
@@ -57,9 +60,18 @@ export async function debianRegistry(base: string, options: { readonly auth?: bo
   };
 }
 
-async function answers(host: string): Promise<boolean> {
+/** Of one with TLS a connection is enough: whom it convinces is what the tests ask. */
+async function answers(host: string, tls: boolean): Promise<boolean> {
+  if (tls) return await connects(Number(host.split(":")[1]));
   return await fetch(`http://${host}/v2/`).then(
     (answer) => answer.status === 200 || answer.status === 401,
     () => false,
   );
+}
+
+async function connects(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+  return await promise.finally(() => socket.destroy());
 }
