@@ -49,6 +49,8 @@ export interface Context extends Pick<MachinesParts, Shared> {
   readonly swept: PromiseWithResolvers<void>;
   readonly handles: Map<string, Handle>;
   readonly removedExits: RemovedExits;
+  /** of machines whose records are gone, until nothing else is left of them either; by id */
+  readonly removals: Map<string, Promise<void>>;
   /** why users' starts are refused, while the host is under pressure */
   readonly contention: { refusal?: string };
   /** Here, as `launch` is, because what they lead to leads to them again. */

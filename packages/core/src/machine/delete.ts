@@ -2,6 +2,7 @@ import { tenantOf } from "../licence/lease-events.ts";
 import { keepVolumes, removeVolumes } from "../volume/provide.ts";
 import type { Context } from "./context.ts";
 import type { Handle } from "./handle.ts";
+import type { MachineRecord } from "./ports.ts";
 
 /**
  * Removes a settled machine. A job of its state queue. The record goes first: from then on a folder without a record is all that a crash can leave, and
@@ -15,6 +16,20 @@ export async function deleteMachine(context: Context, handle: Handle, withVolume
   if (!withVolumes) await keepVolumes(context, record);
   context.crashpoint("remove.before-delete");
   context.store.deleteMachine(handle.id, [{ type: "machine.removed", machineId: handle.id, machineName: machine.name }]);
+  const gone = Promise.withResolvers<void>();
+  context.removals.set(handle.id, gone.promise);
+  try {
+    await removeLeftovers(context, handle, record, withVolumes);
+  } finally {
+    context.removals.delete(handle.id);
+    gone.resolve();
+    handle.notify(undefined);
+  }
+}
+
+/** All that there is of a machine beside its record. */
+async function removeLeftovers(context: Context, handle: Handle, record: MachineRecord, withVolumes: boolean): Promise<void> {
+  const { machine } = record;
   context.leases.removed(handle.id);
   context.crashpoint("remove.after-delete");
   handle.removed = true;
@@ -29,5 +44,4 @@ export async function deleteMachine(context: Context, handle: Handle, withVolume
   }
   context.crashpoint("remove.after-folder");
   if (withVolumes) await removeVolumes(context, record);
-  handle.notify(undefined);
 }

@@ -61,6 +61,7 @@ export function createMachines(parts: MachinesParts): Machines {
     swept: Promise.withResolvers(),
     handles: new Map(),
     removedExits: createRemovedExits(),
+    removals: new Map(),
     contention: {},
     launch: (handle, by) => launch(context, handle, by),
     watchIdleness: (handle, live, idleMs) => watchIdleness(context, handle, live, idleMs),

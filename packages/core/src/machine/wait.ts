@@ -8,16 +8,19 @@ import { conflict } from "./transition.ts";
 /** Waits for a start that is under way; its failure is thrown. */
 export async function started(context: Context, start: StartInProgress, user?: AbortSignal): Promise<Machine> {
   const waiting = waitingSignal(context, user, "waiting for the start");
-  const given = Promise.withResolvers<never>();
-  const onAbort = () => given.reject(waiting.signal.reason);
-  if (waiting.signal.aborted) onAbort();
-  waiting.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return (await Promise.race([start.done, given.promise])).machine;
+    return (await Promise.race([start.done, rejection(waiting.signal)])).machine;
   } finally {
-    waiting.signal.removeEventListener("abort", onAbort);
     waiting.done();
   }
+}
+
+/** Rejects with the reason when `signal`, which nobody else has, is aborted. */
+function rejection(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  if (signal.aborted) reject(signal.reason);
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  return promise;
 }
 
 /** Waits until a machine that an earlier request started runs, or throws how that start failed. */
@@ -41,14 +44,25 @@ export async function waitFor(
     found = find(context, ref, tenant);
   } catch (error) {
     const exit = context.removedExits.get(ref, context.clock.now(), tenant);
-    if (exit && hasCode(error, "MACHINE_NOT_FOUND") && condition !== "running") return exit;
-    throw error;
+    if (!(exit && hasCode(error, "MACHINE_NOT_FOUND") && condition !== "running")) throw error;
+    if (condition === "removed") await removal(context, ref, user);
+    return exit;
   }
   const { handle, record } = found;
   const waiting = waitingSignal(context, user, `waiting for machine ${record.machine.name}`);
   try {
     const { exit } = await handle.until(record, lookFor(context, condition, handle, record), waiting.signal);
     return exit;
+  } finally {
+    waiting.done();
+  }
+}
+
+/** Until nothing is left of a machine whose record is gone. */
+async function removal(context: Context, id: string, user: AbortSignal | undefined): Promise<void> {
+  const waiting = waitingSignal(context, user, `waiting for the removal of ${id}`);
+  try {
+    await Promise.race([context.removals.get(id), rejection(waiting.signal)]);
   } finally {
     waiting.done();
   }

@@ -35,6 +35,8 @@ export interface FakeProcess {
 export class FakeHost {
   readonly processes = new Map<string, FakeProcess>();
   readonly folders = new Set<string>();
+  /** the removal of a folder takes until this settles */
+  folderRemoval: Promise<void> = Promise.resolve();
   readonly disks = new Set<string>();
   readonly saved = new Map<string, CaptureFacts>();
   readonly snapshots = new Map<string, SnapshotRecord>();
@@ -279,6 +281,7 @@ export function fakeFolders(host: FakeHost): MachineFolders {
       host.disks.delete(id);
     },
     async remove(id) {
+      await host.folderRemoval;
       host.folders.delete(id);
       host.disks.delete(id);
       host.outputs.delete(`${folder(id)}/output`);

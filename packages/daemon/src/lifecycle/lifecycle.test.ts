@@ -250,6 +250,27 @@ describe("removing a machine by itself", () => {
     expect(await daemon.machines.wait(id)).toEqual({ code: 4 });
   });
 
+  it("is not told as over while anything of it is left, to whomever asks", async () => {
+    const { id } = await daemon.machines.create({ image: "busybox", autoRemove: true }, { start: true });
+    const removal = Promise.withResolvers<void>();
+    daemon.host.folderRemoval = removal.promise;
+    const told: string[] = [];
+    const ask = (who: string) => daemon.machines.wait(id, "removed").then(() => told.push(who));
+    const early = ask("early");
+    daemon.host.end(id, { code: 4 });
+    await quiet();
+    await daemon.clock.advance(1000);
+    expect(daemon.all()).toEqual([]);
+    const late = ask("late");
+    expect(await daemon.machines.wait(id)).toEqual({ code: 4 });
+    const impatient = daemon.machines.wait(id, "removed", AbortSignal.abort());
+    expect(await code(impatient)).toBe("CANCELLED");
+    expect(told).toEqual([]);
+    removal.resolve();
+    await Promise.all([early, late]);
+    expect(daemon.host.folders.size).toBe(0);
+  });
+
   it("removes it although nobody reads, and after a failed start", async () => {
     const { id } = await daemon.machines.create({ image: "busybox", autoRemove: true }, { start: true });
     const removed = daemon.machines.wait(id, "removed");

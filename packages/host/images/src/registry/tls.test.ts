@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -6,10 +6,12 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { file, isInstalled, ociArchive, ociImage, tar, testStore } from "../fixtures.ts";
 import { account, type DebianRegistry, debianRegistry } from "./debian-registry.fixture.ts";
 
+const run = promisify(execFile);
 const equipped = (await isInstalled("skopeo")) && (await isInstalled("docker-registry"));
 /** names that only the proxy knows: nobody else is asked for them */
 const NAMES = { trusted: "registry.test", stranger: "stranger.test", misnamed: "misnamed.test" } as const;
@@ -20,22 +22,22 @@ let proxy: Server;
 /** what the proxy was asked for, with whose account */
 const asked: string[] = [];
 
-function openssl(...args: readonly string[]): void {
-  execFileSync("openssl", args, { cwd: base, stdio: "ignore" });
+async function openssl(...args: readonly string[]): Promise<void> {
+  await run("openssl", args, { cwd: base });
 }
 
 const newKey = (name: string) =>
   ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", `${name}.key`, "-subj", `/CN=${name}`] as const;
 
-function authority(name: string): void {
-  openssl("req", "-x509", ...newKey(name), "-out", `${name}.pem`, "-days", "1");
+async function authority(name: string): Promise<void> {
+  await openssl("req", "-x509", ...newKey(name), "-out", `${name}.pem`, "-days", "1");
 }
 
 /** A registry whose certificate, for `host`, is by `authority`. */
 async function registryOf(host: string, authority: string, options: { readonly auth?: boolean } = {}): Promise<DebianRegistry> {
-  openssl("req", ...newKey(host), "-addext", `subjectAltName=DNS:${host}`, "-out", `${host}.csr`);
+  await openssl("req", ...newKey(host), "-addext", `subjectAltName=DNS:${host}`, "-out", `${host}.csr`);
   const by = ["-CA", `${authority}.pem`, "-CAkey", `${authority}.key`, "-CAcreateserial", "-copy_extensions", "copy"];
-  openssl("x509", "-req", "-in", `${host}.csr`, ...by, "-days", "1", "-out", `${host}.pem`);
+  await openssl("x509", "-req", "-in", `${host}.csr`, ...by, "-days", "1", "-out", `${host}.pem`);
   return await debianRegistry(base, { ...options, tls: { certificate: join(base, `${host}.pem`), key: join(base, `${host}.key`) } });
 }
 
@@ -67,7 +69,7 @@ async function proxiedStore() {
 describe.skipIf(!equipped)("a registry with TLS, behind a proxy", () => {
   beforeAll(async () => {
     base = await mkdtemp(join(tmpdir(), "isthmus-registry-tls-"));
-    for (const name of ["ours", "theirs"]) authority(name);
+    for (const name of ["ours", "theirs"]) await authority(name);
     setDefaultCACertificates([...getCACertificates(), await readFile(join(base, "ours.pem"), "utf8")]);
     registries.set(NAMES.trusted, await registryOf(NAMES.trusted, "ours", { auth: true }));
     registries.set(NAMES.stranger, await registryOf(NAMES.stranger, "theirs"));
@@ -77,7 +79,7 @@ describe.skipIf(!equipped)("a registry with TLS, behind a proxy", () => {
     await writeFile(join(base, "image.tar"), ociArchive([image.descriptor], image.blobs));
     const { host } = registries.get(NAMES.trusted) ?? { host: "" };
     const to = ["--dest-tls-verify=false", "--dest-creds", `${account.username}:${account.password}`, `docker://${host}/app:v1`];
-    execFileSync("skopeo", ["copy", `oci-archive:${join(base, "image.tar")}`, ...to], { stdio: "ignore" });
+    await run("skopeo", ["copy", `oci-archive:${join(base, "image.tar")}`, ...to]);
   }, 60_000);
   afterAll(async () => {
     proxy.closeAllConnections();
