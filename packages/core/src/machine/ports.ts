@@ -149,6 +149,8 @@ export interface LiveMachine {
   statPath(path: string): Promise<PathStat>;
   /** Lets go of sockets without touching the machine: the daemon is stopping. */
   release(): void;
+  /** Removes what only the engine process needed, which is gone. A start does so too, but then somebody waits. */
+  clear(): Promise<void>;
 }
 
 export interface EngineEnd {

@@ -33,8 +33,16 @@ export async function suspendMachine(context: Context, handle: Handle, reason?: 
     context.crashpoint("suspend.after-kill");
     handle.release();
     context.awaitContact(handle);
+    clearAfter(context, handle, live);
     return suspended.machine;
   });
+}
+
+/** A job of its own: the removal of a file of the size of its memory takes time, for which who suspended does not wait. */
+function clearAfter(context: Context, handle: Handle, live: LiveMachine): void {
+  handle.queue
+    .internal(() => live.clear())
+    .catch((error: unknown) => context.log.warn({ machine: handle.id, err: error }, "could not remove what an engine process left"));
 }
 
 async function save(context: Context, handle: Handle, live: LiveMachine, yielded: boolean): Promise<void> {

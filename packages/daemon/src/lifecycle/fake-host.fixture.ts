@@ -210,6 +210,7 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
       return { parts: {}, accelerator: "tcg", sizeBytes: 1, pausedMs: 1 };
     },
     release() {},
+    clear: async () => undefined,
   };
 }
 

@@ -16,7 +16,7 @@ import type {
 import type { AgentLink } from "./agent-link.ts";
 import { capture } from "./capture/capture.ts";
 import { STATS_DEADLINE_MS } from "./config.ts";
-import type { EngineState } from "./engine-state.ts";
+import { clearLeftovers, type EngineState } from "./engine-state.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
 import { connectionsTo } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
@@ -142,6 +142,11 @@ export class QemuMachine implements LiveMachine {
     this.#parts.link.close();
     this.#parts.monitor.close();
     this.#parts.vmm.release();
+  }
+
+  async clear(): Promise<void> {
+    const { plan, vmm } = this.#parts;
+    if (vmm.over) await clearLeftovers(plan.folder, plan.socketFolder);
   }
 
   #present(): void {

@@ -59,7 +59,7 @@ export async function restoreMachine(request: RestoreRequest): Promise<QemuMachi
     await throttleDisks(monitor, plan, variant.machineType);
     await saved.before?.();
     timer.mark("publish");
-    await goOn(spawned);
+    await goOn(spawned, saved.newIdentity);
     timer.mark("greeting");
     await unlessItEnds(watch, renew(link, plan, saved.newIdentity));
     timer.mark("configure");
@@ -71,9 +71,10 @@ function asUnusable(plan: StartPlan, error: unknown): unknown {
   return new IsthmusError("SNAPSHOT_UNUSABLE", { name: plan.name, reason: IsthmusError.from(error).message }, { cause: error });
 }
 
-async function goOn({ monitor, watch, link }: Spawned): Promise<void> {
+/** A suspended guest was left by its host before it was saved; one of a snapshot learns only now that its host is another. */
+async function goOn({ monitor, watch, link }: Spawned, hadHost: boolean): Promise<void> {
   await monitor.execute("cont");
-  await sleep(RESTORED_SETTLE_MS);
+  if (hadHost) await sleep(RESTORED_SETTLE_MS);
   await unlessItEnds(watch, link.session());
 }
 
