@@ -14,6 +14,15 @@ export const limits = {
   labelKeyChars: 128,
   labelValueChars: 1024,
   ports: 64,
+  egressRules: 64,
+  /** ports and ranges of one rule */
+  egressPorts: 32,
+  egressHostChars: 253,
+  networkMachines: 1000,
+  networkAliases: 16,
+  networkUpstreams: 8,
+  /** addresses of the host that its machines' networks are told to refuse */
+  hostAddresses: 256,
   tmpfs: 16,
   /** volumes and host paths of one machine; a microVM has 24 places for devices, and some have other uses */
   mounts: 12,

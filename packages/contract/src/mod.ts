@@ -1,7 +1,11 @@
+export { type Block, blockHolds, blockText, familyOf, plainAddress, plainBlock } from "./address.ts";
 export type { AdmissionShortage, HostStatus, LimitUse, QueuePosition, Quota, QuotaSpec, Why } from "./admission.ts";
 export type { DoctorReport, Event, Finding, LogLine, Version } from "./daemon.ts";
+export type { EgressPolicy, EgressProtocol, EgressRule } from "./egress.ts";
+export { egressWords, type PortRange, parseEgress, plainEgress, plainHost } from "./egress-rules.ts";
 export { type ErrorCode, errorRegistry } from "./error-registry.ts";
 export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";
+export type { EgressDenial, GatewayMachine, GatewayReply, GatewayRequest, GatewayState } from "./gateway.ts";
 export type { Image, ImageConfig, ImageHistory, Kernel, Progress, PullPolicy, RegistryAuth } from "./image.ts";
 export { DEFAULT_REGISTRY, registryOf } from "./image-ref.ts";
 export type {

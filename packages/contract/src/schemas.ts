@@ -1,5 +1,7 @@
 export * from "./admission.ts";
 export * from "./daemon.ts";
+export * from "./egress.ts";
+export * from "./gateway.ts";
 export * from "./image.ts";
 export * from "./licence.ts";
 export * from "./machine.ts";

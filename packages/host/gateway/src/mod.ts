@@ -1,0 +1,1 @@
+export { GatewayClient, type GatewayPlace } from "./client.ts";

@@ -1,0 +1,165 @@
+import { familyOf } from "@isthmus/contract";
+import { MACHINE_TIES, STAND_IN_ROUND, STAND_IN_V4, STAND_IN_V6, STAND_INS, TIE_GRACE_MS, TIE_MAX_MS, TIE_MIN_MS } from "./config.ts";
+import type { Nft } from "./nft.ts";
+import type { HostRule, MachinePlan } from "./plan.ts";
+import { TABLE } from "./rules/base.ts";
+import { hostSet } from "./rules/machine.ts";
+
+/** How long addresses stay open after an answer, ms. */
+export interface TieTimes {
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly graceMs: number;
+}
+
+const usualTimes: TieTimes = { minMs: TIE_MIN_MS, maxMs: TIE_MAX_MS, graceMs: TIE_GRACE_MS };
+
+interface StandIn {
+  readonly text: string;
+  expiresAt: number;
+}
+
+function standInText(index: number, family: 4 | 6): string {
+  if (family === 4) return `${STAND_IN_V4.first}.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
+  return `${STAND_IN_V6.head}::${(index >> 16).toString(16)}:${(index & 0xffff).toString(16)}`.replace("::0:", "::");
+}
+
+const tieKey = (name: string, address: string): string => `${name} ${address}`;
+
+/**
+ * Which addresses names stand for, for each machine by what it was answered, and for how long. Sets of nftables hold the same addresses and forget them at the same time: packets to
+ * them pass, and TLS to them goes by an address that stands for the server's, from which `serverOf` finds it again.
+ */
+export class Ties {
+  readonly #nft: Nft;
+  readonly #times: TieTimes;
+  readonly #now: () => number;
+  /** by machine: when the tie of a name and an address ends */
+  readonly #machines = new Map<string, Map<string, number>>();
+  /** by address of a server */
+  readonly #standIns = new Map<string, StandIn>();
+  readonly #servers = new Map<string, string>();
+  #next = 0;
+
+  constructor(nft: Nft, times: TieTimes = usualTimes, now: () => number = Date.now) {
+    this.#nft = nft;
+    this.#times = times;
+    this.#now = now;
+  }
+
+  /** How long an answer of `ttl` seconds may be kept by whom it is given to, seconds. */
+  ttl(seconds: number): number {
+    return Math.min(seconds, Math.floor(this.#times.maxMs / 1000));
+  }
+
+  /**
+   * Opens addresses (in their one spelling) of a name for a machine. Gives those that it opened: there is a limit to how many are open at once. Throws HOST_COMMAND_FAILED.
+   */
+  async open(
+    plan: MachinePlan,
+    name: string,
+    rules: readonly HostRule[],
+    found: readonly { address: string; ttl: number }[],
+  ): Promise<Set<string>> {
+    this.#forget();
+    const { id } = plan.machine;
+    const ties = this.#machines.get(id) ?? new Map<string, number>();
+    this.#machines.set(id, ties);
+    const commands: string[] = [];
+    const made: string[] = [];
+    const opened = new Map<string, number>();
+    for (const { address, ttl } of found) {
+      const key = tieKey(name, address);
+      const family = familyOf(address);
+      if (family === 6 && plan.machine.v6 === undefined) continue;
+      if (!ties.has(key) && !opened.has(address) && ties.size + opened.size >= MACHINE_TIES) continue;
+      const { minMs, maxMs, graceMs } = this.#times;
+      const forMs = Math.min(Math.max(ttl * 1000, minMs), maxMs) + graceMs;
+      if (rules.some(({ tlsPorts }) => tlsPorts.length > 0)) {
+        const known = this.#standIns.has(address);
+        const standIn = this.#standIn(address, family, this.#now() + forMs);
+        if (!standIn) continue;
+        if (!known) {
+          made.push(address);
+          commands.push(`add element ${TABLE} standin${family} { ${address} : ${standIn.text} }`);
+        }
+      }
+      for (const { index } of rules) commands.push(...this.#element(hostSet(id, index, family), address, forMs));
+      opened.set(address, this.#now() + forMs);
+    }
+    try {
+      if (commands.length > 0) await this.#nft.change(commands.join("\n"));
+    } catch (error) {
+      for (const address of made) this.#forgetStandIn(address);
+      throw error;
+    }
+    for (const [address, until] of opened) ties.set(tieKey(name, address), Math.max(until, ties.get(tieKey(name, address)) ?? 0));
+    return new Set(opened.keys());
+  }
+
+  /** Whether a machine was told lately that a name has this address. */
+  holds(machine: string, name: string, address: string): boolean {
+    return (this.#machines.get(machine)?.get(tieKey(name, address)) ?? 0) > this.#now();
+  }
+
+  /** The server that an address of ours stands for. */
+  serverOf(standIn: string): string | undefined {
+    return this.#servers.get(standIn);
+  }
+
+  /** Whether nothing more can be opened for a machine. */
+  full(machine: string): boolean {
+    return (this.#machines.get(machine)?.size ?? 0) >= MACHINE_TIES || this.#standIns.size >= STAND_INS;
+  }
+
+  /** The rules of these machines were made anew, with empty sets. `whole`: so were the addresses that stand for others. */
+  restart(machines: Iterable<string>, whole: boolean): void {
+    for (const id of machines) this.#machines.delete(id);
+    if (!whole) return;
+    this.#standIns.clear();
+    this.#servers.clear();
+  }
+
+  /** Adding an element that is there changes nothing in older kernels, so it is taken away first, which in turn needs one that is there: all within one transaction. */
+  #element(set: string, address: string, forMs: number): string[] {
+    const plain = `element ${TABLE} ${set} { ${address} }`;
+    return [`add ${plain}`, `delete ${plain}`, `add element ${TABLE} ${set} { ${address} timeout ${forMs}ms }`];
+  }
+
+  #standIn(address: string, family: 4 | 6, expiresAt: number): StandIn | undefined {
+    const known = this.#standIns.get(address);
+    if (known) {
+      known.expiresAt = Math.max(known.expiresAt, expiresAt);
+      return known;
+    }
+    if (this.#standIns.size >= STAND_INS) return undefined;
+    let text: string;
+    do {
+      this.#next = (this.#next % STAND_IN_ROUND) + 1;
+      text = standInText(this.#next, family);
+    } while (this.#servers.has(text));
+    const standIn = { text, expiresAt };
+    this.#standIns.set(address, standIn);
+    this.#servers.set(text, address);
+    return standIn;
+  }
+
+  #forgetStandIn(address: string): void {
+    this.#servers.delete(this.#standIns.get(address)?.text ?? "");
+    this.#standIns.delete(address);
+  }
+
+  #forget(): void {
+    const now = this.#now();
+    for (const ties of this.#machines.values()) for (const [key, until] of ties) if (until <= now) ties.delete(key);
+  }
+
+  /** Forgets addresses that stand for servers no more. Throws HOST_COMMAND_FAILED. */
+  async sweep(): Promise<void> {
+    this.#forget();
+    const over = [...this.#standIns].filter(([, { expiresAt }]) => expiresAt <= this.#now());
+    if (over.length === 0) return;
+    for (const [address] of over) this.#forgetStandIn(address);
+    await this.#nft.change(over.map(([address]) => `delete element ${TABLE} standin${familyOf(address)} { ${address} }`).join("\n"));
+  }
+}
