@@ -1,13 +1,14 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { IsthmusError, type Version } from "@isthmus/contract";
+import type { Version } from "@isthmus/contract";
 import { type Log, type Store, Tokens } from "@isthmus/core";
 import { createHttpDoor } from "@isthmus/door-http";
 import { openStore } from "@isthmus/host-store";
 import { type DaemonConfig, VERSION } from "./config.ts";
 import { systemClock } from "./host.ts";
 import { readTcpFiles, watchTls } from "./tcp-files.ts";
+import { makeTrustedFolder } from "./trusted-folder.ts";
 import { type Parts, wire } from "./wiring.ts";
 
 export interface RunningDaemon {
@@ -27,7 +28,7 @@ export interface RunningDaemon {
  */
 export async function startDaemon(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
   const startedAt = new Date();
-  makeFolders(config);
+  for (const folder of [config.home, config.runFolder]) makeTrustedFolder(folder);
   const tcp = config.tcp && readTcpFiles(config.tcp);
   const store = openStore(join(config.home, "isthmus.db"));
   try {
@@ -79,17 +80,6 @@ async function adopt({ machines }: Parts, log: Log): Promise<void> {
     log.info({ ...report, ms: Math.round(performance.now() - began) }, "took up the machines of an earlier daemon");
   } catch (error) {
     log.error({ err: error }, "could not take up the machines of an earlier daemon");
-  }
-}
-
-function makeFolders(config: DaemonConfig): void {
-  for (const folder of [config.home, config.runFolder]) {
-    try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new IsthmusError("LOCAL_FILE", { path: folder, reason }, { cause });
-    }
   }
 }
 
