@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
+import { Chance, size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
 
 const DISK_MIB = 300;
@@ -13,7 +14,12 @@ const MIB = 1024 * 1024;
 /** longer than the writing takes when there is room */
 const WAITING_MS = 8_000;
 const LINE = "0123456789".repeat(6);
+const ROUNDS = size(1, 20);
+const ROUND_DEADLINE_MS = 60_000;
+const ROOM_MAX_BYTES = 40 * MIB;
+const FULL = /no room|disk is full|No space left/i;
 
+const chance = new Chance();
 let world: World;
 let image: string;
 
@@ -114,5 +120,39 @@ describe.runIf(mayMount())("a full disk under running machines", () => {
     rmSync(filler());
     expect((await writing).text).toBe("20000000");
     expect(await world.ok(["exec", "writer", "echo", "here"])).toBe("here");
+  });
+
+  it(`refuses what finds no room, whenever it runs out, ${ROUNDS} times, SEED=${chance.seed}`, {
+    timeout: ROUNDS * ROUND_DEADLINE_MS,
+  }, async () => {
+    const layer = join(tmpdir(), "layer.tar");
+    execFileSync("tar", ["-cf", layer, "-C", "/bin", "busybox"]);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      fill();
+      const filled = statSync(filler()).size;
+      truncateSync(filler(), Math.max(0, filled - chance.int(ROOM_MAX_BYTES)));
+      const attempts = [
+        ["image", "import", layer, `tried:${round}`],
+        ["run", "-d", "--disk", "64m", "--name", `tried-${round}`, "busybox", "sh", "-c", "head -c 5000000 /dev/urandom > /f; sleep 1000"],
+        ["volume", "create", `tried-${round}`],
+        ["snapshot", "create", "idle", "--name", `tried-${round}`],
+      ];
+      for (const args of attempts) {
+        const { code, stderr } = await world.cli(args);
+        expect([code, stderr], args.join(" ")).toEqual([expect.any(Number), code === 0 ? expect.any(String) : expect.stringMatching(FULL)]);
+      }
+      await world.cli(["rm", "-f", "-v", `tried-${round}`]);
+      expect(await world.ok(["exec", "idle", "echo", "here"])).toBe("here");
+      rmSync(filler());
+      for (const args of [
+        ["volume", "rm", `tried-${round}`],
+        ["snapshot", "rm", `tried-${round}`],
+        ["image", "rm", `tried:${round}`],
+      ])
+        await world.cli(args);
+      expect(await world.ok(["run", "--rm", "busybox", "echo", "again"])).toBe("again");
+      expect(readdirSync(join(world.home, "images/tmp"))).toEqual([]);
+    }
+    rmSync(layer);
   });
 });
