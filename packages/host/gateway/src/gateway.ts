@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError } from "@isthmus/contract";
-import { DENIALS_TOLD_EVERY_MS, GATEWAY_PROTOCOL } from "./config.ts";
+import { GATEWAY_PROTOCOL } from "./config.ts";
 import { ControlServer } from "./control/server.ts";
 import { Denials } from "./denials.ts";
 import { answer } from "./dns/answer.ts";
@@ -19,6 +19,7 @@ export interface GatewayOptions {
   /** path of the control socket; what the gateway needs beside it is in the same folder */
   readonly socket: string;
   readonly tieTimes?: TieTimes;
+  readonly tellEveryMs: number;
   readonly note: (text: string) => void;
 }
 
@@ -111,7 +112,7 @@ export class Gateway {
       void this.#look().finally(() => {
         if (this.#stopping === undefined) this.#schedule();
       });
-    }, DENIALS_TOLD_EVERY_MS);
+    }, this.#options.tellEveryMs);
   }
 
   async #count(): Promise<void> {

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
-import { TIE_GRACE_MS, TIE_MAX_MS, TIE_MIN_MS } from "./config.ts";
+import { DENIALS_TOLD_EVERY_MS, TIE_GRACE_MS, TIE_MAX_MS, TIE_MIN_MS } from "./config.ts";
 import { Gateway } from "./gateway.ts";
 
 function milliseconds(field: string, text: string): number {
@@ -21,6 +21,7 @@ async function main(): Promise<void> {
       "tie-min-ms": { type: "string", default: String(TIE_MIN_MS) },
       "tie-max-ms": { type: "string", default: String(TIE_MAX_MS) },
       "tie-grace-ms": { type: "string", default: String(TIE_GRACE_MS) },
+      "tell-every-ms": { type: "string", default: String(DENIALS_TOLD_EVERY_MS) },
     },
   });
   if (values.socket === undefined)
@@ -30,7 +31,8 @@ async function main(): Promise<void> {
     maxMs: milliseconds("--tie-max-ms", values["tie-max-ms"]),
     graceMs: milliseconds("--tie-grace-ms", values["tie-grace-ms"]),
   };
-  const gateway = new Gateway({ socket: values.socket, tieTimes, note });
+  const tellEveryMs = milliseconds("--tell-every-ms", values["tell-every-ms"]);
+  const gateway = new Gateway({ socket: values.socket, tieTimes, tellEveryMs, note });
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void gateway.stop().catch((error: unknown) => fail(error)));
   // The daemon's end must not be ours: its terminal's hangup, and a standard error that nobody reads.
   process.on("SIGHUP", () => undefined);

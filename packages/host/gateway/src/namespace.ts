@@ -1,10 +1,13 @@
 import { execFile } from "node:child_process";
-import { readlink, writeFile } from "node:fs/promises";
+import { readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { type GatewayState, IsthmusError } from "@isthmus/contract";
 import { STAND_IN_V4, STAND_IN_V6 } from "./config.ts";
 
 const run = promisify(execFile);
+/** where `ip netns` keeps its namespaces (ip-netns(8)) */
+const NAMESPACES = "/run/netns";
 
 async function set(name: string, value: string): Promise<void> {
   try {
@@ -18,14 +21,18 @@ async function set(name: string, value: string): Promise<void> {
   }
 }
 
-/** Throws HOST_COMMAND_FAILED when this process is in the host's own network: the gateway's rules would be the whole host's. */
+/** Throws HOST_COMMAND_FAILED when this process is in none of the namespaces that `ip netns` made, so in the host's own: the gateway's rules would be the whole host's. */
 export async function mustBeApart(): Promise<void> {
-  const [own, first] = await Promise.all([readlink("/proc/self/ns/net"), readlink("/proc/1/ns/net").catch(() => "")]);
-  if (own === first)
-    throw new IsthmusError("HOST_COMMAND_FAILED", {
-      program: "gateway",
-      reason: "it is to be started in a network namespace of its own (ip netns exec)",
-    });
+  const own = await stat("/proc/self/ns/net");
+  const names = await readdir(NAMESPACES).catch((): string[] => []);
+  for (const name of names) {
+    const one = await stat(join(NAMESPACES, name)).catch(() => undefined);
+    if (one?.ino === own.ino && one.dev === own.dev) return;
+  }
+  throw new IsthmusError("HOST_COMMAND_FAILED", {
+    program: "gateway",
+    reason: "it is to be started in a network namespace of its own (ip netns exec)",
+  });
 }
 
 async function ip(...args: string[]): Promise<void> {

@@ -111,7 +111,8 @@ export function inetMachine(plan: MachinePlan): string {
   const sets = plan.hosts.flatMap(({ index }) =>
     families(plan).map((family) => `  set ${hostSet(id, index, family)} { type ipv${family}_addr; flags timeout; }`),
   );
-  const tls = ["ip daddr @own4 return", "ip6 daddr @own6 return", ...tlsLines(plan)];
+  // What a rule opens by its address is not checked.
+  const tls = ["ip daddr @own4 return", "ip6 daddr @own6 return", ...blockLines(plan.blocks, "return"), ...tlsLines(plan)];
   return `table ${TABLE} {
 ${sets.join("\n")}
   chain d_${id} { meta mark set ${mark} goto denied; }

@@ -197,9 +197,13 @@ export class NetWorld {
   /** Starts the gateway as a program, as the daemon does. */
   async gateway(...args: string[]): Promise<ChildProcess> {
     const program = new URL("../main.ts", import.meta.url).pathname;
-    const child = spawn("ip", ["netns", "exec", this.net, process.execPath, program, "--socket", this.socket, ...args], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const child = spawn(
+      "ip",
+      ["netns", "exec", this.net, process.execPath, program, "--socket", this.socket, "--tell-every-ms", "100", ...args],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+      },
+    );
     child.stderr?.on("data", (bytes) => {
       this.log += String(bytes);
     });
@@ -226,7 +230,7 @@ export class NetWorld {
 
   /** What Node cannot do, from a machine (raw.py). */
   async raw(machine: string, ...args: string[]): Promise<string> {
-    return (await this.in(this.space(machine), "python3", fileURLToPath(new URL("./raw.py", import.meta.url)), ...args)).trim();
+    return (await this.in(this.space(machine), "/usr/bin/python3", fileURLToPath(new URL("./raw.py", import.meta.url)), ...args)).trim();
   }
 
   /** What a set of nftables in a namespace holds, as text. */

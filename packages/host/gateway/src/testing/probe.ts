@@ -5,7 +5,7 @@ import { connect as connectTls } from "node:tls";
 
 /** What runs inside a machine of a test: it tries to reach something and says how that went. */
 export interface Attempt {
-  readonly kind: "tcp" | "udp" | "tls" | "dns-udp" | "dns-tcp" | "hold" | "held" | "bytes";
+  readonly kind: "tcp" | "udp" | "tls" | "dns-udp" | "dns-tcp" | "hold" | "held" | "bytes" | "flood" | "pieces";
   readonly address: string;
   readonly port: number;
   readonly name?: string;
@@ -118,7 +118,13 @@ const hold = (attempt: Attempt) =>
     const socket =
       attempt.name === undefined
         ? connect({ host: attempt.address, port: attempt.port })
-        : connectTls({ host: attempt.address, port: attempt.port, servername: attempt.name, ca: attempt.ca });
+        : connectTls({
+            host: attempt.address,
+            port: attempt.port,
+            servername: attempt.name,
+            ca: attempt.ca,
+            checkServerIdentity: () => undefined,
+          });
     held.set(key, socket);
     socket.on("error", (error: NodeJS.ErrnoException) => finish("refused", error.code ?? error.message));
     socket.once("data", (chunk: Buffer) => finish("open", chunk.toString().trim()));
@@ -140,7 +146,37 @@ const stillHeld = ({ address, port }: Attempt) =>
     return () => undefined;
   });
 
-const kinds = { tcp, udp, tls, "dns-udp": udp, "dns-tcp": dnsTcp, hold, held: stillHeld, bytes };
+/** Sends bytes one after the other, and tells what comes back first. */
+const pieces = ({ address, port, data = "" }: Attempt) =>
+  once((finish) => {
+    const socket = connect({ host: address, port, noDelay: true });
+    socket.on("error", (error: NodeJS.ErrnoException) => finish("refused", error.code ?? error.message));
+    socket.once("data", (chunk: Buffer) => finish("open", chunk.toString("base64")));
+    const all = Buffer.from(data, "base64");
+    const next = (at: number): void => {
+      if (at < all.length) socket.write(all.subarray(at, at + 1), () => setImmediate(next, at + 1));
+    };
+    next(0);
+    return () => socket.destroy();
+  });
+
+/** Sends many datagrams, and waits for no answer. */
+const flood = ({ address, port, data = "" }: Attempt) =>
+  once((finish) => {
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    socket.on("error", () => undefined);
+    let left = 0;
+    for (const text of data.split(" ")) {
+      left += 1;
+      socket.send(Buffer.from(text, "base64"), port, address, () => {
+        left -= 1;
+        if (left === 0) finish("open", "sent");
+      });
+    }
+    return () => socket.close();
+  });
+
+const kinds = { tcp, udp, tls, "dns-udp": udp, "dns-tcp": dnsTcp, hold, held: stillHeld, bytes, flood, pieces };
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const attempt = JSON.parse(line) as Attempt;
