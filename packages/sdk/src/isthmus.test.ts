@@ -30,6 +30,17 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe("Isthmus", () => {
+  it("renames a machine, and filters machines and events", async () => {
+    await using t = await setUp();
+    await t.isthmus.machines.create({ image: "x", name: "a" });
+    await t.isthmus.machines.create({ image: "x", name: "b" });
+    expect((await t.isthmus.machines.rename("a", "c")).name).toBe("c");
+    const found = await all(t.isthmus.machines.list({ all: true, names: ["b", "c"], exitCodes: [], ids: [], ancestors: [], volumes: [] }));
+    expect(found.map(({ name }) => name).toSorted()).toEqual(["b", "c"]);
+    const filters = { kinds: ["machine"], types: ["created"], images: ["x"], labels: [], until: new Date() };
+    expect(await all(t.isthmus.events(filters))).toHaveLength(2);
+  });
+
   it("tells the version, health, and what the doctor found", async () => {
     await using t = await setUp();
     expect((await t.isthmus.version()).api).toBe("v1");

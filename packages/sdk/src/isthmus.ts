@@ -86,8 +86,9 @@ export class Isthmus implements Disposable {
 
   /** What happened, oldest first; with `follow`, what happens next as well. */
   events(options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
-    const { follow, since, after, machine, signal } = options;
-    const query = { follow, since: since instanceof Date ? since.toISOString() : since, after, machine };
+    const { since, until, kinds, types, images, labels, signal, ...rest } = options;
+    const time = (at: typeof since) => (at instanceof Date ? at.toISOString() : at);
+    const query = { ...rest, since: time(since), until: time(until), type: kinds, event: types, image: images, label: labels };
     return jsonLines(this.#transport, { method: "GET", path: "/events", query, signal });
   }
 

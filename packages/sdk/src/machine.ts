@@ -70,6 +70,11 @@ export class MachineHandle {
     return this.#post("unpause", {}, options);
   }
 
+  /** Gives it another name, in any state; a handle made with the old name finds nothing then. Throws INVALID_NAME, NAME_TAKEN. */
+  rename(name: string, options: CallOptions = {}): Promise<Machine> {
+    return this.#transport.json({ method: "POST", path: this.#path("/rename"), json: { name }, signal: options.signal });
+  }
+
   /** Its state to disk, its process gone, its memory returned; resolves when all of it is durable. Sessions and connections end. Throws STATE_CONFLICT, CAPTURE_FAILED. */
   suspend(options: CallOptions = {}): Promise<Machine> {
     return this.#post("suspend", {}, options);

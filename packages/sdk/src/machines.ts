@@ -64,11 +64,11 @@ export class Machines {
 
   /** One page of machines. */
   page(options: PageOptions = {}): Promise<MachinePage> {
-    const { all, states, labels, name, limit, cursor, signal } = options;
+    const { states, labels, ids, names, name = names, exitCodes, ancestors, volumes, signal, ...rest } = options;
     return this.#transport.json({
       method: "GET",
       path: "/machines",
-      query: { all, state: states, label: labels, name, limit, cursor },
+      query: { ...rest, state: states, label: labels, name, id: ids, exited: exitCodes?.map(String), ancestor: ancestors, volume: volumes },
       signal,
     });
   }
@@ -101,6 +101,11 @@ export class Machines {
   /** See `MachineHandle.unpause`. */
   unpause(ref: string, options: CallOptions = {}): Promise<Machine> {
     return this.handle(ref).unpause(options);
+  }
+
+  /** See `MachineHandle.rename`. */
+  rename(ref: string, name: string, options: CallOptions = {}): Promise<Machine> {
+    return this.handle(ref).rename(name, options);
   }
 
   /** See `MachineHandle.suspend`. */

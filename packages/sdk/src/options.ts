@@ -65,6 +65,20 @@ export interface ListOptions extends CallOptions {
   readonly labels?: readonly string[];
   /** only machines whose name holds this text */
   readonly name?: string;
+  /** or one of these texts, when `name` is absent */
+  readonly names?: readonly string[];
+  /** only machines with one of these ids, or beginnings of ids */
+  readonly ids?: readonly string[];
+  /** only those that exited with one of these codes; implies `all` */
+  readonly exitCodes?: readonly number[];
+  /** only those made of one of these images: names or digests */
+  readonly ancestors?: readonly string[];
+  /** only those that mount one of these volumes, or something at one of these paths */
+  readonly volumes?: readonly string[];
+  /** only those made before this machine */
+  readonly before?: string;
+  /** only those made after this machine */
+  readonly since?: string;
 }
 
 /** One page of a list. */
@@ -202,10 +216,20 @@ export interface EventOptions extends CallOptions {
   readonly follow?: boolean;
   /** RFC 3339 time, Unix seconds, or a duration back from now such as `10m` */
   readonly since?: string | number | Date;
+  /** only those until then, written likewise; a time to come ends the following */
+  readonly until?: string | number | Date;
   /** only those after this `seq` */
   readonly after?: number;
   /** only those of this machine: id or name */
   readonly machine?: string;
+  /** only these kinds: `machine`, `image`, `volume` */
+  readonly kinds?: readonly string[];
+  /** only these types: `machine.exited`, or `exited` */
+  readonly types?: readonly string[];
+  /** only those of machines with one of these images, as they name it */
+  readonly images?: readonly string[];
+  /** only those of machines with all of these labels: `KEY` or `KEY=VALUE` */
+  readonly labels?: readonly string[];
 }
 
 /** What a path in a machine is. */

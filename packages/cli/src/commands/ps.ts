@@ -26,7 +26,7 @@ export function ps(context: Context): Command {
     .option("-a, --all", "those that have ended as well")
     .option("-q, --quiet", "ids only")
     .option("--no-trunc", "nothing cut short")
-    .option("-f, --filter <key=value>", "state=STATE, label=KEY[=VALUE] or name=NAME (repeatable)", collect)
+    .option("-f, --filter <key=value>", "status, label, name, id, exited, ancestor, volume, before or since (repeatable)", collect)
     .addOption(new Option("--format <form>", "table, or json for a line each").choices(["table", "json"]).default("table"))
     .addHelpText(
       "after",
@@ -34,6 +34,7 @@ export function ps(context: Context): Command {
         ["isthmus ps -a", "all machines"],
         ["isthmus ps -q --filter label=team=web", "ids of some"],
         ["isthmus rm $(isthmus ps -aq --filter state=exited)", "remove what has ended"],
+        ["isthmus ps -a --filter ancestor=busybox --filter exited=1", "those of one image that failed"],
       ]),
     )
     .action(async (options: PsOptions) => {

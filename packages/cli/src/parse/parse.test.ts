@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { since, tail } from "./amounts.ts";
 import { copyPath } from "./copy-path.ts";
-import { machineFilters } from "./filters.ts";
+import { eventFilters, machineFilters } from "./filters.ts";
 import { commandForm } from "./import-options.ts";
 import { portText, publishedPorts } from "./ports.ts";
 
@@ -74,18 +74,46 @@ describe("times and lines", () => {
 });
 
 describe("filters of ps", () => {
-  it("come as state, label and name", () => {
-    expect(machineFilters(["state=running", "status=paused", "label=a=b", "label=c", "name=web"])).toEqual({
-      states: ["running", "paused"],
+  it("come in docker's words", () => {
+    expect(machineFilters(["state=running", "status=created", "label=a=b", "label=c", "name=web", "name=db"])).toEqual({
+      states: ["running", "requested"],
       labels: ["a=b", "c"],
-      name: "web",
+      names: ["web", "db"],
+    });
+    expect(machineFilters(["exited=0", "exited=137", "ancestor=busybox", "volume=data", "id=00ff", "before=a", "since=b"])).toEqual({
+      exitCodes: [0, 137],
+      ancestors: ["busybox"],
+      volumes: ["data"],
+      ids: ["00ff"],
+      before: "a",
+      since: "b",
     });
     expect(machineFilters([])).toEqual({});
   });
 
-  it.each(["running", "state=", "state=up", "colour=red"])("refuses %j", (text) => {
+  it.each(["running", "state=", "state=up", "colour=red", "exited=256", "exited=x", "toString=1"])("refuses %j", (text) => {
     expect(() => machineFilters([text])).toThrow(/--filter is not valid/);
   });
+});
+
+describe("filters of events", () => {
+  it("come in docker's words", () => {
+    expect(
+      eventFilters(["event=exited", "event=machine.created", "type=container", "container=web", "image=busybox", "label=a=b"]),
+    ).toEqual({
+      types: ["exited", "machine.created"],
+      kinds: ["machine"],
+      machine: "web",
+      images: ["busybox"],
+      labels: ["a=b"],
+    });
+  });
+
+  it.each(["exited", "event=", "name=web"])("refuses %j", (text) => {
+    expect(() => eventFilters([text])).toThrow(/--filter is not valid/);
+  });
+
+  it("name one machine", () => expect(() => eventFilters(["machine=a", "container=b"])).toThrow(/machine is given once/));
 });
 
 describe("paths of cp", () => {

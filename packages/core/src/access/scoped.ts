@@ -46,7 +46,7 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
 }
 
 type Own = (ref: string) => string;
-type Lifecycle = Pick<Machines, "start" | "stop" | "kill" | "pause" | "unpause" | "suspend" | "resume" | "remove">;
+type Lifecycle = Pick<Machines, "start" | "stop" | "kill" | "pause" | "unpause" | "suspend" | "resume" | "rename" | "remove">;
 
 function lifecycleOf(machines: Machines, own: Own): Lifecycle {
   return {
@@ -57,6 +57,7 @@ function lifecycleOf(machines: Machines, own: Own): Lifecycle {
     unpause: async (ref) => await machines.unpause(own(ref)),
     suspend: async (ref) => await machines.suspend(own(ref)),
     resume: async (ref, options) => await machines.resume(own(ref), options),
+    rename: async (ref, name) => await withoutHolder(machines.rename(own(ref), name)),
     remove: async (ref, options) => await machines.remove(own(ref), options),
   };
 }

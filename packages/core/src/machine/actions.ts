@@ -21,7 +21,7 @@ import type { SecretActions } from "../secret/secrets.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
 import type { TemplateActions } from "../template/actions.ts";
 import type { VolumeActions } from "../volume/actions.ts";
-import type { GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
+import type { EventFilter, GuestStream, MachineQuery, PathStat, WorkloadInput } from "./ports.ts";
 
 export interface CreateOptions {
   /** A second call with the same key and request answers with the machine of the first. */
@@ -87,11 +87,13 @@ export interface LogChunk {
   readonly next: number;
 }
 
-export interface EventOptions {
+export interface EventOptions extends EventFilter {
   /** only events after this one */
   readonly afterSeq?: number;
   /** only events since this time, RFC 3339 */
   readonly since?: string;
+  /** only events until this time, RFC 3339; a time to come ends the following */
+  readonly until?: string;
   /** id, name or prefix of a machine */
   readonly machine?: string;
   /** only what is of this tenant */
@@ -99,6 +101,14 @@ export interface EventOptions {
   /** Go on with what happens; without it the iteration ends with the last stored event. Without `afterSeq` and `since`, following begins now. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
+}
+
+/** Which machines to list. `before` and `since` are machines that those listed were made before, after. */
+export interface ListQuery extends Omit<MachineQuery, "images" | "before" | "after"> {
+  /** names of images, or their digests */
+  readonly ancestors?: readonly string[];
+  readonly before?: string;
+  readonly since?: string;
 }
 
 /**
@@ -140,6 +150,8 @@ export interface Machines {
    * Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_UNUSABLE, CAPTURE_FAILED, NAME_TAKEN, PORT_TAKEN, INVALID_REQUEST, NO_CAPACITY and what `start` throws.
    */
   clone(source: CloneSource, spec?: CloneSpec, options?: WaitOptions): Promise<readonly Machine[]>;
+  /** Another name, in any state. Throws INVALID_NAME, NAME_TAKEN. */
+  rename(ref: string, name: string): Promise<Machine>;
   /** Deletes the machine, its disk and its output. `force` ends it first. */
   remove(ref: string, options?: RemoveOptions): Promise<void>;
   /**
@@ -151,8 +163,8 @@ export interface Machines {
   get(ref: string, tenant?: string): Machine;
   /** Why it is as it is, in words with numbers. */
   why(ref: string): Why;
-  /** Newest first. */
-  list(query: MachineQuery): MachinePage;
+  /** Newest first. Throws MACHINE_NOT_FOUND for `before` and `since`. */
+  list(query: ListQuery): Promise<MachinePage>;
   /** How many machines, of `tenant` when it is given, are in each state; states without machines are absent. */
   counts(tenant?: string): Partial<Record<MachineState, number>>;
   /** Name of a machine that uses the image of this digest. */

@@ -11,16 +11,18 @@ const followers = new WeakMap<Context, number>();
  */
 export async function* readEvents(context: Context, options: EventOptions = {}): AsyncGenerator<Event, void, undefined> {
   checkOpen(context);
-  const { tenant } = options;
+  const { tenant, types, kinds, images, labels, until: untilIso } = options;
+  const filter = { types, kinds, images, labels, untilIso };
   const machineId = options.machine === undefined ? undefined : context.store.machine(options.machine, tenant).machine.id;
   const follow = options.follow === true;
   const fromNow = follow && options.afterSeq === undefined && options.since === undefined;
   let afterSeq = fromNow ? context.store.lastEventSeq() : options.afterSeq;
   const waiting = waitingSignal(context, options.signal, "following events");
-  const more = follow ? listen(context, waiting.signal) : undefined;
+  const over = untilIso === undefined ? undefined : Math.max(0, Date.parse(untilIso) - context.clock.now());
+  const more = follow && over !== 0 ? listen(context, waiting.signal, over) : undefined;
   try {
     for (;;) {
-      const page = context.store.events({ afterSeq, sinceIso: options.since, limit: EVENTS_PAGE, machineId, tenant });
+      const page = context.store.events({ afterSeq, sinceIso: options.since, limit: EVENTS_PAGE, machineId, tenant, ...filter });
       for (const event of page) {
         yield publicEvent(event);
         if (waiting.signal.aborted) return;
@@ -40,8 +42,8 @@ function publicEvent(event: StoredEvent): Event {
   return { seq, time, type, machineId, machineName, details: { ...details } };
 }
 
-/** `next` resolves true when events came since the last call, false when `signal` aborted. */
-function listen(context: Context, signal: AbortSignal): { next(): Promise<boolean>; stop(): void } {
+/** `next` resolves true when events came since the last call, false when `signal` aborted or, in `overMs`, the time that is listened to is over. */
+function listen(context: Context, signal: AbortSignal, overMs: number | undefined): { next(): Promise<boolean>; stop(): void } {
   const count = followers.get(context) ?? 0;
   if (count >= EVENT_FOLLOWERS)
     throw new IsthmusError("TOO_MANY_REQUESTS", { what: "clients following events", value: count, limit: EVENT_FOLLOWERS });
@@ -52,17 +54,26 @@ function listen(context: Context, signal: AbortSignal): { next(): Promise<boolea
     pending = true;
     wake?.();
   });
+  let over = false;
   const onAbort = () => wake?.();
+  const onOver = () => {
+    over = true;
+    onAbort();
+  };
+  const cancel = overMs === undefined ? undefined : context.clock.after(overMs, onOver);
   signal.addEventListener("abort", onAbort, { once: true });
   return {
     async next() {
-      if (!pending && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
+      if (!pending && !over && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
       wake = undefined;
+      // What came before the end is read still.
+      const more = pending || !over;
       pending = false;
-      return !signal.aborted;
+      return more && !signal.aborted;
     },
     stop() {
       unsubscribe();
+      cancel?.();
       signal.removeEventListener("abort", onAbort);
       followers.set(context, (followers.get(context) ?? 1) - 1);
     },

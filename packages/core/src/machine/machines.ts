@@ -27,10 +27,12 @@ import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
 import { Leases } from "./leases.ts";
+import { listMachines } from "./list.ts";
 import { readLogs } from "./logs.ts";
 import type { MachinesParts } from "./machines-parts.ts";
 import { removeMachine } from "./remove.ts";
 import { createRemovedExits } from "./removed-exits.ts";
+import { renameMachine } from "./rename.ts";
 import { requireSignal } from "./resolve-spec.ts";
 import { grantLease, launch, requestStart } from "./start.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
@@ -113,7 +115,7 @@ async function settled(context: Context, ref: string): Promise<Handle> {
   return handle;
 }
 
-type Lifecycle = Pick<Machines, "create" | "start" | "stop" | "kill" | "pause" | "unpause" | "remove">;
+type Lifecycle = Pick<Machines, "create" | "start" | "stop" | "kill" | "pause" | "unpause" | "rename" | "remove">;
 
 function lifecycle(context: Context): Lifecycle {
   return {
@@ -143,6 +145,7 @@ function lifecycle(context: Context): Lifecycle {
     },
     pause: (ref) => pauseOrUnpause(context, ref, "pause"),
     unpause: (ref) => pauseOrUnpause(context, ref, "unpause"),
+    rename: async (ref, name) => await renameMachine(context, await settled(context, ref), name),
     async remove(ref, options = {}) {
       await removeMachine(context, await settled(context, ref), options);
     },
@@ -178,10 +181,7 @@ function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "cou
   return {
     get: (ref, tenant) => context.store.machine(ref, tenant).machine,
     why: (ref) => why(context, context.store.machine(ref)),
-    list(query) {
-      const { next, records } = context.store.machines(query);
-      return { machines: records.map((record) => record.machine), next };
-    },
+    list: (query) => listMachines(context, query),
     counts: (tenant) => context.store.counts(tenant),
     imageHolder: (digest) => context.store.imageHolder(digest) ?? context.snapshots?.imageHolder(digest),
     wait: (ref, condition = "exited", signal, tenant) => waitFor(context, ref, condition, signal, tenant),

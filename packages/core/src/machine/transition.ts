@@ -18,7 +18,7 @@ import { isHeld } from "./leases.ts";
 import type { BootRecord, MachineRecord, NewEvent } from "./ports.ts";
 
 export interface Change {
-  readonly machine?: Partial<Omit<Machine, "id" | "name" | "state">>;
+  readonly machine?: Partial<Omit<Machine, "id" | "state">>;
   readonly boot?: Partial<BootRecord>;
   /** of the event */
   readonly details?: Readonly<Record<string, unknown>>;
@@ -39,10 +39,10 @@ export function become(context: Context, handle: Handle, to: MachineState, chang
   ]);
 }
 
-/** A change that is none of the state. */
-export function amend(context: Context, handle: Handle, change: Change): MachineRecord {
+/** A change that is none of the state, with the events that tell of it. */
+export function amend(context: Context, handle: Handle, change: Change, events: readonly NewEvent[] = []): MachineRecord {
   const record = context.store.machine(handle.id);
-  return commit(context, handle, record, { ...change, to: record.machine.state }, []);
+  return commit(context, handle, record, { ...change, to: record.machine.state }, events);
 }
 
 /** The commit in which a start is let in: whoever has a lease holds what its size says, until the commit in which it settles. */

@@ -227,7 +227,8 @@ describe("restarting by policy", () => {
     await quiet();
     const waiting = daemon.machines.get(id);
     expect(Date.parse(waiting.restartsAt ?? "")).toBeGreaterThan(daemon.clock.now());
-    expect(daemon.machines.list({ limit: 9, states: ["running"], orRestarting: true }).machines).toHaveLength(1);
+    const { machines } = await daemon.machines.list({ limit: 9, states: ["running"], orRestarting: true });
+    expect(machines).toHaveLength(1);
     await daemon.crash();
     await daemon.clock.advance(100);
     const restarted = daemon.machines.get(id);

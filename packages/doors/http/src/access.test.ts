@@ -150,7 +150,7 @@ describe("a tenant's token", () => {
       if (/exec$|attach$/.test(path)) continue;
       for (const ref of refs) {
         const end = path.slice("/v1/machines/{ref}".length);
-        const payload = end === "/clone" ? {} : undefined;
+        const payload = { "/clone": {}, "/rename": { name: "y" } }[end];
         const answer = await as(b, method, `/v1/machines/${ref}${end}${query[end] ?? ""}`, payload);
         expect([answer.statusCode, answer.json().error?.code], `${method} ${path} of ${ref}`).toEqual([404, "MACHINE_NOT_FOUND"]);
       }

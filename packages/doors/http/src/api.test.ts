@@ -44,6 +44,9 @@ describe("bad requests", () => {
     ["two limits", "GET", "/v1/machines?limit=1&limit=2", undefined, "INVALID_REQUEST", "limit"],
     ["an unknown state", "GET", "/v1/machines?state=happy", undefined, "INVALID_REQUEST", "state.0"],
     ["a flag that is none", "GET", "/v1/machines?all=yes", undefined, "INVALID_REQUEST", "all"],
+    ["an exit code over the limit", "GET", "/v1/machines?exited=256", undefined, "INVALID_REQUEST", "exited.0"],
+    ["a kind of event with a dot too many", "GET", "/v1/events?type=A", undefined, "INVALID_REQUEST", "type.0"],
+    ["no new name", "POST", "/v1/machines/x/rename", {}, "INVALID_REQUEST", "name"],
     ["an empty body", "POST", "/v1/machines", "", "INVALID_JSON"],
     ["broken JSON", "POST", "/v1/machines", '{"image":', "INVALID_JSON"],
     ["__proto__", "POST", "/v1/machines", '{"image":"x","__proto__":{"polluted":1}}', "INVALID_JSON"],
@@ -160,5 +163,6 @@ describe("answers", () => {
   it("takes a JSON content type with an empty object where no body is wanted", async () => {
     const { body } = await create({ image: "x" });
     expect((await ask("POST", `/v1/machines/${body.id}/pause`, {})).status).toBe(200);
+    expect((await ask("POST", `/v1/machines/${body.id}/rename`, { name: "other" })).body.name).toBe("other");
   });
 });

@@ -56,3 +56,5 @@ export const SOCKET_FOLDER_MODE = 0o700;
 export const SOCKET_INPUT_BYTES = 1 * MIB;
 /** Between two pings on a WebSocket. */
 export const SOCKET_PING_MS = 15_000;
+/** Values of one filter of a list. */
+export const FILTERS = 64;

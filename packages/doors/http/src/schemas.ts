@@ -1,9 +1,27 @@
 import { API_PREFIX, defaults, limits } from "@isthmus/contract";
 import { ErrorBodySchema, MachineSchema } from "@isthmus/contract/schemas";
 import { type TObject, type TProperties, type TSchema, Type } from "typebox";
-import { PARAM_CHARS } from "./config.ts";
+import { FILTERS, PARAM_CHARS } from "./config.ts";
 
 export { API_PREFIX, defaults, limits };
+
+/** Labels that must all hold. */
+export const LabelFilters = Type.Optional(
+  Type.Array(Type.String({ minLength: 1, maxLength: limits.labelKeyChars + 1 + limits.labelValueChars }), {
+    maxItems: limits.labels,
+    description: "KEY or KEY=VALUE, all of which must hold",
+  }),
+);
+
+export function labelFilter(text: string): { key: string; value?: string } {
+  const cut = text.indexOf("=");
+  return cut === -1 ? { key: text } : { key: text.slice(0, cut), value: text.slice(cut + 1) };
+}
+
+/** A filter that may be given more than once; any of them does. */
+export function several<T extends TSchema>(schema: T, description: string) {
+  return Type.Optional(Type.Array(schema, { maxItems: FILTERS, description: `${description}; of several any does` }));
+}
 
 /** What every route may answer with. */
 export const failures = { "4xx": ErrorBodySchema, "5xx": ErrorBodySchema };

@@ -1,16 +1,17 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { NewEvent, StoredEvent } from "@isthmus/core";
+import type { EventFilter, EventQuery, NewEvent, StoredEvent } from "@isthmus/core";
 import { EVENTS_KEPT, LICENCE_EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
+import { labelClause } from "./machines.ts";
 import { jsonObject, text } from "./rows.ts";
 
-interface EventQuery {
-  readonly afterSeq?: number;
-  readonly sinceIso?: string;
-  readonly limit: number;
-  readonly machineId?: string;
-  readonly tenant?: string;
-  readonly newest?: boolean;
+/** What is known of the machine that an event is of. */
+interface Subject {
+  readonly tenant: string | null;
+  readonly image: string | null;
+  readonly labels: string | null;
 }
+
+const nobody: Subject = { tenant: null, image: null, labels: null };
 
 /** As in the index `events_of_licences`. */
 const OF_LICENCES = "type >= 'licence.' AND type < 'licence/'";
@@ -26,12 +27,15 @@ export class EventLog {
 
   append(events: readonly NewEvent[], nowMs: number): StoredEvent[] {
     const time = new Date(nowMs).toISOString();
-    const insert = this.#db.prepare("INSERT INTO events (time, type, machine_id, machine_name, details, tenant) VALUES (?, ?, ?, ?, ?, ?)");
+    const insert = this.#db.prepare(
+      "INSERT INTO events (time, type, machine_id, machine_name, details, tenant, image, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    );
     const stored = events.map((event) => {
       const details = event.details ?? {};
       const { type, machineId = null, machineName = null } = event;
-      const tenant = event.tenant ?? this.#tenantOf(machineId);
-      const { lastInsertRowid } = insert.run(time, type, machineId, machineName, JSON.stringify(details), tenant);
+      const { tenant, image, labels } = this.#subject(machineId);
+      const whose = event.tenant ?? tenant;
+      const { lastInsertRowid } = insert.run(time, type, machineId, machineName, JSON.stringify(details), whose, image, labels);
       return { ...event, details, time, seq: Number(lastInsertRowid) };
     });
     this.#sincePrune += stored.length;
@@ -44,12 +48,21 @@ export class EventLog {
   }
 
   /** Of a machine that is gone, what its earlier events say. */
-  #tenantOf(machineId: string | null): string | null {
-    if (machineId === null) return null;
+  #subject(machineId: string | null): Subject {
+    if (machineId === null) return nobody;
     const row =
-      this.#db.prepare("SELECT json_extract(machine, '$.spec.tenant') AS tenant FROM machines WHERE id = ?").get(machineId) ??
-      this.#db.prepare("SELECT tenant FROM events WHERE machine_id = ? AND tenant IS NOT NULL ORDER BY seq DESC LIMIT 1").get(machineId);
-    return row?.tenant === undefined || row.tenant === null ? null : text(row.tenant);
+      this.#db
+        .prepare(
+          `SELECT json_extract(machine, '$.spec.tenant') AS tenant, json_extract(machine, '$.spec.image') AS image, labels
+           FROM machines WHERE id = ?`,
+        )
+        .get(machineId) ??
+      this.#db
+        .prepare(
+          "SELECT tenant, image, labels FROM events WHERE machine_id = ? AND (tenant IS NOT NULL OR image IS NOT NULL) ORDER BY seq DESC LIMIT 1",
+        )
+        .get(machineId);
+    return row === undefined ? nobody : { tenant: optional(row.tenant), image: optional(row.image), labels: optional(row.labels) };
   }
 
   #prune(lastSeq: number): void {
@@ -65,7 +78,7 @@ export class EventLog {
     return Number(this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'events'").get()?.seq ?? 0);
   }
 
-  query({ afterSeq, sinceIso, limit, machineId, tenant, newest = false }: EventQuery): StoredEvent[] {
+  query({ afterSeq, sinceIso, untilIso, limit, machineId, tenant, newest = false, ...filter }: EventQuery): StoredEvent[] {
     const where = ["seq > ?", "time >= ?"];
     const values: SQLInputValue[] = [afterSeq ?? 0, sinceIso ?? ""];
     const only = (column: string, value: string | undefined) => {
@@ -75,6 +88,11 @@ export class EventLog {
     };
     only("machine_id", machineId);
     only("tenant", tenant);
+    if (untilIso !== undefined) {
+      where.push("time <= ?");
+      values.push(untilIso);
+    }
+    narrow(filter, where, values);
     const rows = this.#db
       .prepare(
         `SELECT seq, time, type, machine_id, machine_name, details FROM events
@@ -93,6 +111,31 @@ export class EventLog {
       .all(afterSeq ?? 0, limit)
       .map(storedEvent);
   }
+}
+
+function narrow({ types, kinds, images, labels }: EventFilter, where: string[], values: SQLInputValue[]): void {
+  const any = (clauses: readonly string[] | undefined, given: readonly string[] = []) => {
+    if (clauses === undefined || clauses.length === 0) return;
+    where.push(`(${clauses.join(" OR ")})`);
+    values.push(...given);
+  };
+  any(
+    types?.map(() => "type = ? OR substr(type, instr(type, '.') + 1) = ?"),
+    types?.flatMap((type) => [type, type]),
+  );
+  any(
+    kinds?.map(() => "substr(type, 1, instr(type, '.') - 1) = ?"),
+    kinds,
+  );
+  any(
+    images?.map(() => "image = ?"),
+    images,
+  );
+  for (const label of labels ?? []) any(...labelClause(label));
+}
+
+function optional(value: unknown): string | null {
+  return value === undefined || value === null ? null : text(value);
 }
 
 function storedEvent(row: Readonly<Record<string, unknown>>): StoredEvent {

@@ -115,14 +115,36 @@ function filters(query: MachineQuery): { where: string[]; values: SQLInputValue[
     add(query.orRestarting ? `(${among} OR json_extract(machine, '$.restartsAt') IS NOT NULL)` : among, ...query.states);
   }
   if (query.tenant !== undefined) add(`${TENANT} = ?`, query.tenant);
-  if (query.name !== undefined) add("instr(name, ?) > 0", query.name);
-  for (const { key, value } of query.labels ?? []) {
-    const path = `$.${JSON.stringify(key)}`;
-    if (value === undefined) add("json_extract(labels, ?) IS NOT NULL", path);
-    else add("json_extract(labels, ?) = ?", path, value);
+  for (const label of query.labels ?? []) {
+    const [clauses, given] = labelClause(label);
+    add(clauses.join(" OR "), ...given);
   }
+  narrow(query, add);
   if (query.cursor !== undefined) add("(created_at, id) < (?, ?)", ...cursorOf(query.cursor));
   return { where, values };
+}
+
+/** Of several of one kind any does. */
+function narrow(query: MachineQuery, add: (clause: string, ...given: SQLInputValue[]) => void): void {
+  const any = <T>(wanted: readonly T[] | undefined, clause: string, given: (one: T) => readonly SQLInputValue[]) => {
+    if (wanted) add(`(${wanted.map(() => clause).join(" OR ") || "0"})`, ...wanted.flatMap(given));
+  };
+  any(query.names, "instr(name, ?) > 0", (name) => [name]);
+  any(query.ids, "substr(id, 1, length(?)) = ?", (id) => [id, id]);
+  any(query.exitCodes, "(state = 'exited' AND json_extract(machine, '$.exit.code') = ?)", (code) => [code]);
+  const image = "(json_extract(machine, '$.spec.image') IN (SELECT value FROM json_each(?)) OR image_digest = ?)";
+  any(query.images, image, ({ names, digest }) => [JSON.stringify(names), digest ?? null]);
+  const mounted =
+    "EXISTS (SELECT 1 FROM json_each(machine, '$.spec.mounts') AS mount WHERE ? IN (mount.value ->> 'source', mount.value ->> 'path'))";
+  any(query.volumes, mounted, (volume) => [volume]);
+  if (query.before) add("(created_at, id) < (?, ?)", query.before.createdAt, query.before.id);
+  if (query.after) add("(created_at, id) > (?, ?)", query.after.createdAt, query.after.id);
+}
+
+/** On a column `labels` that holds a JSON object. */
+export function labelClause({ key, value }: { readonly key: string; readonly value?: string }): [string[], string[]] {
+  const path = `$.${JSON.stringify(key)}`;
+  return value === undefined ? [["json_extract(labels, ?) IS NOT NULL"], [path]] : [["json_extract(labels, ?) = ?"], [path, value]];
 }
 
 function cursorOf(cursor: string): [string, string] {

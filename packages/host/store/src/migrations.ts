@@ -65,4 +65,12 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (tenant, name)
   ) STRICT;
   `,
+  `
+  ALTER TABLE events ADD COLUMN image TEXT;
+  ALTER TABLE events ADD COLUMN labels TEXT;
+  UPDATE events SET
+    image = (SELECT json_extract(machine, '$.spec.image') FROM machines WHERE machines.id = events.machine_id),
+    labels = (SELECT labels FROM machines WHERE machines.id = events.machine_id)
+  WHERE machine_id IS NOT NULL;
+  `,
 ];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Machine } from "@isthmus/contract";
-import type { MachineRecord } from "@isthmus/core";
+import type { EventQuery, MachineQuery, MachineRecord } from "@isthmus/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assertVersion } from "./database.ts";
 import { migrate } from "./migrate.ts";
@@ -92,9 +92,51 @@ describe("the store", () => {
     expect(store.machines({ limit: 9, states: ["exited"] }).records).toHaveLength(3);
     expect(store.machines({ limit: 9, labels: [{ key: "tier", value: "web" }] }).records).toHaveLength(7);
     expect(store.machines({ limit: 9, labels: [{ key: 'a"b' }] }).records).toHaveLength(0);
-    expect(store.machines({ limit: 9, name: "m3" }).records).toHaveLength(1);
+    expect(store.machines({ limit: 9, names: ["m3"] }).records).toHaveLength(1);
     expect(() => store.machines({ limit: 4, cursor: "junk" })).toThrow(expect.objectContaining({ code: "INVALID_REQUEST" }));
     expect(store.counts()).toEqual({ running: 4, exited: 3 });
+    store.close();
+  });
+
+  it("filters machines by image, exit code, id, volume and place in the order of their making", () => {
+    const store = openStore(path);
+    const exited = { state: "exited" as const, exit: { code: 3 } };
+    store.insertMachine(record("aa00000000000001", "one", exited), []);
+    store.insertMachine(
+      record("ab00000000000002", "two", { spec: { image: "web:latest", mounts: [{ type: "volume", source: "data", path: "/d" }] } }),
+      [],
+    );
+    store.insertMachine(record("ab00000000000003", "three", { exit: { code: 3 } }), []);
+    const names = (query: Omit<MachineQuery, "limit">) => store.machines({ limit: 9, ...query }).records.map(({ machine }) => machine.name);
+    expect(names({ images: [{ names: ["web", "web:latest"] }] })).toEqual(["two"]);
+    expect(names({ images: [{ names: ["no"], digest: "sha256:aa00000000000001" }, { names: ["web:latest"] }] })).toEqual(["two", "one"]);
+    expect(names({ exitCodes: [0, 3] })).toEqual(["one"]);
+    expect(names({ ids: ["ab"] })).toEqual(["three", "two"]);
+    expect(names({ names: ["on", "hre"] })).toEqual(["three", "one"]);
+    for (const volume of ["data", "/d"]) expect(names({ volumes: [volume] })).toEqual(["two"]);
+    const { machine } = store.machine("two");
+    expect([names({ before: machine }), names({ after: machine })]).toEqual([["one"], ["three"]]);
+    expect([names({ names: [] }), names({ before: machine, exitCodes: [4] })]).toEqual([[], []]);
+    store.close();
+  });
+
+  it("filters events by type, kind, image and label, also those of a machine that is gone", () => {
+    let now = 0;
+    const store = openStore(path, () => now);
+    const one = record("aa00000000000001", "one");
+    const event = (type: string) => ({ type, machineId: one.machine.id });
+    store.insertMachine(one, [event("machine.created")]);
+    store.appendEvents([{ type: "image.created" }]);
+    now = 1000;
+    store.deleteMachine(one.machine.id, [event("machine.removed")]);
+    const types = (filter: Omit<EventQuery, "limit">) => store.events({ limit: 9, ...filter }).map(({ type }) => type);
+    expect(types({ types: ["created"] })).toEqual(["machine.created", "image.created"]);
+    expect(types({ types: ["machine.created", "removed"], kinds: ["machine"] })).toEqual(["machine.created", "machine.removed"]);
+    expect(types({ kinds: ["image", "volume"] })).toEqual(["image.created"]);
+    expect(types({ images: ["busybox"] })).toEqual(["machine.created", "machine.removed"]);
+    expect(types({ labels: [{ key: "tier", value: "web" }], types: ["removed"] })).toEqual(["machine.removed"]);
+    expect(types({ labels: [{ key: "tier" }, { key: "other" }] })).toEqual([]);
+    expect(types({ untilIso: new Date(999).toISOString() })).toEqual(["machine.created", "image.created"]);
     store.close();
   });
 

@@ -22,6 +22,7 @@ const KillQuery = closed({ signal: signalName("name or number; default SIGKILL, 
 const WaitQuery = closed({
   condition: Type.Optional(Type.Union([Type.Literal("running"), Type.Literal("exited"), Type.Literal("removed")])),
 });
+const RenameSchema = closed({ name: Type.String({ maxLength: 1024, description: "1 to 63 letters, digits, _, . or -; unique" }) });
 const WaitSchema = closed({ exit: Type.Optional(ExitSchema) });
 
 export const lifecycleRoutes: Routes = (app, _deps, { closing }) => {
@@ -53,6 +54,12 @@ export const lifecycleRoutes: Routes = (app, _deps, { closing }) => {
 
   app.post(at("unpause"), { config: permit.works, schema: schema("Let the virtual CPUs go on") }, async ({ params, machines }) =>
     machines.unpause(params.ref),
+  );
+
+  app.post(
+    at("rename"),
+    { config: permit.works, schema: { ...schema("Give a machine another name, in any state"), body: RenameSchema } },
+    async ({ params, body, machines }) => machines.rename(params.ref, body.name),
   );
 
   app.post(

@@ -4,8 +4,22 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { permit } from "../access.ts";
 import { callSignal } from "../calls.ts";
+import { PARAM_CHARS } from "../config.ts";
 import type { Routes } from "../deps.ts";
-import { API_PREFIX, closed, defaults, failures, flag, limits, machineAnswer, nothing, RefParams } from "../schemas.ts";
+import {
+  API_PREFIX,
+  closed,
+  defaults,
+  failures,
+  flag,
+  LabelFilters,
+  labelFilter,
+  limits,
+  machineAnswer,
+  nothing,
+  RefParams,
+  several,
+} from "../schemas.ts";
 import { echo } from "../validation.ts";
 
 const CreateQuery = closed({
@@ -23,13 +37,14 @@ const ListQuery = closed({
       description: "implies all",
     }),
   ),
-  label: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: limits.labelKeyChars + 1 + limits.labelValueChars }), {
-      maxItems: limits.labels,
-      description: "KEY or KEY=VALUE, all of which must hold",
-    }),
-  ),
-  name: Type.Optional(Type.String({ pattern: namePattern })),
+  label: LabelFilters,
+  name: several(Type.String({ pattern: namePattern }), "part of the name"),
+  id: several(Type.String({ pattern: "^[0-9a-f]{1,16}$" }), "id, or how it begins"),
+  exited: several(Type.Integer({ minimum: 0, maximum: 255 }), "exited with this code; implies all"),
+  ancestor: several(Type.String({ minLength: 1, maxLength: limits.imageRefChars }), "made of this image: name or digest"),
+  volume: several(Type.String({ minLength: 1, maxLength: limits.pathChars }), "mounts this volume, or something at this path"),
+  before: Type.Optional(Type.String({ minLength: 1, maxLength: PARAM_CHARS, description: "made before this machine" })),
+  since: Type.Optional(Type.String({ minLength: 1, maxLength: PARAM_CHARS, description: "made after this machine" })),
 });
 
 const RemoveQuery = closed({
@@ -48,14 +63,15 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
   throw new IsthmusError("INVALID_REQUEST", { field: "Idempotency-Key", value: echo(key), reason });
 }
 
-function labelFilter(text: string): { key: string; value?: string } {
-  const cut = text.indexOf("=");
-  return cut === -1 ? { key: text } : { key: text.slice(0, cut), value: text.slice(cut + 1) };
+interface StateQuery {
+  readonly all?: boolean;
+  readonly state?: readonly MachineState[];
+  readonly exited?: readonly number[];
 }
 
-function statesOf(query: { readonly all?: boolean; readonly state?: readonly MachineState[] }): readonly MachineState[] | undefined {
+function statesOf(query: StateQuery): readonly MachineState[] | undefined {
   if (query.state && query.state.length > 0) return query.state;
-  return query.all ? undefined : liveStates;
+  return query.all || query.exited ? undefined : liveStates;
 }
 
 export const machineRoutes: Routes = (app, _deps, { closing }) => {
@@ -100,7 +116,13 @@ export const machineRoutes: Routes = (app, _deps, { closing }) => {
         states: statesOf(query),
         orRestarting: !(query.state && query.state.length > 0),
         labels: query.label?.map(labelFilter),
-        name: query.name,
+        names: query.name,
+        ids: query.id,
+        exitCodes: query.exited,
+        ancestors: query.ancestor,
+        volumes: query.volume,
+        before: query.before,
+        since: query.since,
       }),
   );
 

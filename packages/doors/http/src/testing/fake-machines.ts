@@ -18,9 +18,9 @@ import type {
   CloneSource,
   CreateOptions,
   EventOptions,
+  ListQuery,
   LogChunk,
   LogOptions,
-  MachineQuery,
   Machines,
   PathStat,
   StopOptions,
@@ -130,12 +130,12 @@ export class FakeMachines implements Machines {
     throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
   }
 
-  list(query: MachineQuery): MachinePage {
+  async list(query: ListQuery): Promise<MachinePage> {
     const all = [...this.entries.values()].map(({ machine }) => machine);
     const fitting = all.filter(
       (machine) =>
         (query.states?.includes(machine.state) ?? true) &&
-        (query.name ?? machine.name) === machine.name &&
+        (query.names?.includes(machine.name) ?? true) &&
         (query.tenant ?? machine.spec.tenant) === machine.spec.tenant &&
         (query.labels ?? []).every(({ key, value }) =>
           value === undefined ? machine.spec.labels?.[key] !== undefined : machine.spec.labels?.[key] === value,
@@ -144,6 +144,12 @@ export class FakeMachines implements Machines {
     const from = Number(query.cursor ?? 0);
     const next = from + query.limit < fitting.length ? String(from + query.limit) : undefined;
     return { machines: fitting.slice(from, from + query.limit), ...(next === undefined ? {} : { next }) };
+  }
+
+  async rename(ref: string, name: string): Promise<Machine> {
+    const entry = this.entry(ref);
+    entry.machine = { ...entry.machine, name };
+    return entry.machine;
   }
 
   counts(): Record<string, number> {
