@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -38,6 +38,10 @@ async function makeImages(): Promise<void> {
   });
   await run("cp", ["-a", `${join(folder, "root")}/.`, root]);
   writeFileSync(join(root, "usr/local/bin/serve"), SERVE, { mode: 0o755 });
+  // A volume gets its owner from the folder that the image has there.
+  const owner = /^postgres:[^:]*:(\d+):(\d+):/m.exec(readFileSync(join(root, "etc/passwd"), "utf8"));
+  mkdirSync(join(root, DATA));
+  chownSync(join(root, DATA), Number(owner?.[1]), Number(owner?.[2]));
   await umoci("repack", "--image", `${layout}:base`, bundle);
   const nginx = ["--config.cmd", "nginx", "--config.cmd", "-g", "--config.cmd", "daemon off;", "--config.exposedports", "80/tcp"];
   await umoci("config", "--image", `${layout}:base`, "--tag", "nginx", ...nginx);
