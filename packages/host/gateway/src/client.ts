@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type EgressDenial, type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError, isErrorCode } from "@isthmus/contract";
@@ -11,12 +12,17 @@ import {
   CLIENT_STOP_MS,
   CLIENT_UNREAD,
   GATEWAY_PROTOCOL,
+  NODE_OPTIONS,
+  PASSED_VARIABLES,
   REQUEST_LINE_BYTES,
 } from "./config.ts";
 import { Lines } from "./control/lines.ts";
 import { readReply } from "./control/messages.ts";
 
-const PROGRAM = fileURLToPath(new URL("./main.ts", import.meta.url));
+/** The gateway's program: its source, or beside this in the bundle (docs/adr/0006). */
+const PROGRAM = import.meta.filename.endsWith(".ts")
+  ? fileURLToPath(new URL("./main.ts", import.meta.url))
+  : join(import.meta.dirname, "gateway.js");
 
 export interface GatewayPlace {
   /** name of the network's namespace, as `ip netns` knows it */
@@ -63,8 +69,9 @@ export class GatewayClient {
   static async start(place: GatewayPlace): Promise<GatewayClient> {
     const log = await open(place.log, "a", 0o600);
     try {
-      const args = ["netns", "exec", place.namespace, process.execPath, PROGRAM, "--socket", place.socket];
-      const child = spawn("ip", args, { detached: true, stdio: ["ignore", log.fd, log.fd], env: { PATH: process.env.PATH }, cwd: "/" });
+      const args = ["netns", "exec", place.namespace, process.execPath, ...NODE_OPTIONS, PROGRAM, "--socket", place.socket];
+      const env = Object.fromEntries(PASSED_VARIABLES.map((name) => [name, process.env[name]]));
+      const child = spawn("ip", args, { detached: true, stdio: ["ignore", log.fd, log.fd], env, cwd: "/" });
       const ended = new Promise<string>((resolve) => {
         child.once("error", (error) => resolve(error.message));
         child.once("exit", (code, signal) => resolve(`it ended with ${signal ?? `status ${code}`}`));
