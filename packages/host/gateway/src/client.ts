@@ -45,7 +45,7 @@ export class GatewayClient {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #waiting: Waiting[] = [];
-  #denials: EgressDenial[] = [];
+  readonly #denials: EgressDenial[] = [];
   #news = Promise.withResolvers<void>();
   #seq: number;
   #over: IsthmusError | undefined;
@@ -149,10 +149,8 @@ export class GatewayClient {
   /** What machines were refused, as it is told, about once a second; until the connection is over. One reader at a time. */
   async *denials(): AsyncGenerator<EgressDenial, void, undefined> {
     for (;;) {
-      const batch = this.#denials;
-      this.#denials = [];
-      yield* batch;
-      if (this.#denials.length > 0) continue;
+      // One that stops reading leaves the rest to the next.
+      for (let next = this.#denials.shift(); next; next = this.#denials.shift()) yield next;
       if (this.#over) return;
       await this.#news.promise;
     }
