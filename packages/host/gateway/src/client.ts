@@ -101,11 +101,9 @@ export class GatewayClient {
     }
   }
 
-  /** Whether a gateway listens there now. */
-  static async isThere(path: string): Promise<boolean> {
-    const client = await GatewayClient.#once(path).catch(() => undefined);
-    client?.close();
-    return client !== undefined;
+  /** Connects to a gateway that listens there now, if there is one. Throws PROTOCOL when it is of another version. */
+  static find(path: string): Promise<GatewayClient | undefined> {
+    return GatewayClient.#once(path);
   }
 
   static #once(path: string): Promise<GatewayClient | undefined> {
@@ -154,6 +152,12 @@ export class GatewayClient {
       if (this.#over) return;
       await this.#news.promise;
     }
+  }
+
+  /** Ends the gateway's process at once; its rules stay. */
+  kill(): void {
+    // While it is connected, its id is nobody else's.
+    if (!this.#over) process.kill(this.pid, "SIGKILL");
   }
 
   /** Leaves the gateway, which goes on. */

@@ -244,7 +244,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await held("open", 22)).toBe("open");
     expect(await reach("some", 22)).toBe("refused");
     expect(await reach("open", 80, places.v4.metadata)).toBe("refused");
-    expect(await GatewayClient.isThere(world.socket)).toBe(false);
+    expect(await GatewayClient.find(world.socket)).toBe(undefined);
     client = await GatewayClient.start({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
     await client.apply(world.state());
     expect(await held("some", 80)).toBe("open");
