@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type EgressDenial, type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError, isErrorCode } from "@isthmus/contract";
@@ -11,12 +12,17 @@ import {
   CLIENT_STOP_MS,
   CLIENT_UNREAD,
   GATEWAY_PROTOCOL,
+  NODE_OPTIONS,
+  PASSED_VARIABLES,
   REQUEST_LINE_BYTES,
 } from "./config.ts";
 import { Lines } from "./control/lines.ts";
 import { readReply } from "./control/messages.ts";
 
-const PROGRAM = fileURLToPath(new URL("./main.ts", import.meta.url));
+/** The gateway's program: its source, or beside this in the bundle (docs/adr/0006). */
+const PROGRAM = import.meta.filename.endsWith(".ts")
+  ? fileURLToPath(new URL("./main.ts", import.meta.url))
+  : join(import.meta.dirname, "gateway.js");
 
 export interface GatewayPlace {
   /** name of the network's namespace, as `ip netns` knows it */
@@ -39,7 +45,7 @@ export class GatewayClient {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #waiting: Waiting[] = [];
-  #denials: EgressDenial[] = [];
+  readonly #denials: EgressDenial[] = [];
   #news = Promise.withResolvers<void>();
   #seq: number;
   #over: IsthmusError | undefined;
@@ -63,8 +69,9 @@ export class GatewayClient {
   static async start(place: GatewayPlace): Promise<GatewayClient> {
     const log = await open(place.log, "a", 0o600);
     try {
-      const args = ["netns", "exec", place.namespace, process.execPath, PROGRAM, "--socket", place.socket];
-      const child = spawn("ip", args, { detached: true, stdio: ["ignore", log.fd, log.fd], env: { PATH: process.env.PATH }, cwd: "/" });
+      const args = ["netns", "exec", place.namespace, process.execPath, ...NODE_OPTIONS, PROGRAM, "--socket", place.socket];
+      const env = Object.fromEntries(PASSED_VARIABLES.map((name) => [name, process.env[name]]));
+      const child = spawn("ip", args, { detached: true, stdio: ["ignore", log.fd, log.fd], env, cwd: "/" });
       const ended = new Promise<string>((resolve) => {
         child.once("error", (error) => resolve(error.message));
         child.once("exit", (code, signal) => resolve(`it ended with ${signal ?? `status ${code}`}`));
@@ -94,11 +101,9 @@ export class GatewayClient {
     }
   }
 
-  /** Whether a gateway listens there now. */
-  static async isThere(path: string): Promise<boolean> {
-    const client = await GatewayClient.#once(path).catch(() => undefined);
-    client?.close();
-    return client !== undefined;
+  /** Connects to a gateway that listens there now, if there is one. Throws PROTOCOL when it is of another version. */
+  static find(path: string): Promise<GatewayClient | undefined> {
+    return GatewayClient.#once(path);
   }
 
   static #once(path: string): Promise<GatewayClient | undefined> {
@@ -142,13 +147,17 @@ export class GatewayClient {
   /** What machines were refused, as it is told, about once a second; until the connection is over. One reader at a time. */
   async *denials(): AsyncGenerator<EgressDenial, void, undefined> {
     for (;;) {
-      const batch = this.#denials;
-      this.#denials = [];
-      yield* batch;
-      if (this.#denials.length > 0) continue;
+      // One that stops reading leaves the rest to the next.
+      for (let next = this.#denials.shift(); next; next = this.#denials.shift()) yield next;
       if (this.#over) return;
       await this.#news.promise;
     }
+  }
+
+  /** Ends the gateway's process at once; its rules stay. */
+  kill(): void {
+    // While it is connected, its id is nobody else's.
+    if (!this.#over) process.kill(this.pid, "SIGKILL");
   }
 
   /** Leaves the gateway, which goes on. */

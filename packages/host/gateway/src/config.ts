@@ -55,6 +55,9 @@ export const STAND_IN_ROUND = 2 ** 24 - 2;
 /** kinds of refusals that are counted apart; the rest are counted together */
 export const DENIALS = 1_024;
 export const DENIALS_TOLD_EVERY_MS = 1_000;
+/** Each look that finds nothing makes the next one later, up to this: a network where nothing is refused costs next to nothing. */
+export const DENIALS_QUIET_FACTOR = 1.5;
+export const DENIALS_QUIET_MOST = 5;
 /** of one table of the kernel */
 export const KERNEL_DENIALS = 4_096;
 export const KERNEL_DENIALS_KEPT = "5m";
@@ -63,6 +66,21 @@ export const NFT_DEADLINE_MS = 20_000;
 export const NFT_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** longer rules go through a file */
 export const NFT_ARGUMENT_BYTES = 65_536;
+
+/** options of Node for the program: memory that it gives back early matters more than time */
+export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1"];
+/** variables that it gets of its daemon */
+export const PASSED_VARIABLES: readonly string[] = [
+  "PATH",
+  "NODE_COMPILE_CACHE",
+  "MALLOC_ARENA_MAX",
+  "MALLOC_TRIM_THRESHOLD_",
+  "MALLOC_MMAP_THRESHOLD_",
+];
+
+/** between the end of a gateway and its next start; twice as long each time that fails */
+export const RESTART_FIRST_MS = 200;
+export const RESTART_MOST_MS = 30_000;
 
 export const CLIENT_CONNECT_MS = 10_000;
 export const CLIENT_RETRY_MS = 50;

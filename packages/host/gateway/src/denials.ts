@@ -14,6 +14,11 @@ export class Denials {
     else this.add({ machine: denial.machine, kind: "limit", name: "denials" }, count);
   }
 
+  /** Whether there is anything to tell. */
+  get some(): boolean {
+    return this.#counts.size > 0;
+  }
+
   /** All of it, which is then forgotten. */
   take(): EgressDenial[] {
     const all = [...this.#counts.values()];

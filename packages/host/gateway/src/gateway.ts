@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError } from "@isthmus/contract";
-import { GATEWAY_PROTOCOL } from "./config.ts";
+import { DENIALS_QUIET_FACTOR, DENIALS_QUIET_MOST, GATEWAY_PROTOCOL } from "./config.ts";
 import { ControlServer } from "./control/server.ts";
 import { Denials } from "./denials.ts";
 import { answer } from "./dns/answer.ts";
@@ -39,6 +39,8 @@ export class Gateway {
   #applied: Applied | undefined;
   #seq: number | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** how many times later than usual the next look is */
+  #quiet = 1;
   #stopping: Promise<GatewayReply> | undefined;
 
   constructor(options: GatewayOptions) {
@@ -93,6 +95,8 @@ export class Gateway {
     const { rules, anew, whole } = changeTo(next, this.#applied);
     if (this.#applied) await this.#count();
     if (whole) await settle(state);
+    const own = (of: GatewayState | undefined): string[] => [of?.gateway.v4, of?.gateway.v6].filter((address) => address !== undefined);
+    await this.#dns.listen([...own(this.#applied?.state), ...own(state)]);
     await this.#nft.change(rules);
     this.#applied = next;
     this.#names = new LocalNames(state);
@@ -104,7 +108,7 @@ export class Gateway {
     this.#ties.restart(anew, whole);
     if (whole) this.#kernel.reset();
     this.#tls.recheck();
-    await this.#dns.listen([state.gateway.v4, ...(state.gateway.v6 === undefined ? [] : [state.gateway.v6])]);
+    await this.#dns.listen(own(state));
   }
 
   #schedule(): void {
@@ -112,7 +116,7 @@ export class Gateway {
       void this.#look().finally(() => {
         if (this.#stopping === undefined) this.#schedule();
       });
-    }, this.#options.tellEveryMs);
+    }, this.#options.tellEveryMs * this.#quiet);
   }
 
   async #count(): Promise<void> {
@@ -126,6 +130,7 @@ export class Gateway {
     } catch (error) {
       if (this.#stopping === undefined) this.#options.note(error instanceof Error ? error.message : String(error));
     }
+    this.#quiet = this.#denials.some ? 1 : Math.min(this.#quiet * DENIALS_QUIET_FACTOR, DENIALS_QUIET_MOST);
     this.#tell();
   }
 

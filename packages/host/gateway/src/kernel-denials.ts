@@ -34,7 +34,10 @@ const sets = ["denied4", "denied6", "denied4x", "denied6x"] as const;
 export class KernelDenials {
   readonly #nft: Nft;
   readonly #denials: Denials;
-  readonly #last = new Map<string, Map<string, number>>();
+  /** counts of the last look and of the one before, by set */
+  readonly #last = new Map<string, readonly [Map<string, number>, Map<string, number>]>();
+  /** by mark: packets of the total that no table told yet, below 0 where tables told of more, which were read a moment later */
+  readonly #apart = new Map<number, number>();
 
   constructor(nft: Nft, denials: Denials) {
     this.#nft = nft;
@@ -44,6 +47,7 @@ export class KernelDenials {
   /** The tables were made anew. */
   reset(): void {
     this.#last.clear();
+    this.#apart.clear();
   }
 
   /** Throws HOST_COMMAND_FAILED, PROTOCOL. */
@@ -55,44 +59,48 @@ export class KernelDenials {
       const name = spoofKinds[Number(key[1])];
       if (machine !== undefined && name !== undefined) this.#denials.add({ machine, kind: "spoofed", name }, packets);
     }
-    const totals = new Map((await this.#grown(TABLE, "denied")).map(({ key, packets }) => [Number(key[0]), packets]));
-    if (totals.size === 0) return;
-    for (const set of sets) for (const counted of await this.#grown(TABLE, set)) this.#told(counted, totals, byMark);
-    // What no place was left for in the tables.
-    for (const [mark, packets] of totals) {
+    const totals = await this.#grown(TABLE, "denied");
+    if (totals.length === 0) return;
+    for (const { key, packets } of totals) this.#move(Number(key[0]), packets);
+    for (const set of sets) for (const counted of await this.#grown(TABLE, set)) this.#told(counted, byMark);
+    for (const [mark, packets] of this.#apart) {
       const machine = byMark.get(mark);
+      // What no place was left for in the tables.
       if (packets > 0 && machine !== undefined) this.#denials.add({ machine, kind: "limit", name: "denials" }, packets);
+      if (packets >= 0 || machine === undefined) this.#apart.delete(mark);
     }
   }
 
-  #told(
-    { key: [mark, address, protocol, port], packets }: Counted,
-    totals: Map<number, number>,
-    byMark: ReadonlyMap<number, string>,
-  ): void {
-    totals.set(Number(mark), (totals.get(Number(mark)) ?? 0) - packets);
+  #move(mark: number, packets: number): void {
+    this.#apart.set(mark, (this.#apart.get(mark) ?? 0) + packets);
+  }
+
+  #told({ key: [mark, address, protocol, port], packets }: Counted, byMark: ReadonlyMap<number, string>): void {
+    this.#move(Number(mark), -packets);
     const machine = byMark.get(Number(mark));
     if (machine === undefined) return;
     const where = plainAddress(String(address)) ?? String(address);
+    const known = port === undefined ? {} : { port: Number(port) };
     this.#denials.add(
-      {
-        machine,
-        kind: "address",
-        address: where,
-        ...(port === undefined ? {} : { port: Number(port) }),
-        protocol: String(protocol).replace("ipv6-icmp", "icmpv6"),
-      },
+      { machine, kind: "address", address: where, ...known, protocol: String(protocol).replace("ipv6-icmp", "icmpv6") },
       packets,
     );
   }
 
-  /** What was added to each element since the last look. One whose count fell had been forgotten by the kernel meanwhile. */
+  /**
+   * What was added to each element since the last look. One whose count fell had been forgotten by the kernel meanwhile. The kernel lists a set that grows: it may give an element twice,
+   * or leave one out, whose count is found in the look before the last.
+   */
   async #grown(table: string, set: string): Promise<Counted[]> {
-    const before = this.#last.get(set);
-    const now = elements(await this.#nft.list(`list set ${table} ${set}`));
-    this.#last.set(set, new Map(now.map(({ key, packets }) => [JSON.stringify(key), packets])));
-    return now.flatMap(({ key, packets }) => {
-      const known = before?.get(JSON.stringify(key)) ?? 0;
+    const [before, older] = this.#last.get(set) ?? [];
+    const now = new Map<string, Counted>();
+    for (const counted of elements(await this.#nft.list(`list set ${table} ${set}`))) {
+      const key = JSON.stringify(counted.key);
+      if (counted.packets >= (now.get(key)?.packets ?? 0)) now.set(key, counted);
+    }
+    this.#last.set(set, [new Map([...now].map(([key, { packets }]) => [key, packets])), before ?? new Map()]);
+    return [...now].flatMap(([text, { key, packets }]) => {
+      const known = before?.get(text) ?? older?.get(text) ?? 0;
       const more = packets >= known ? packets - known : packets;
       return more > 0 ? [{ key, packets: more }] : [];
     });

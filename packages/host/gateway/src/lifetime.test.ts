@@ -193,6 +193,14 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await reach("open", 22)).toBe("open");
   });
 
+  it("stays as it is when a state cannot be brought about", async () => {
+    for (const wrong of [{ bridge: "br9" }, { gateway: { v4: "10.89.0.9", v6: "fd89::1" } }])
+      await expect(client.apply(world.state(wrong))).rejects.toMatchObject({ code: "HOST_COMMAND_FAILED" });
+    expect(await reach("open", 22)).toBe("open");
+    expect((await world.dns("some", "open")).answers).toHaveLength(1);
+    await client.apply(world.state());
+  });
+
   it("refuses garbage on its socket, and goes on", async () => {
     const refusals = await speak(
       ["nonsense\n", "{}\n", '{"type":"state","seq":5,"state":{}}\n', '{"type":"stop","now":true}\n', '"\\u0000"\n', "\n"],
@@ -236,7 +244,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await held("open", 22)).toBe("open");
     expect(await reach("some", 22)).toBe("refused");
     expect(await reach("open", 80, places.v4.metadata)).toBe("refused");
-    expect(await GatewayClient.isThere(world.socket)).toBe(false);
+    expect(await GatewayClient.find(world.socket)).toBe(undefined);
     client = await GatewayClient.start({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
     await client.apply(world.state());
     expect(await held("some", 80)).toBe("open");

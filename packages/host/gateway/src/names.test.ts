@@ -155,6 +155,19 @@ describe.skipIf(!isRoot)("names", () => {
     expect(addresses(await world.dns(machine, "big.example", "A", "tcp"))).toHaveLength(60);
   });
 
+  it("asks the next server when one does not answer, and says that it failed when none does", async () => {
+    const dead = "203.0.113.99";
+    await client.apply(world.state({ upstreams: [dead, places.v4.dns] }));
+    expect(addresses(await world.dns("web", "server.example"))).toEqual([places.v4.server]);
+    await client.apply(world.state({ upstreams: [dead] }));
+    for (const machine of ["web", "some"]) expect((await world.dns(machine, "server.example")).rcode).toBe("SERVFAIL");
+    await client.apply(world.state({ uplink: undefined }));
+    expect((await world.dns("web", "server.example")).rcode).toBe("NXDOMAIN");
+    expect(await reach("web", places.v4.server, 80)).toBe(false);
+    expect(addresses(await world.dns("web", "old"))).toEqual(["10.89.0.11"]);
+    await client.apply(world.state());
+  });
+
   describe("of others, where they are named", () => {
     it("denies what is not named, asks nobody about it, and tells of it", async () => {
       await world.asked();

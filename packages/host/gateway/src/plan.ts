@@ -9,7 +9,7 @@ interface Opening {
   readonly ports: readonly PortRange[] | undefined;
 }
 
-/** A rule for a name. Its addresses are in the sets `h<index>_<family>_<machine>`. */
+/** A rule for a name. Its addresses are in the sets `h<index>_<family>_<mark>`. */
 export interface HostRule extends Opening {
   readonly index: number;
   readonly host: string;

@@ -84,7 +84,7 @@ export class Ties {
           commands.push(`add element ${TABLE} standin${family} { ${address} : ${standIn.text} }`);
         }
       }
-      for (const { index } of rules) commands.push(...this.#element(hostSet(id, index, family), address, forMs));
+      for (const { index } of rules) commands.push(...this.#element(hostSet(plan, index, family), address, forMs));
       opened.set(address, this.#now() + forMs);
     }
     try {

@@ -5,8 +5,8 @@ import { TABLE } from "./base.ts";
 
 const QUIC_PORT = 443;
 
-/** The set of a rule's addresses. */
-export const hostSet = (id: string, index: number, family: 4 | 6): string => `h${index}_${family}_${id}`;
+/** The set of a rule's addresses. It bears the policy's mark: an answer that was on its way when the policy changed finds no set of the new one. */
+export const hostSet = ({ mark }: MachinePlan, index: number, family: 4 | 6): string => `h${index}_${family}_${mark}`;
 
 const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);
 
@@ -63,7 +63,7 @@ const families = ({ machine }: MachinePlan): readonly (4 | 6)[] => (machine.v6 =
 function hostLines(plan: MachinePlan, yes: string): string[] {
   return plan.hosts.flatMap((rule) =>
     families(plan).flatMap((family) =>
-      openings(rule, `${family === 4 ? "ip" : "ip6"} daddr @${hostSet(plan.machine.id, rule.index, family)}`, family, yes),
+      openings(rule, `${family === 4 ? "ip" : "ip6"} daddr @${hostSet(plan, rule.index, family)}`, family, yes),
     ),
   );
 }
@@ -73,7 +73,7 @@ function tlsLines(plan: MachinePlan): string[] {
   return plan.hosts.flatMap((rule) =>
     families(plan).flatMap((family) => {
       const ip = family === 4 ? "ip" : "ip6";
-      const to = `${ip} daddr @${hostSet(plan.machine.id, rule.index, family)} tcp dport { ${rule.tlsPorts.join(", ")} }`;
+      const to = `${ip} daddr @${hostSet(plan, rule.index, family)} tcp dport { ${rule.tlsPorts.join(", ")} }`;
       return rule.tlsPorts.length === 0 ? [] : [`${to} dnat ${ip} to ${ip} daddr map @standin${family}`];
     }),
   );
@@ -109,7 +109,7 @@ export function inetMachine(plan: MachinePlan): string {
     `goto d_${id}`,
   ];
   const sets = plan.hosts.flatMap(({ index }) =>
-    families(plan).map((family) => `  set ${hostSet(id, index, family)} { type ipv${family}_addr; flags timeout; }`),
+    families(plan).map((family) => `  set ${hostSet(plan, index, family)} { type ipv${family}_addr; flags timeout; }`),
   );
   // What a rule opens by its address is not checked.
   const tls = ["ip daddr @own4 return", "ip6 daddr @own6 return", ...blockLines(plan.blocks, "return"), ...tlsLines(plan)];
@@ -134,6 +134,6 @@ export function inetWithout(plan: MachinePlan): string {
     `delete element ${TABLE} live { ${mark} }`,
     ...chains.map((chain) => `flush chain ${TABLE} ${chain}`),
     ...chains.map((chain) => `delete chain ${TABLE} ${chain}`),
-    ...hosts.flatMap(({ index }) => families(plan).map((family) => `delete set ${TABLE} ${hostSet(machine.id, index, family)}`)),
+    ...hosts.flatMap(({ index }) => families(plan).map((family) => `delete set ${TABLE} ${hostSet(plan, index, family)}`)),
   ].join("\n");
 }

@@ -5,14 +5,14 @@ import { connect as connectTls } from "node:tls";
 
 /** What runs inside a machine of a test: it tries to reach something and says how that went. */
 export interface Attempt {
-  readonly kind: "tcp" | "udp" | "tls" | "dns-udp" | "dns-tcp" | "hold" | "held" | "bytes" | "flood" | "pieces";
+  readonly kind: "tcp" | "udp" | "tls" | "dns-udp" | "dns-tcp" | "hold" | "held" | "bytes" | "flood" | "pieces" | "scan";
   readonly address: string;
   readonly port: number;
   readonly name?: string;
   /** bytes in base64 */
   readonly data?: string;
   readonly ca?: string;
-  /** of tls: bytes to send and get back */
+  /** of tls: bytes to send and get back; of scan: how many ports */
   readonly size?: number;
 }
 
@@ -160,6 +160,19 @@ const pieces = ({ address, port, data = "" }: Attempt) =>
     return () => socket.destroy();
   });
 
+/** A datagram to each of so many ports. */
+const scan = ({ address, port, size = 0 }: Attempt) =>
+  once((finish) => {
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    socket.on("error", () => undefined);
+    const next = (at: number): void => {
+      if (at < size) socket.send("x", port + at, address, () => setImmediate(next, at + 1));
+      else finish("open", "sent");
+    };
+    next(0);
+    return () => socket.close();
+  });
+
 /** Sends many datagrams, and waits for no answer. */
 const flood = ({ address, port, data = "" }: Attempt) =>
   once((finish) => {
@@ -176,7 +189,7 @@ const flood = ({ address, port, data = "" }: Attempt) =>
     return () => socket.close();
   });
 
-const kinds = { tcp, udp, tls, "dns-udp": udp, "dns-tcp": dnsTcp, hold, held: stillHeld, bytes, flood, pieces };
+const kinds = { tcp, udp, tls, "dns-udp": udp, "dns-tcp": dnsTcp, hold, held: stillHeld, bytes, flood, pieces, scan };
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const attempt = JSON.parse(line) as Attempt;

@@ -1,0 +1,48 @@
+import { readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { CLIENT_STOP_MS, REQUEST_LINE_BYTES } from "./config.ts";
+import { Lines } from "./control/lines.ts";
+
+/** The process id that the first line of a socket says, whatever else it says. */
+function pidAt(path: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const lines = new Lines(REQUEST_LINE_BYTES);
+    const finish = (pid?: number): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(pid);
+    };
+    const timer = setTimeout(finish, CLIENT_STOP_MS);
+    socket.on("error", () => finish()).on("close", () => finish());
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        const [first] = lines.push(chunk);
+        if (first === undefined) return;
+        const hello: unknown = JSON.parse(first);
+        const pid: unknown = typeof hello === "object" && hello !== null ? Reflect.get(hello, "pid") : undefined;
+        finish(typeof pid === "number" && Number.isSafeInteger(pid) && pid > 1 ? pid : undefined);
+      } catch {
+        finish();
+      }
+    });
+  });
+}
+
+/** Ends a gateway that speaks another protocol, as one of another version does, and takes its socket away. Its rules stay, for the next to replace. What listens there and is no gateway is let live. */
+export async function evict(path: string): Promise<void> {
+  const pid = await pidAt(path);
+  const command = pid === undefined ? "" : await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  if (pid !== undefined && command.includes(`\0--socket\0${path}\0`)) {
+    process.kill(pid, "SIGKILL");
+    // Its ports are free when it is gone.
+    while (
+      await readFile(`/proc/${pid}/cmdline`, "utf8").then(
+        (text) => text === command,
+        () => false,
+      )
+    )
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await rm(path, { force: true });
+}
