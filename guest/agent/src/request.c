@@ -66,17 +66,17 @@ static pid_t launch(struct request *r, int fds[CHANNELS]) {
   return r->answered ? -1 : process_launch(&l, fds);
 }
 
-enum { PUT = EXEC + 1, GET, MOUNT, STATS };
+enum { PUT = EXEC + 1, GET, MOUNT, STATS, PROCESSES, CHANGES };
 
 /* By a program of their own: none of what a hostile archive can do happens in PID 1. */
 static pid_t task(struct request *r, int kind, int fds[CHANNELS]) {
-  static char *const names[] = {"put", "get", "mount", "stats"};
+  static char *const names[] = {"put", "get", "mount", "stats", "processes", "changes"};
   char path[PATH_MAX_BYTES], type[16], source[PATH_MAX_BYTES], *name = kind == PUT && json_true(r->body, "fill") ? "fill" : names[kind - PUT];
   char *argv[] = {"isthmus-task", name, path, type, source, json_true(r->body, "readOnly") ? "ro" : NULL, NULL}, *envp[5] = {NULL};
   struct launch l = {.argv = argv, .envp = envp, .cwd = "/", .program = platform_task_program(), .stdin_open = kind <= GET};
   struct stat st;
-  argv[kind == MOUNT ? 6 : kind == STATS ? 2 : 3] = NULL;
-  if (kind != STATS) path_of(r, r->body, path);
+  argv[kind == MOUNT ? 6 : kind >= STATS ? 2 : 3] = NULL;
+  if (kind < STATS) path_of(r, r->body, path);
   if (kind == MOUNT && (!*text(r, r->body, "source", source, sizeof source) || !*text(r, r->body, "type", type, sizeof type))) refuse(r, *source ? "type" : "source");
   else if (kind <= GET && (kind == PUT ? stat : lstat)(path, &st) < 0) fail(r, errno == ENOENT || errno == ENOTDIR ? "not_found" : "io_error", path, strerror(errno));
   else if (kind == PUT && !r->answered && !S_ISDIR(st.st_mode)) fail(r, "not_a_directory", path, "not a folder");
@@ -182,8 +182,8 @@ void request_handle(uint32_t stream, struct json body) {
   static const struct { const char *name; void (*run)(struct request *, int); int argument, when; } ops[] = {
       {"ping", ping, 0, ANY_TIME}, {"configure", configure, 0, NOT_ENDING}, {"start", begin, WORKLOAD, IN_ROOT}, {"exec", begin, EXEC, IN_ROOT},
       {"put", begin, PUT, IN_ROOT}, {"get", begin, GET, IN_ROOT}, {"resize", control, true, ANY_TIME}, {"signal", control, false, ANY_TIME},
-      {"stat", stat_path, 0, IN_ROOT}, {"mount", begin, MOUNT, IN_ROOT}, {"stats", begin, STATS, NOT_ENDING}, {"freeze", freeze, true, NOT_ENDING},
-      {"thaw", freeze, false, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
+      {"stat", stat_path, 0, IN_ROOT}, {"mount", begin, MOUNT, IN_ROOT}, {"stats", begin, STATS, NOT_ENDING}, {"processes", begin, PROCESSES, IN_ROOT},
+      {"changes", begin, CHANGES, IN_ROOT}, {"freeze", freeze, true, NOT_ENDING}, {"thaw", freeze, false, ANY_TIME}, {"shutdown", shut_down, 0, ANY_TIME}};
   struct request r = {stream, body, false};
   char name[16];
   text(&r, body, "op", name, sizeof name);

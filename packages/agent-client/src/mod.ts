@@ -15,4 +15,4 @@ export {
 } from "./requests.ts";
 export { AgentSession, type RequestOptions, type SessionOptions, type StreamOptions, WORKLOAD_STREAM } from "./session.ts";
 export { AgentStream, type StreamExit, StreamInput } from "./stream.ts";
-export { type MountRequest, mountInGuest, statsOfGuest } from "./task.ts";
+export { changesOfGuest, type MountRequest, mountInGuest, processesOfGuest, statsOfGuest } from "./task.ts";

@@ -224,7 +224,12 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "Play a storm of starts against simulated hosts",
     load: async () => (await import("./commands/simulate.ts")).simulate,
   },
-  { name: "top", group: host, summary: "Show pressure and what machines cost", load: async () => (await import("./commands/top.ts")).top },
+  {
+    name: "top",
+    group: host,
+    summary: "Show pressure and what machines cost, or the processes of one",
+    load: async () => (await import("./commands/top.ts")).top,
+  },
   {
     name: "doctor",
     group: host,

@@ -54,3 +54,5 @@ export const SPINNER_MS = 100;
 export const COMPLETION_DEADLINE_MS = 700;
 /** entries that one `cp` may hold */
 export const COPY_ENTRIES_MAX = 2_000_000;
+/** Most of a process's command line that a table shows. */
+export const COMMAND_LINE_CHARS = 200;

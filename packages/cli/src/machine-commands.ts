@@ -73,6 +73,12 @@ export const machineCommands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/wait.ts")).wait,
   },
   {
+    name: "update",
+    group: machines,
+    summary: "Change limits and policies while machines run",
+    load: async () => (await import("./commands/update.ts")).update,
+  },
+  {
     name: "rename",
     group: machines,
     summary: "Give a machine another name",
@@ -92,6 +98,18 @@ export const machineCommands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/attach.ts")).attach,
   },
   { name: "cp", group: inside, summary: "Copy files into or out of a machine", load: async () => (await import("./commands/cp.ts")).cp },
+  {
+    name: "diff",
+    group: inside,
+    summary: "Show what a machine changed of its image's files",
+    load: async () => (await import("./commands/diff.ts")).diff,
+  },
+  {
+    name: "export",
+    group: inside,
+    summary: "Write a machine's files as a tar archive",
+    load: async () => (await import("./commands/export.ts")).exportMachine,
+  },
   { name: "stats", group: inside, summary: "Show what machines use", load: async () => (await import("./commands/stats.ts")).stats },
   {
     name: "clone",

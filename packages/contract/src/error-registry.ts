@@ -66,6 +66,16 @@ export const errorRegistry = {
     message: "cannot {action} machine {name}: it is {state}",
     remedy: "{action} works when a machine is: {allowed}.",
   },
+  FIXED_WHILE_LIVE: {
+    status: 409,
+    message: "{field} of machine {name} cannot change: it is {state}, and its guest was made with {value}",
+    remedy: "Stop it, update it, start it again: isthmus stop {name}.",
+  },
+  LIMIT_REFUSED: {
+    status: 409,
+    message: "a limit of machine {name} could not be set: {reason}",
+    remedy: "Choose another value; what this host can limit is in: isthmus doctor.",
+  },
   MACHINE_BUSY: { status: 429, message: "machine {name} has {value} requests waiting, limit {limit}", remedy: "Wait for them to finish." },
   NO_CAPACITY: {
     status: 507,

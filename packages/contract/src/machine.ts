@@ -61,7 +61,7 @@ export const MountSchema = Type.Object(
 
 export const RestartSchema = Type.Object(
   {
-    policy: Type.Union([Type.Literal("no"), Type.Literal("on-failure"), Type.Literal("always")]),
+    policy: Type.Union([Type.Literal("no"), Type.Literal("on-failure"), Type.Literal("unless-stopped"), Type.Literal("always")]),
     maxRetries: Type.Optional(
       Type.Integer({ minimum: 0, maximum: limits.restartRetries, description: "on-failure only; unlimited when absent" }),
     ),

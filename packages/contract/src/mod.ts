@@ -8,6 +8,7 @@ export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode }
 export type { EgressDenial, GatewayMachine, GatewayReply, GatewayRequest, GatewayState } from "./gateway.ts";
 export type { Image, ImageConfig, ImageHistory, Kernel, Progress, PullPolicy, RegistryAuth } from "./image.ts";
 export { DEFAULT_REGISTRY, registryOf } from "./image-ref.ts";
+export type { FileChange, MachineProcess } from "./inside.ts";
 export type {
   LicenceAudit,
   LicenceDay,
@@ -55,4 +56,5 @@ export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_B
 export type { Template } from "./template.ts";
 export { type NewToken, type Role, roles, type Token, type TokenSpec } from "./token.ts";
 export { formatBytes, formatDuration, GIB, KIB, MIB, parseBytes, parseDuration } from "./units.ts";
+export type { MachineUpdate, ResourcesUpdate } from "./update.ts";
 export type { Volume, VolumeSpec, VolumeUse } from "./volume.ts";

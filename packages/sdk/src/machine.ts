@@ -1,5 +1,15 @@
 import type { Readable } from "node:stream";
-import type { LogLine, Machine, MachineExit, MachineStats, Snapshot, Why } from "@isthmus/contract";
+import type {
+  FileChange,
+  LogLine,
+  Machine,
+  MachineExit,
+  MachineProcess,
+  MachineStats,
+  MachineUpdate,
+  Snapshot,
+  Why,
+} from "@isthmus/contract";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import { EXEC_TEXT_BYTES } from "./config.ts";
 import { jsonLines } from "./lines.ts";
@@ -75,6 +85,14 @@ export class MachineHandle {
     return this.#transport.json({ method: "POST", path: this.#path("/rename"), json: { name }, signal: options.signal });
   }
 
+  /**
+   * Changes limits, restart policy, priority and evictability, while it runs too; CPUs and memory of the guest while it has no process. A limit of null is
+   * taken away. All of it is changed, or nothing. Throws INVALID_REQUEST, FIXED_WHILE_LIVE, LIMIT_REFUSED.
+   */
+  update(change: MachineUpdate, options: CallOptions = {}): Promise<Machine> {
+    return this.#transport.json({ method: "PATCH", path: this.#path(), json: change, signal: options.signal });
+  }
+
   /** Its state to disk, its process gone, its memory returned; resolves when all of it is durable. Sessions and connections end. Throws STATE_CONFLICT, CAPTURE_FAILED. */
   suspend(options: CallOptions = {}): Promise<Machine> {
     return this.#post("suspend", {}, options);
@@ -146,6 +164,23 @@ export class MachineHandle {
   /** What it uses right now. Throws STATE_CONFLICT. */
   stats(options: CallOptions = {}): Promise<MachineStats> {
     return this.#transport.json({ method: "GET", path: this.#path("/stats"), signal: options.signal });
+  }
+
+  /** Its processes. Throws STATE_CONFLICT. */
+  async processes(options: CallOptions = {}): Promise<readonly MachineProcess[]> {
+    const call: Call = { method: "GET", path: this.#path("/processes"), signal: options.signal };
+    return (await this.#transport.json<{ processes: readonly MachineProcess[] }>(call)).processes;
+  }
+
+  /** What its disk has otherwise than its image, in the order of the paths; also when it has ended. Throws STATE_CONFLICT. */
+  async changes(options: CallOptions = {}): Promise<readonly FileChange[]> {
+    const call: Call = { method: "GET", path: this.#path("/changes"), signal: options.signal };
+    return (await this.#transport.json<{ changes: readonly FileChange[] }>(call)).changes;
+  }
+
+  /** All of its files as a tar stream, volumes and folders of the host left out; also when it has ended. Throws STATE_CONFLICT. */
+  export(options: CallOptions = {}): Promise<Readable> {
+    return this.getArchive("/", options);
   }
 
   /** What it uses, again and again, until it ends or the loop is left. */

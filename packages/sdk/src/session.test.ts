@@ -40,7 +40,7 @@ describe("exec", () => {
     session.resize(120, 40);
     session.kill("TERM");
     expect(await session.exit).toEqual({ code: 143, signal: 15 });
-    expect(t.deps.machines.processes[0]?.sizes).toEqual(["120x40"]);
+    expect(t.deps.machines.spawned[0]?.sizes).toEqual(["120x40"]);
   });
 
   it("passes 32 MB through stdin and back unchanged, pushing back on both sides", async () => {
@@ -96,8 +96,8 @@ describe("exec", () => {
     const session = await t.machine.exec(["sleep", "60"]);
     session.close();
     await expect(session.exit).rejects.toMatchObject({ code: "CANCELLED" });
-    await expect.poll(() => t.deps.machines.processes[0]?.signals).toEqual([1]);
-    await expect.poll(() => t.deps.machines.processes[0]?.closed).toBe(true);
+    await expect.poll(() => t.deps.machines.spawned[0]?.signals).toEqual([1]);
+    await expect.poll(() => t.deps.machines.spawned[0]?.closed).toBe(true);
   });
 
   it("ends with CANCELLED when its signal is aborted", async () => {
@@ -107,7 +107,7 @@ describe("exec", () => {
     abort.abort();
     await expect(session.exit).rejects.toMatchObject({ code: "CANCELLED" });
     expect(await text(session.stdout)).toBe("");
-    await expect.poll(() => t.deps.machines.processes[0]?.signals).toEqual([1]);
+    await expect.poll(() => t.deps.machines.spawned[0]?.signals).toEqual([1]);
   });
 
   it("tells that the daemon stopped, and leaves the process alone", async () => {
@@ -116,8 +116,8 @@ describe("exec", () => {
     const failed = session.exit.catch((error: { code: string }) => error.code);
     await t[Symbol.asyncDispose]();
     expect(await failed).toBe("SHUTTING_DOWN");
-    expect(t.deps.machines.processes[0]?.signals).toEqual([]);
-    await t.deps.machines.processes[0]?.signal(9);
+    expect(t.deps.machines.spawned[0]?.signals).toEqual([]);
+    await t.deps.machines.spawned[0]?.signal(9);
   });
 
   it("ends a script that writes to a process which has gone", async () => {

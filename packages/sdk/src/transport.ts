@@ -12,7 +12,7 @@ export type QueryValue = string | number | boolean | undefined | readonly string
 export type Query = Readonly<Record<string, QueryValue>>;
 
 export interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** below the version prefix, beginning with a slash */
   readonly path: string;
   readonly query?: Query;

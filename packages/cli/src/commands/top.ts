@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { SHORT_ID_CHARS, TOP_INTERVAL_MS } from "../config.ts";
 import type { Context } from "../context.ts";
 import { examples } from "../help.ts";
+import { processTable } from "../terminal/processes.ts";
 import { Screen } from "../terminal/screen.ts";
 import { renderPairs, renderTable } from "../terminal/table.ts";
 
@@ -13,10 +14,23 @@ export function top(context: Context): Command {
     .description(
       "Show the host, its pressure, and what each machine costs it, the costliest first, again and again. CPU % is of one processor of the host.",
     )
+    .argument("[machine]", "show the processes of this machine instead, once")
     .option("--once", "once, not again and again")
-    .addHelpText("after", examples([["isthmus top"], ["isthmus top --once"], ["isthmus top --json", "a line for each sample"]]))
-    .action(async (options: { readonly once?: boolean; readonly json?: boolean }) => {
+    .addHelpText(
+      "after",
+      examples([
+        ["isthmus top"],
+        ["isthmus top --once"],
+        ["isthmus top web", "what runs in web"],
+        ["isthmus top --json", "a line for each sample"],
+      ]),
+    )
+    .action(async (ref: string | undefined, options: { readonly once?: boolean; readonly json?: boolean }) => {
       const isthmus = await context.client();
+      if (ref !== undefined) {
+        const processes = await isthmus.machines.handle(ref).processes();
+        return options.json ? context.printJson(processes) : context.print(processTable(processes));
+      }
       if (options.once) {
         const report = await isthmus.host.pressure();
         return options.json ? context.printJson(report) : context.print(topView(report));

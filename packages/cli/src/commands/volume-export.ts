@@ -1,12 +1,8 @@
-import { createWriteStream } from "node:fs";
-import { rm } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
-import { IsthmusError } from "@isthmus/contract";
 import { Command } from "commander";
+import { saveArchive } from "../archive/save.ts";
 import type { Context } from "../context.ts";
 import { usage } from "../failure.ts";
 import { examples } from "../help.ts";
-import { write } from "../terminal/write.ts";
 
 export function volumeExport(context: Context): Command {
   return new Command("export")
@@ -19,25 +15,7 @@ export function volumeExport(context: Context): Command {
       if (output === undefined && stdout.isTTY) throw usage(context, "an archive is not written to a terminal; use -o FILE");
       const isthmus = await context.client();
       const archive = await isthmus.volumes.export(name);
-      if (output !== undefined) {
-        await save(archive, output);
-        if (context.json) await context.printJson({ volume: name, output });
-        return;
-      }
-      for await (const piece of archive) {
-        const bytes: Buffer = piece;
-        await write(stdout, bytes);
-      }
+      await saveArchive(context, archive, output);
+      if (output !== undefined && context.json) await context.printJson({ volume: name, output });
     });
-}
-
-/** A half of an archive is none. */
-async function save(archive: NodeJS.ReadableStream, output: string): Promise<void> {
-  try {
-    await pipeline(archive, createWriteStream(output));
-  } catch (cause) {
-    await rm(output, { force: true });
-    if (cause instanceof IsthmusError) throw cause;
-    throw new IsthmusError("LOCAL_FILE", { path: output, reason: cause instanceof Error ? cause.message : String(cause) }, { cause });
-  }
 }

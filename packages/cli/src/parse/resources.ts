@@ -1,4 +1,4 @@
-import { limits, parseBytes, parseDuration, type Resources } from "@isthmus/contract";
+import { limits, parseBytes, parseDuration, type Resources, type ResourcesUpdate } from "@isthmus/contract";
 import { type Command, Option } from "commander";
 import { size, wholeNumber } from "./amounts.ts";
 import { invalid } from "./invalid.ts";
@@ -90,6 +90,28 @@ export function resources(options: ResourceOptions): Resources | undefined {
   }
   for (const [key, value] of Object.entries(found)) if (value === undefined) Reflect.deleteProperty(found, key);
   return Object.keys(found).length === 0 ? undefined : found;
+}
+
+const limitNames: Readonly<Record<string, keyof Resources>> = {
+  "cpu-shares": "cpuWeight",
+  "cpu-quota": "cpuMax",
+  "memory-max": "memoryMaxBytes",
+  "blkio-weight": "ioWeight",
+  "pids-limit": "pidsMax",
+  "device-read-bps": "ioReadBps",
+  "device-write-bps": "ioWriteBps",
+  "device-read-iops": "ioReadIops",
+  "device-write-iops": "ioWriteIops",
+};
+
+/** Limits that are to be none, named as their flags. Throws INVALID_REQUEST. */
+export function unlimited(names: readonly string[]): ResourcesUpdate {
+  const fields = names.map((name) => {
+    const field = Object.hasOwn(limitNames, name) ? limitNames[name] : undefined;
+    if (field === undefined) throw invalid("--unlimited", name, `limits are ${Object.keys(limitNames).join(", ")}`);
+    return [field, null];
+  });
+  return Object.fromEntries(fields);
 }
 
 function weight(value: number, normal: number): number {

@@ -17,12 +17,12 @@ export function tmpfs(text: string): Tmpfs {
   return sizeBytes === undefined ? { path } : { path, sizeBytes };
 }
 
-/** `no`, `on-failure`, `on-failure:5`, `always`. */
+/** `no`, `on-failure`, `on-failure:5`, `unless-stopped`, `always`. */
 export function restartPolicy(text: string): NonNullable<MachineSpec["restart"]> {
   const [policy = "", retries, extra] = text.split(":");
-  const reason = "write no, on-failure, on-failure:RETRIES or always";
+  const reason = "write no, on-failure, on-failure:RETRIES, unless-stopped or always";
   if (extra !== undefined) throw invalid("--restart", text, reason);
-  if (policy === "no" || policy === "always") {
+  if (policy === "no" || policy === "always" || policy === "unless-stopped") {
     if (retries !== undefined) throw invalid("--restart", text, "only on-failure takes a number of retries");
     return { policy };
   }

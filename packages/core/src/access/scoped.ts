@@ -46,7 +46,7 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
 }
 
 type Own = (ref: string) => string;
-type Lifecycle = Pick<Machines, "start" | "stop" | "kill" | "pause" | "unpause" | "suspend" | "resume" | "rename" | "remove">;
+type Lifecycle = Pick<Machines, "start" | "stop" | "kill" | "pause" | "unpause" | "suspend" | "resume" | "rename" | "update" | "remove">;
 
 function lifecycleOf(machines: Machines, own: Own): Lifecycle {
   return {
@@ -57,12 +57,13 @@ function lifecycleOf(machines: Machines, own: Own): Lifecycle {
     unpause: async (ref) => await machines.unpause(own(ref)),
     suspend: async (ref) => await machines.suspend(own(ref)),
     resume: async (ref, options) => await machines.resume(own(ref), options),
+    update: async (ref, change) => await machines.update(own(ref), change),
     rename: async (ref, name) => await withoutHolder(machines.rename(own(ref), name)),
     remove: async (ref, options) => await machines.remove(own(ref), options),
   };
 }
 
-type Inside = Pick<Machines, "exec" | "attach" | "logs" | "stats" | "putArchive" | "getArchive" | "statPath">;
+type Inside = Pick<Machines, "exec" | "attach" | "logs" | "stats" | "processes" | "changes" | "putArchive" | "getArchive" | "statPath">;
 
 function insideOf(machines: Machines, own: Own): Inside {
   return {
@@ -72,6 +73,8 @@ function insideOf(machines: Machines, own: Own): Inside {
       yield* machines.logs(own(ref), options);
     },
     stats: async (ref) => await machines.stats(own(ref)),
+    processes: async (ref) => await machines.processes(own(ref)),
+    changes: async (ref) => await machines.changes(own(ref)),
     putArchive: async (ref, path, archive, signal) => await machines.putArchive(own(ref), path, archive, signal),
     getArchive: async (ref, path, signal) => await machines.getArchive(own(ref), path, signal),
     statPath: async (ref, path) => await machines.statPath(own(ref), path),

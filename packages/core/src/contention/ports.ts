@@ -12,8 +12,8 @@ export interface MachineGroups {
   readonly shortcomings: readonly string[];
   /** Puts a process that was just spawned into a new group; synchronous, so that nothing of it runs outside for longer than that takes. */
   enter(name: string, pid: number): void;
-  /** Sets weights and limits of a process's group; weights that are absent become 100. Returns what could not be done, for the machine's notes. */
-  limit(pid: number, resources: Resources): readonly string[];
+  /** Sets weights and limits of a process's group; weights that are absent become 100, limits that only `former` has are taken away. Returns what could not be done, for the machine's notes. */
+  limit(pid: number, resources: Resources, former?: Resources): readonly string[];
   /** Sets weights alone. */
   weigh(pid: number, weights: Weights): void;
   /** Memory charged to the group; undefined when it has none that is counted. Bytes. */

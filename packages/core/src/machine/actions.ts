@@ -3,13 +3,16 @@ import type {
   CloneSpec,
   Event,
   ExecSpec,
+  FileChange,
   LogLine,
   Machine,
   MachineExit,
   MachinePage,
+  MachineProcess,
   MachineSpec,
   MachineState,
   MachineStats,
+  MachineUpdate,
   PullPolicy,
   Why,
 } from "@isthmus/contract";
@@ -150,6 +153,11 @@ export interface Machines {
    * Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_UNUSABLE, CAPTURE_FAILED, NAME_TAKEN, PORT_TAKEN, INVALID_REQUEST, NO_CAPACITY and what `start` throws.
    */
   clone(source: CloneSource, spec?: CloneSpec, options?: WaitOptions): Promise<readonly Machine[]>;
+  /**
+   * Limits, policies and classes, in any state; what a guest boots with only while the machine has no process. Throws INVALID_REQUEST, FIXED_WHILE_LIVE,
+   * LIMIT_REFUSED: then nothing has changed.
+   */
+  update(ref: string, change: MachineUpdate): Promise<Machine>;
   /** Another name, in any state. Throws INVALID_NAME, NAME_TAKEN. */
   rename(ref: string, name: string): Promise<Machine>;
   /** Deletes the machine, its disk and its output. `force` ends it first. */
@@ -175,6 +183,10 @@ export interface Machines {
   /** Throws MACHINE_NOT_FOUND with the first step of the iteration. */
   logs(ref: string, options?: LogOptions): AsyncGenerator<LogChunk, void, undefined>;
   stats(ref: string): Promise<MachineStats>;
+  /** Those of the workload and its descendants, and of execs. */
+  processes(ref: string): Promise<readonly MachineProcess[]>;
+  /** What it made otherwise than its image; of a machine that has ended, too. Throws STATE_CONFLICT. */
+  changes(ref: string): Promise<readonly FileChange[]>;
   putArchive(ref: string, path: string, archive: Readable, signal?: AbortSignal): Promise<void>;
   getArchive(ref: string, path: string, signal?: AbortSignal): Promise<Readable>;
   statPath(ref: string, path: string): Promise<PathStat>;

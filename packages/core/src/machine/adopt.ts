@@ -1,4 +1,4 @@
-import { hasCode, IsthmusError, isSettled } from "@isthmus/contract";
+import { can, hasCode, IsthmusError, isSettled } from "@isthmus/contract";
 import { sweepVolumes } from "../volume/provide.ts";
 import type { AdoptionReport } from "./actions.ts";
 import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "./config.ts";
@@ -11,7 +11,7 @@ import type { LiveMachine, MachineRecord } from "./ports.ts";
 import { watch } from "./run.ts";
 import { cancelStart, requestKill, shutDown } from "./stop.ts";
 import { finishSuspension, undoSuspension } from "./suspend.ts";
-import { become, insist } from "./transition.ts";
+import { amend, become, insist } from "./transition.ts";
 
 type Verdict = "adopted" | "ended" | "restarted" | "unreachable" | "settled";
 
@@ -54,7 +54,7 @@ async function adopt(context: Context, handle: Handle, record: MachineRecord): P
       context.awaitContact(handle);
     } else if (state !== "requested") {
       handle.outputSeen = true;
-      afterEnd(context, handle, record);
+      afterEnd(context, handle, revived(context, handle, record));
     }
     return "settled";
   }
@@ -65,6 +65,15 @@ async function adopt(context: Context, handle: Handle, record: MachineRecord): P
     return restarted ? "restarted" : "ended";
   }
   return await reach(context, handle, record);
+}
+
+/** As docker's, `always` forgets a stop when the host was restarted; `unless-stopped` does not. A daemon's own restart is none: machines outlive it. */
+function revived(context: Context, handle: Handle, record: MachineRecord): MachineRecord {
+  const { machine, boot } = record;
+  const rebooted = boot.hostBootId !== undefined && boot.hostBootId !== context.capacity.bootId();
+  if (!rebooted || machine.spec.restart?.policy !== "always" || machine.exit?.reason === "ttl" || !can("start", machine.state))
+    return record;
+  return amend(context, handle, { boot: { desired: "running", restartAtMs: context.clock.now() } });
 }
 
 async function reach(context: Context, handle: Handle, record: MachineRecord): Promise<Verdict> {

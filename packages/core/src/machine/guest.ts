@@ -1,4 +1,4 @@
-import { type ExecSpec, IsthmusError, type MachineAction, type MachineStats } from "@isthmus/contract";
+import { type ExecSpec, IsthmusError, type MachineAction, type MachineProcess, type MachineStats } from "@isthmus/contract";
 import { type Context, find, waitingSignal } from "./context.ts";
 import type { Handle } from "./handle.ts";
 import type { GuestStream, LiveMachine, MachineRecord, WorkloadInput } from "./ports.ts";
@@ -75,6 +75,11 @@ function whenStarted(first: MachineRecord) {
     allow("attach", record);
     return record;
   };
+}
+
+export async function processesOf(context: Context, ref: string): Promise<readonly MachineProcess[]> {
+  const { live } = await reachGuest(context, ref, "exec");
+  return await live.processes();
 }
 
 export async function statsOf(context: Context, ref: string): Promise<MachineStats> {

@@ -22,7 +22,7 @@ import { awaitContact } from "./contact.ts";
 import { type Context, checkOpen, find, sleep } from "./context.ts";
 import { createMachine } from "./create.ts";
 import { readEvents } from "./event-log.ts";
-import { attachTo, execIn, statsOf } from "./guest.ts";
+import { attachTo, execIn, processesOf, statsOf } from "./guest.ts";
 import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
@@ -36,10 +36,11 @@ import { renameMachine } from "./rename.ts";
 import { requireSignal } from "./resolve-spec.ts";
 import { grantLease, launch, requestStart } from "./start.ts";
 import { ended, requestKill, requestStop } from "./stop.ts";
-import { getFrom, putInto, statIn } from "./stopped-files.ts";
+import { changesOf, getFrom, putInto, statIn } from "./stopped-files.ts";
 import { requestResume, suspendMachine } from "./suspend.ts";
 import { allow, become } from "./transition.ts";
 import { Turns } from "./turns.ts";
+import { updateMachine } from "./update.ts";
 import { started, startedEarlier, waitFor } from "./wait.ts";
 import { why } from "./why.ts";
 
@@ -115,7 +116,7 @@ async function settled(context: Context, ref: string): Promise<Handle> {
   return handle;
 }
 
-type Lifecycle = Pick<Machines, "create" | "start" | "stop" | "kill" | "pause" | "unpause" | "rename" | "remove">;
+type Lifecycle = Pick<Machines, "create" | "start" | "stop" | "kill" | "pause" | "unpause" | "rename" | "update" | "remove">;
 
 function lifecycle(context: Context): Lifecycle {
   return {
@@ -145,6 +146,7 @@ function lifecycle(context: Context): Lifecycle {
     },
     pause: (ref) => pauseOrUnpause(context, ref, "pause"),
     unpause: (ref) => pauseOrUnpause(context, ref, "unpause"),
+    update: async (ref, change) => await updateMachine(context, await settled(context, ref), change),
     rename: async (ref, name) => await renameMachine(context, await settled(context, ref), name),
     async remove(ref, options = {}) {
       await removeMachine(context, await settled(context, ref), options);
@@ -190,13 +192,15 @@ function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "cou
   };
 }
 
-type Guest = Pick<Machines, "exec" | "attach" | "stats" | "putArchive" | "getArchive" | "statPath">;
+type Guest = Pick<Machines, "exec" | "attach" | "stats" | "processes" | "changes" | "putArchive" | "getArchive" | "statPath">;
 
 function guest(context: Context): Guest {
   return {
     exec: (ref, spec) => execIn(context, ref, spec),
     attach: (ref, signal) => attachTo(context, ref, signal),
     stats: (ref) => statsOf(context, ref),
+    processes: (ref) => processesOf(context, ref),
+    changes: (ref) => changesOf(context, ref),
     putArchive: (ref, path, archive, signal) => putInto(context, ref, path, archive, signal),
     getArchive: (ref, path, signal) => getFrom(context, ref, path, signal),
     statPath: (ref, path) => statIn(context, ref, path),

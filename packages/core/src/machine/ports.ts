@@ -1,5 +1,16 @@
 import type { Readable } from "node:stream";
-import type { Accelerator, ExecSpec, Isolation, MachineExit, MachineSpec, MachineStats, PublishedPort, Resources } from "@isthmus/contract";
+import type {
+  Accelerator,
+  ExecSpec,
+  FileChange,
+  Isolation,
+  MachineExit,
+  MachineProcess,
+  MachineSpec,
+  MachineStats,
+  PublishedPort,
+  Resources,
+} from "@isthmus/contract";
 import type { ImageStore } from "../image/ports.ts";
 import type { Delivery } from "../secret/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
@@ -113,11 +124,16 @@ export interface LiveMachine {
   kill(): Promise<void>;
   pause(): Promise<void>;
   unpause(): Promise<void>;
+  /** Sets the limits of its process and disks to these, from `former` ones, while it runs. Returns what could not be done. */
+  limit(limits: Resources, former: Resources): Promise<readonly string[]>;
   /** Saves the guest as it is at one moment. Throws CAPTURE_FAILED, DISK_FULL, CANCELLED, AGENT_UNREACHABLE: the guest goes on then. */
   capture(plan: CapturePlan, signal: AbortSignal): Promise<CaptureFacts>;
   /** Processor time of the engine process, and TCP connections that are open on its published ports. */
   activity(): Promise<{ readonly cpuMs: number; readonly connections: number }>;
   stats(): Promise<GuestStats>;
+  processes(): Promise<readonly MachineProcess[]>;
+  /** What its disk says that its image does not, in the order of the paths. */
+  changes(): Promise<readonly FileChange[]>;
   /** tar into folder `path`, which with `fill` gets owner and mode of the archive's root. Throws PATH_NOT_FOUND, BAD_ARCHIVE. */
   putArchive(path: string, archive: Readable, options?: { readonly signal?: AbortSignal; readonly fill?: boolean }): Promise<void>;
   /** tar of `path`. Throws PATH_NOT_FOUND. */

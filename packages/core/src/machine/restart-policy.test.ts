@@ -30,6 +30,11 @@ describe("the restart policy", () => {
     ["on failure, after success", { restart: { policy: "on-failure" }, exit: { code: 0 } }, false],
     ["on failure, after failure", { restart: { policy: "on-failure" } }, true],
     ["on failure, not even started", { restart: { policy: "on-failure" }, exit: undefined }, true],
+    ["unless stopped, after success", { restart: { policy: "unless-stopped" }, exit: { code: 0 } }, true],
+    ["unless stopped, and it was", { restart: { policy: "unless-stopped" }, wanted: false }, false],
+    ["always, after the host's restart", { exit: { code: 125, reason: "host-rebooted" } }, true],
+    ["on failure, after the host's restart", { restart: { policy: "on-failure" }, exit: { code: 125, reason: "host-rebooted" } }, false],
+    ["on failure, without its process", { restart: { policy: "on-failure" }, exit: { code: 125, reason: "vmm-died" } }, true],
     ["retries left", { restart: { policy: "on-failure", maxRetries: 3 }, restarts: 2 }, true],
     ["retries used up, however long each ran", { restart: { policy: "on-failure", maxRetries: 3 }, restarts: 3, ranMs: 60_000 }, false],
   ])("%s", (_, more, restarts) => {

@@ -18,6 +18,8 @@ export interface Ended {
 export function nextRestart(ended: Ended): { readonly delayMs: number; readonly attempts: number } | undefined {
   const policy = ended.restart?.policy ?? "no";
   if (!ended.wanted || policy === "no") return undefined;
+  // As docker's: what fails is the workload or its process, not the host that goes away under it.
+  if (policy === "on-failure" && ended.exit?.reason === "host-rebooted") return undefined;
   const attempts = ended.ranMs >= RESTART_RESET_MS ? 0 : ended.attempts;
   if (policy === "on-failure") {
     if (ended.exit !== undefined && ended.exit.code === 0) return undefined;

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { can, IsthmusError } from "@isthmus/contract";
+import { can, type FileChange, IsthmusError } from "@isthmus/contract";
 import { checkVolumes } from "../volume/claims.ts";
 import { volumesOf } from "../volume/mounts.ts";
 import { LOOK_LINGER_MS } from "./config.ts";
@@ -36,6 +36,22 @@ export async function statIn(context: Context, ref: string, path: string): Promi
   const stat = live.statPath(path);
   until(stat);
   return await stat;
+}
+
+/** See `Machines.changes`. */
+export async function changesOf(context: Context, ref: string): Promise<readonly FileChange[]> {
+  const { live, until } = await reachFiles(context, ref);
+  const changes = live.changes();
+  until(changes);
+  return (await changes).filter(isMachines);
+}
+
+/** What the agent writes in every machine is no change of the machine's. */
+const OURS = new Set(["/etc/hostname", "/etc/hosts", "/etc/machine-id", "/etc/resolv.conf", "/dev", "/proc", "/sys"]);
+
+function isMachines({ path }: FileChange, _: number, all: readonly FileChange[]): boolean {
+  if (path === "/etc") return all.some((other) => other.path.startsWith("/etc/") && !OURS.has(other.path));
+  return !OURS.has(path);
 }
 
 /** The guest of a machine that runs, or one that is booted for a look at a stopped one's disk. Throws STATE_CONFLICT, VOLUME_IN_USE, START_FAILED. */

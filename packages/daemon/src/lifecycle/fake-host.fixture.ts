@@ -1,4 +1,4 @@
-import { type Image, IsthmusError } from "@isthmus/contract";
+import { type Image, IsthmusError, type Resources } from "@isthmus/contract";
 import type {
   CaptureFacts,
   Clock,
@@ -25,6 +25,7 @@ export interface FakeProcess {
   hung: boolean;
   /** takes no notice of an orderly stop */
   stubborn: boolean;
+  limits?: Resources;
   /** the workload was started; before that a start can be cut short */
   complete: boolean;
   /** it goes on from a saved guest, which is in memory */
@@ -188,6 +189,8 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
     stats: unused,
     putArchive: unused,
     getArchive: unused,
+    processes: unused,
+    changes: unused,
     statPath: unused,
     async signalWorkload(signal) {
       host.end(id, { code: 128 + signal, signal });
@@ -203,6 +206,11 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
     },
     async unpause() {
       process.paused = false;
+    },
+    async limit(limits) {
+      if (limits.pidsMax === 13) return ["pidsMax has no effect: there is no pids.max"];
+      process.limits = limits;
+      return [];
     },
     activity: async () => ({ cpuMs: 0, connections: 0 }),
     async capture(plan) {

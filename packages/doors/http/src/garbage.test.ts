@@ -132,6 +132,6 @@ describe("garbage on the wire", () => {
     await expect.poll(open, { timeout: HEADERS_TIMEOUT_MS }).toBe(0);
     expect(await health(t.socketPath)).toBe(200);
     expect(t.deps.faults).toEqual([]);
-    for (const process of t.deps.machines.processes) await process.exit;
+    for (const process of t.deps.machines.spawned) await process.exit;
   });
 });

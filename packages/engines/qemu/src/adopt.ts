@@ -149,5 +149,5 @@ export async function adoptMachine({ plan, bootId, before, groups, signal, log }
     return undefined;
   }
   const notes = [...new Set([...state.notes, ...taken.notes])];
-  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes, capturing: undefined }, paused: taken.paused });
+  return new QemuMachine({ plan, vmm, link, monitor, state: { ...state, notes, capturing: undefined }, paused: taken.paused, groups });
 }

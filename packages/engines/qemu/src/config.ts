@@ -135,3 +135,5 @@ export const fileNames = {
 
 /** ms that a burst of a disk may last when its spec is silent */
 export const BURST_MS = 1_000;
+/** Time for a guest to compare its disk with its image: a walk over all that was written. */
+export const CHANGES_DEADLINE_MS = 60_000;

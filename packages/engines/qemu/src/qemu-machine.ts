@@ -1,6 +1,22 @@
 import type { Readable } from "node:stream";
-import { type AgentSession, getArchive, putArchive, readPathStat, statsOfGuest } from "@isthmus/agent-client";
-import { type Accelerator, type ExecSpec, IsthmusError, type PublishedPort } from "@isthmus/contract";
+import {
+  type AgentSession,
+  changesOfGuest,
+  getArchive,
+  processesOfGuest,
+  putArchive,
+  readPathStat,
+  statsOfGuest,
+} from "@isthmus/agent-client";
+import {
+  type Accelerator,
+  type ExecSpec,
+  type FileChange,
+  IsthmusError,
+  type MachineProcess,
+  type PublishedPort,
+  type Resources,
+} from "@isthmus/contract";
 import type {
   CaptureFacts,
   CapturePlan,
@@ -8,6 +24,7 @@ import type {
   GuestStats,
   GuestStream,
   LiveMachine,
+  MachineGroups,
   PathStat,
   StartPlan,
   Workload,
@@ -15,12 +32,14 @@ import type {
 } from "@isthmus/core";
 import type { AgentLink } from "./agent-link.ts";
 import { capture } from "./capture/capture.ts";
-import { STATS_DEADLINE_MS } from "./config.ts";
+import { machineTypeOf } from "./capture/parts.ts";
+import { CHANGES_DEADLINE_MS, STATS_DEADLINE_MS } from "./config.ts";
 import { clearLeftovers, type EngineState } from "./engine-state.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
 import { connectionsTo } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
 import { processStatus } from "./proc.ts";
+import { throttleDisks } from "./throttle.ts";
 import type { VmmProcess } from "./vmm-process.ts";
 
 /** What a started or adopted machine is made of. */
@@ -31,6 +50,7 @@ export interface MachineParts {
   readonly monitor: Monitor;
   readonly state: EngineState;
   readonly paused: boolean;
+  readonly groups?: MachineGroups;
 }
 
 export class QemuMachine implements LiveMachine {
@@ -104,6 +124,14 @@ export class QemuMachine implements LiveMachine {
     this.#parts.link.keep();
   }
 
+  async limit(limits: Resources, former: Resources): Promise<readonly string[]> {
+    this.#present();
+    const { plan, state, monitor, groups } = this.#parts;
+    const refused = groups?.limit(this.pid, limits, former) ?? [];
+    await throttleDisks(monitor, { ...plan, resources: limits }, machineTypeOf(state.parts), former);
+    return refused;
+  }
+
   async capture(wanted: CapturePlan, signal: AbortSignal): Promise<CaptureFacts> {
     this.#present();
     const { plan, state, link, monitor } = this.#parts;
@@ -120,6 +148,14 @@ export class QemuMachine implements LiveMachine {
     const guest = await statsOfGuest(await this.#session(), STATS_DEADLINE_MS);
     const host = processStatus(this.pid);
     return { ...guest, hostCpuMs: host?.cpuMs ?? 0, hostRssBytes: host?.rssBytes ?? 0 };
+  }
+
+  async processes(): Promise<readonly MachineProcess[]> {
+    return await processesOfGuest(await this.#session(), STATS_DEADLINE_MS);
+  }
+
+  async changes(): Promise<readonly FileChange[]> {
+    return await changesOfGuest(await this.#session(), CHANGES_DEADLINE_MS);
   }
 
   async putArchive(

@@ -125,7 +125,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     groups?.weigh(vmm.pid, resources);
     await note({ phase: "running", timings: timer.steps, restoring: undefined });
     serving?.release();
-    return new QemuMachine({ plan, vmm, link, monitor, state: present, paused: false });
+    return new QemuMachine({ plan, vmm, link, monitor, state: present, paused: false, groups });
   } catch (error) {
     link.close();
     monitor.close();

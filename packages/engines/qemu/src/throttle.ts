@@ -31,9 +31,16 @@ function bucket(name: string, limit: Resources["ioReadBps"]): Arguments {
   return { [name]: rate, [`${name}_max`]: burst, [`${name}_max_length`]: Math.max(1, Math.round(burstMs / 1000)) };
 }
 
+const UNLIMITED: Arguments = { bps: 0, iops: 0, bps_rd: 0, bps_wr: 0, iops_rd: 0, iops_wr: 0, group: GROUP };
+
 /** QEMU itself throttles the disks: they are found by their place in its tree of devices, which needs no name on its command line. Throws HOST_COMMAND_FAILED. */
-export async function throttleDisks(monitor: Monitor, plan: StartPlan, machineType: "microvm" | "q35"): Promise<void> {
-  const limits = throttleArguments(plan.resources ?? {});
+export async function throttleDisks(
+  monitor: Monitor,
+  plan: StartPlan,
+  machineType: "microvm" | "q35",
+  former: Resources = {},
+): Promise<void> {
+  const limits = throttleArguments(plan.resources ?? {}) ?? (throttleArguments(former) && UNLIMITED);
   if (limits === undefined) return;
   const count = 1 + (plan.diskPath === undefined ? 0 : 1) + plan.volumes.length;
   const disks = Array.from({ length: count }, (_, index) => index);

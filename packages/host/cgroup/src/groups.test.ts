@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGroups } from "./groups.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces } from "./places.ts";
-import { settings } from "./settings.ts";
+import { settings, unlimited } from "./settings.ts";
 
 let root: string;
 beforeEach(() => {
@@ -48,6 +48,25 @@ describe("limits as writes to the kernel's files", () => {
       ["memory.limit_in_bytes", "100000000"],
       ["pids.max", "64"],
     ]);
+  });
+});
+
+describe("limits that are taken away", () => {
+  it("are what the version takes for none", () => {
+    const gone = unlimited({ cpuWeight: 50 }, all);
+    const written = (version: "v1" | "v2") => settings(version, gone).map(({ files, value }) => [files[0], value]);
+    expect(written("v2").slice(2)).toEqual([
+      ["cpu.max", "max 100000"],
+      ["memory.max", "max"],
+      ["pids.max", "max"],
+    ]);
+    expect(written("v1").slice(2)).toEqual([
+      ["cpu.cfs_period_us", "100000"],
+      ["cpu.cfs_quota_us", "-1"],
+      ["memory.limit_in_bytes", "-1"],
+      ["pids.max", "max"],
+    ]);
+    expect(unlimited(all, all)).toEqual({});
   });
 });
 

@@ -7,7 +7,7 @@ import { GROUP_FOLDER } from "./config.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces, type Place } from "./places.ts";
 import { reclaim } from "./reclaim.ts";
-import { type Setting, settings, weights } from "./settings.ts";
+import { type Setting, settings, unlimited, weights } from "./settings.ts";
 
 export interface GroupsOptions {
   /** data folder: another one's groups are never touched */
@@ -69,11 +69,10 @@ class Groups implements MachineGroups {
     this.#names.set(pid, name);
   }
 
-  limit(pid: number, resources: Resources): readonly string[] {
-    const failures = this.#apply(pid, (place) => settings(place.version, resources));
-    const reasons = [...failures].flatMap(([field, reason]) =>
-      resources[field] === undefined ? [] : [`${field} has no effect: ${reason}`],
-    );
+  limit(pid: number, resources: Resources, former: Resources = {}): readonly string[] {
+    const wanted = { ...resources, ...unlimited(resources, former) };
+    const failures = this.#apply(pid, (place) => settings(place.version, wanted));
+    const reasons = [...failures].flatMap(([field, reason]) => (wanted[field] === undefined ? [] : [`${field} has no effect: ${reason}`]));
     if (resources.ioWeight !== undefined && !failures.has("ioWeight") && !this.#disksMindWeights()) {
       reasons.push("ioWeight has no effect: no disk of this host has the scheduler bfq");
     }

@@ -21,9 +21,22 @@ export function settings(version: "v1" | "v2", limits: Limits): readonly Setting
     ...(cpuMax === undefined ? [] : cpuLimit(version, cpuMax)),
     ...(memoryMaxBytes === undefined
       ? []
-      : [setting("memoryMaxBytes", "memory", [version === "v2" ? "memory.max" : "memory.limit_in_bytes"], memoryMaxBytes)]),
-    ...(pidsMax === undefined ? [] : [setting("pidsMax", "pids", ["pids.max"], pidsMax)]),
+      : [setting("memoryMaxBytes", "memory", [version === "v2" ? "memory.max" : "memory.limit_in_bytes"], most(version, memoryMaxBytes))]),
+    ...(pidsMax === undefined ? [] : [setting("pidsMax", "pids", ["pids.max"], most(version, pidsMax, "max"))]),
   ];
+}
+
+/** Of limits that only `former` has, what the kernel takes for none. Pure. */
+export function unlimited(limits: Limits, former: Limits): Limits {
+  const hard = ["cpuMax", "memoryMaxBytes", "pidsMax"] as const;
+  const gone = hard.filter((name) => former[name] !== undefined && limits[name] === undefined);
+  return Object.fromEntries(gone.map((name) => [name, Number.POSITIVE_INFINITY]));
+}
+
+/** A limit on memory or processes, which v1 writes -1 for none, but for processes. */
+function most(version: "v1" | "v2", value: number, none = "-1"): string | number {
+  if (Number.isFinite(value)) return value;
+  return version === "v2" ? "max" : none;
 }
 
 /** Weights alone; those that are absent become the default. */
@@ -40,7 +53,7 @@ export function weights(version: "v1" | "v2", { cpuWeight = WEIGHT_DEFAULT, ioWe
 }
 
 function cpuLimit(version: "v1" | "v2", cpuMax: number): Setting[] {
-  const quota = Math.max(CPU_QUOTA_MIN_US, Math.round(cpuMax * CPU_PERIOD_US));
+  const quota = most(version, Math.max(CPU_QUOTA_MIN_US, Math.round(cpuMax * CPU_PERIOD_US)));
   if (version === "v2") return [setting("cpuMax", "cpu", ["cpu.max"], `${quota} ${CPU_PERIOD_US}`)];
   return [setting("cpuMax", "cpu", ["cpu.cfs_period_us"], CPU_PERIOD_US), setting("cpuMax", "cpu", ["cpu.cfs_quota_us"], quota)];
 }

@@ -1,4 +1,5 @@
 import { limits } from "@isthmus/contract";
+import { FileChangesSchema, MachineProcessesSchema } from "@isthmus/contract/schemas";
 import { Type } from "typebox";
 import { permit } from "../access.ts";
 import { callSignal, uploadOf } from "../calls.ts";
@@ -48,6 +49,29 @@ export const archiveRoutes: Routes = (app, _deps, { closing }) => {
       await request.machines.putArchive(request.params.ref, request.query.path, uploadOf(request), callSignal(reply, closing));
       return reply.code(204).send(undefined);
     },
+  );
+
+  const looked = { tags: ["machines"], params: RefParams };
+  app.get(
+    `${API_PREFIX}/machines/:ref/processes`,
+    {
+      config: permit.looks,
+      schema: { ...looked, summary: "A machine's processes", response: { 200: MachineProcessesSchema, ...failures } },
+    },
+    async ({ params, machines }) => ({ processes: [...(await machines.processes(params.ref))] }),
+  );
+
+  app.get(
+    `${API_PREFIX}/machines/:ref/changes`,
+    {
+      config: permit.works,
+      schema: {
+        ...looked,
+        summary: "What a machine's disk has otherwise than its image; of one that has ended, too",
+        response: { 200: FileChangesSchema, ...failures },
+      },
+    },
+    async ({ params, machines }) => ({ changes: [...(await machines.changes(params.ref))] }),
   );
 
   app.get(

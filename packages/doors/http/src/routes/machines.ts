@@ -1,5 +1,13 @@
 import { IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
-import { MachinePageSchema, MachineSchema, MachineSpecSchema, namePattern, PullPolicySchema, WhySchema } from "@isthmus/contract/schemas";
+import {
+  MachinePageSchema,
+  MachineSchema,
+  MachineSpecSchema,
+  MachineUpdateSchema,
+  namePattern,
+  PullPolicySchema,
+  WhySchema,
+} from "@isthmus/contract/schemas";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { permit } from "../access.ts";
@@ -130,6 +138,22 @@ export const machineRoutes: Routes = (app, _deps, { closing }) => {
     `${API_PREFIX}/machines/:ref`,
     { config: permit.looks, schema: { tags: ["machines"], summary: "One machine", params: RefParams, response: machineAnswer } },
     async ({ params, machines }) => machines.get(params.ref),
+  );
+
+  app.patch(
+    `${API_PREFIX}/machines/:ref`,
+    {
+      config: permit.works,
+      schema: {
+        tags: ["machines"],
+        summary: "Change a machine's limits, policies and classes while it runs",
+        description: "CPUs and memory of the guest only while the machine has no process. All of it is changed, or nothing.",
+        params: RefParams,
+        body: MachineUpdateSchema,
+        response: machineAnswer,
+      },
+    },
+    async ({ params, body, machines }) => machines.update(params.ref, body),
   );
 
   app.get(

@@ -5,13 +5,16 @@ import {
   can,
   type Event,
   type ExecSpec,
+  type FileChange,
   IsthmusError,
   type Machine,
   type MachineAction,
   type MachineExit,
   type MachinePage,
+  type MachineProcess,
   type MachineSpec,
   type MachineStats,
+  type MachineUpdate,
   type Why,
 } from "@isthmus/contract";
 import type {
@@ -61,7 +64,7 @@ const idleContention: Machines["contention"] = {
 
 export class FakeMachines implements Machines {
   readonly entries = new Map<string, Entry>();
-  readonly processes: FakeProcess[] = [];
+  readonly spawned: FakeProcess[] = [];
   readonly stored: Event[] = [];
   readonly archives = new Map<string, Buffer>();
   readonly stopped: StopOptions[] = [];
@@ -146,10 +149,26 @@ export class FakeMachines implements Machines {
     return { machines: fitting.slice(from, from + query.limit), ...(next === undefined ? {} : { next }) };
   }
 
+  async update(ref: string, { resources: _, ...change }: MachineUpdate): Promise<Machine> {
+    const entry = this.entry(ref);
+    entry.machine = { ...entry.machine, spec: { ...entry.machine.spec, ...change } };
+    return entry.machine;
+  }
+
   async rename(ref: string, name: string): Promise<Machine> {
     const entry = this.entry(ref);
     entry.machine = { ...entry.machine, name };
     return entry.machine;
+  }
+
+  async processes(ref: string): Promise<readonly MachineProcess[]> {
+    const { argv, createdAt } = this.get(ref);
+    return [{ pid: 2, parent: 1, uid: 0, rssBytes: 4096, cpuMs: 5, startedAt: createdAt, command: argv.join(" ") }];
+  }
+
+  async changes(ref: string): Promise<readonly FileChange[]> {
+    this.get(ref);
+    return [{ kind: "A", path: "/srv/new" }];
   }
 
   counts(): Record<string, number> {
@@ -236,7 +255,7 @@ export class FakeMachines implements Machines {
   async exec(ref: string, spec: ExecSpec): Promise<FakeProcess> {
     this.#allow(this.get(ref), "exec");
     const process = new FakeProcess(spec);
-    this.processes.push(process);
+    this.spawned.push(process);
     return process;
   }
 

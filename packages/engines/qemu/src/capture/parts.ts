@@ -32,3 +32,8 @@ export function mismatch(saved: SavedParts, here: SavedParts): string | undefine
   }
   return undefined;
 }
+
+/** Of a machine with these parts. */
+export function machineTypeOf({ variant = "" }: SavedParts): "microvm" | "q35" {
+  return String(variant).split(" ")[1] === "q35" ? "q35" : "microvm";
+}

@@ -109,7 +109,7 @@ class Prepared implements PreparedClone {
       timer.mark("workload");
       const running: EngineState = { ...state, phase: "running", timings: timer.steps };
       await saveState(plan.folder, running);
-      return new QemuMachine({ plan, vmm, link, monitor, state: running, paused: false });
+      return new QemuMachine({ plan, vmm, link, monitor, state: running, paused: false, groups });
     } catch (error) {
       await this.end();
       throw error;
