@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { BenchRegistry } from "../images/registry.ts";
+import { debianRegistry } from "../../packages/host/images/src/registry/debian-registry.fixture.ts";
 import { informed, paired, type Result } from "../result.ts";
 import { type BenchWorld, time } from "../world.ts";
 
@@ -39,7 +39,8 @@ async function byHand(source: string, folder: string): Promise<void> {
  */
 export async function suite(world: BenchWorld, rounds: number): Promise<readonly Result[]> {
   const folder = join(world.home, "images-bench");
-  await using registry = await BenchRegistry.start(join(folder, "registry"));
+  await mkdir(folder, { recursive: true });
+  await using registry = await debianRegistry(folder);
   const layout = join(folder, "layout");
   await makeImages(layout, folder);
   const [one, two] = ["one", "two"].map((tag) => `${registry.host}/app:${tag}`) as [string, string];

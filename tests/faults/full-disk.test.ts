@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, rmSync, statSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
+import { mayMount } from "../leaks/tmpfs.ts";
 import { Chance, size } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
+import { SmallDisk } from "./small-disk.fixture.ts";
 
 const DISK_MIB = 300;
 const MIB = 1024 * 1024;
@@ -20,19 +21,8 @@ const ROOM_MAX_BYTES = 40 * MIB;
 const FULL = /no room|disk is full|No space left/i;
 
 const chance = new Chance();
+const disk = new SmallDisk("full-disk", DISK_MIB);
 let world: World;
-let image: string;
-
-/** A file system of its own, on a disk in a file: in memory (tmpfs) even reading a template's memory would need room. */
-function mountSmall(home: string): void {
-  image = join(tmpdir(), "small.ext4");
-  closeSync(openSync(image, "w"));
-  truncateSync(image, DISK_MIB * MIB);
-  execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", "-b", "4096", image]);
-  execFileSync("mount", ["-o", "loop", image, home]);
-  mkdirSync(join(home, "run"), { mode: 0o700 });
-  mountTmpfs(join(home, "run"), 16);
-}
 
 const filler = () => join(world.home, "filler");
 
@@ -60,7 +50,7 @@ const linesOf = async (name: string) => (await world.ok(["logs", name])).split("
 
 describe.runIf(mayMount())("a full disk under running machines", () => {
   beforeAll(async () => {
-    world = await World.start({}, mountSmall);
+    world = await World.start({}, (home) => disk.mount(home));
     await start("talker", `i=0; while :; do echo line $i ${LINE}; i=$((i+1)); usleep 5000; done`);
     await start("idle", "sleep 100000");
     await start("other", "trap 'echo bye; exit 7' TERM; while :; do sleep 0.1; done");
@@ -74,9 +64,7 @@ describe.runIf(mayMount())("a full disk under running machines", () => {
     rmSync(filler(), { force: true });
     await world.removeAll();
     await world.ok(["daemon", "stop"]);
-    unmount(join(world.home, "run"));
-    unmount(world.home);
-    rmSync(image);
+    disk.unmount();
     await world[Symbol.asyncDispose]();
   });
 

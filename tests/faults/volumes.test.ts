@@ -1,15 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, truncateSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CrashPoint } from "@isthmus/core";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
+import { mayMount } from "../leaks/tmpfs.ts";
 import { soak } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
+import { SmallDisk } from "./small-disk.fixture.ts";
 
-const MIB = 1024 * 1024;
 const data = { type: "volume", source: "data", path: "/data" } as const;
 const anonymous = { type: "volume", path: "/data" } as const;
 
@@ -103,28 +102,17 @@ describe("volumes under a daemon that dies", () => {
 
 describe.runIf(mayMount())("volumes on a full disk", () => {
   let world: World;
-  const image = join(tmpdir(), "volumes-small.ext4");
-
-  function mountSmall(home: string): void {
-    closeSync(openSync(image, "w"));
-    truncateSync(image, 400 * MIB);
-    execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", image]);
-    execFileSync("mount", ["-o", "loop", image, home]);
-    mkdirSync(join(home, "run"), { mode: 0o700 });
-    mountTmpfs(join(home, "run"), 16);
-  }
+  const disk = new SmallDisk("volumes-small", 400);
 
   afterAll(async () => {
     await world.removeAll();
     await world.ok(["daemon", "stop"]);
-    unmount(join(world.home, "run"));
-    unmount(world.home);
-    rmSync(image);
+    disk.unmount();
     await world[Symbol.asyncDispose]();
   });
 
   it("are refused whole, and a guest that finds no room goes on when there is some", async () => {
-    world = await World.start({}, mountSmall);
+    world = await World.start({}, (home) => disk.mount(home));
     await world.ok(["run", "-d", "--name", "m", "-v", "data:/data", "busybox", "sleep", "1000"]);
     const filler = join(world.home, "filler");
     try {
