@@ -4,7 +4,15 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type EgressDenial, type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError, isErrorCode } from "@isthmus/contract";
+import {
+  type EgressDenial,
+  type GatewayReply,
+  type GatewayRequest,
+  type GatewayState,
+  hasCode,
+  IsthmusError,
+  isErrorCode,
+} from "@isthmus/contract";
 import {
   CLIENT_APPLY_MS,
   CLIENT_CONNECT_MS,
@@ -18,6 +26,7 @@ import {
 } from "./config.ts";
 import { Lines } from "./control/lines.ts";
 import { readReply } from "./control/messages.ts";
+import { evict } from "./evict.ts";
 
 /** The gateway's program: its source, or beside this in the bundle (docs/adr/0006). */
 const PROGRAM = import.meta.filename.endsWith(".ts")
@@ -89,6 +98,18 @@ export class GatewayClient {
     }
   }
 
+  /** The gateway of a place: the one that runs there, else a new one. One of another version is ended first; its rules stay until the new one has a state. Throws as `start`. */
+  static async open(place: GatewayPlace): Promise<GatewayClient> {
+    try {
+      const found = await GatewayClient.#once(place.socket);
+      if (found) return found;
+    } catch (error) {
+      if (!hasCode(error, "PROTOCOL")) throw error;
+      await evict(place.socket);
+    }
+    return await GatewayClient.start(place);
+  }
+
   /** Connects to a gateway that runs, waiting a while for it to listen. Throws TIMEOUT, PROTOCOL. */
   static async attach(path: string, signal?: AbortSignal): Promise<GatewayClient> {
     const giveUpAt = performance.now() + CLIENT_CONNECT_MS;
@@ -101,9 +122,11 @@ export class GatewayClient {
     }
   }
 
-  /** Connects to a gateway that listens there now, if there is one. Throws PROTOCOL when it is of another version. */
-  static find(path: string): Promise<GatewayClient | undefined> {
-    return GatewayClient.#once(path);
+  /** Whether a gateway of this version listens there now. */
+  static async isThere(path: string): Promise<boolean> {
+    const client = await GatewayClient.#once(path).catch(() => undefined);
+    client?.close();
+    return client !== undefined;
   }
 
   static #once(path: string): Promise<GatewayClient | undefined> {

@@ -78,10 +78,6 @@ export const PASSED_VARIABLES: readonly string[] = [
   "MALLOC_MMAP_THRESHOLD_",
 ];
 
-/** between the end of a gateway and its next start; twice as long each time that fails */
-export const RESTART_FIRST_MS = 200;
-export const RESTART_MOST_MS = 30_000;
-
 export const CLIENT_CONNECT_MS = 10_000;
 export const CLIENT_RETRY_MS = 50;
 export const CLIENT_APPLY_MS = 30_000;

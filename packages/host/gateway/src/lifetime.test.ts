@@ -1,6 +1,7 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { existsSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type GatewayReply, type GatewayState, hasCode, parseEgress } from "@isthmus/contract";
@@ -19,7 +20,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     world = await NetWorld.make();
     await world.machine("open", parseEgress(["open"]));
     await world.machine("some", parseEgress(["server.example:80,443", "other.example:443"]));
-    client = await GatewayClient.start({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
+    client = await GatewayClient.open(place());
     await client.apply(world.state());
     await world.zone({
       "server.example": [{ type: "A", name: "server.example", ttl: 300, data: places.v4.server }],
@@ -31,6 +32,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     await world?.end();
   });
 
+  const place = () => ({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
   const reach = async (machine: string, port: number, address: string = places.v4.server) =>
     (await world.try(machine, { kind: "tcp", address, port })).result;
   const hold = (machine: string, port: number, name?: string, address: string = places.v4.server) =>
@@ -76,7 +78,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await reach("some", 22)).toBe("refused");
     expect((await world.dns("some", "open")).answers).toHaveLength(1);
     for (const port of [80, 443]) expect(await held("some", port)).toBe("open");
-    client = await GatewayClient.attach(world.socket);
+    client = await GatewayClient.open(place());
     expect(client.pid).toBe(pid);
     const told = await world.told(client, ({ port }) => port === 22);
     expect(told).toContainEqual({
@@ -244,8 +246,8 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await held("open", 22)).toBe("open");
     expect(await reach("some", 22)).toBe("refused");
     expect(await reach("open", 80, places.v4.metadata)).toBe("refused");
-    expect(await GatewayClient.find(world.socket)).toBe(undefined);
-    client = await GatewayClient.start({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
+    expect(await GatewayClient.isThere(world.socket)).toBe(false);
+    client = await GatewayClient.open(place());
     await client.apply(world.state());
     expect(await held("some", 80)).toBe("open");
     expect(await held("open", 22)).toBe("open");
@@ -272,7 +274,7 @@ describe.skipIf(!isRoot)("a gateway", () => {
     await client.stop();
     expect(await world.in(world.net, "nft", "list", "tables")).not.toContain("isthmus");
     expect(await reach("open", 22)).not.toBe("open");
-    const again = await GatewayClient.start({ namespace: world.net, socket: world.socket, log: `${world.folder}/log` });
+    const again = await GatewayClient.open(place());
     await again.apply(world.state());
     expect(await reach("open", 22)).toBe("open");
     process.kill(again.pid, "SIGTERM");
@@ -281,5 +283,30 @@ describe.skipIf(!isRoot)("a gateway", () => {
     expect(await once(connect(world.socket), "error").then(([error]) => (error as NodeJS.ErrnoException).code)).toMatch(
       /ENOENT|ECONNREFUSED/,
     );
+  });
+
+  it("takes the place of one of another version, which has its ports", async () => {
+    const text = `for (const at of [443, process.argv.at(-1)]) require("net").createServer((s) => s.end(JSON.stringify({ type: "hello", protocol: 99, pid: process.pid, seq: null }) + "\\n")).listen(at);`;
+    const other = spawn("ip", ["netns", "exec", world.net, process.execPath, "-e", text, "--", "--socket", world.socket], {
+      stdio: "ignore",
+    });
+    const ended = once(other, "exit");
+    while (!existsSync(world.socket)) await sleep(20);
+    client = await GatewayClient.open(place());
+    await client.apply(world.state());
+    expect(await reach("open", 22)).toBe("open");
+    expect(await ended).toEqual([null, "SIGKILL"]);
+  });
+
+  it("lets live what only says that it is a gateway", async () => {
+    await client.stop();
+    const other = createServer((socket) => socket.end(`{"type":"hello","protocol":99,"pid":${process.pid},"seq":null}\n`)).listen(
+      world.socket,
+    );
+    await once(other, "listening");
+    client = await GatewayClient.open(place());
+    other.close();
+    await client.apply(world.state());
+    expect(await reach("open", 22)).toBe("open");
   });
 });

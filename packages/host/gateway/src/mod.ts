@@ -1,2 +1,1 @@
 export { GatewayClient, type GatewayPlace } from "./client.ts";
-export { Gateways, type GatewaysParts } from "./gateways.ts";

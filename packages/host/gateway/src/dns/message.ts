@@ -56,6 +56,9 @@ export function readQuery(bytes: Buffer): Query | Buffer | undefined {
   const [question, more] = packet?.questions ?? [];
   if (!packet || !question || more || (packet.answers?.length ?? 0) > 0) return headerOnly(bytes, rcodes.malformed);
   if ((question.class ?? "IN") !== "IN") return headerOnly(bytes, rcodes.refused);
+  // A name that is written another way than it was read (a dot or bytes that are no text in a label) would be one thing to the policy and another to the server that is asked.
+  const again = encode({ questions: [question] }).subarray(HEADER_BYTES);
+  if (!again.equals(bytes.subarray(HEADER_BYTES, HEADER_BYTES + again.length))) return headerOnly(bytes, rcodes.malformed);
   const opt = packet.additionals?.find((record) => record.type === "OPT");
   const udpBytes = opt?.type === "OPT" ? Math.min(Math.max(opt.udpPayloadSize, DNS_UDP_PLAIN_BYTES), DNS_UDP_BYTES) : DNS_UDP_PLAIN_BYTES;
   const { name } = question;
