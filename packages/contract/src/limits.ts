@@ -22,7 +22,7 @@ export const limits = {
   networkAliases: 16,
   networkUpstreams: 8,
   /** addresses of the host that its machines' networks are told to refuse */
-  hostAddresses: 256,
+  hostAddresses: 4096,
   tmpfs: 16,
   /** volumes and host paths of one machine; a microVM has 24 places for devices, and some have other uses */
   mounts: 12,

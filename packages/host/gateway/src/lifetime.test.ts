@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type GatewayReply, type GatewayState, hasCode, parseEgress } from "@isthmus/contract";
+import { type GatewayReply, type GatewayState, hasCode, limits, parseEgress } from "@isthmus/contract";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayClient } from "./client.ts";
 import { NetWorld, places } from "./testing/net-world.ts";
@@ -193,6 +193,14 @@ describe.skipIf(!isRoot)("a gateway", () => {
     const refusal: unknown = await client.apply(state).catch((error: unknown) => error);
     expect(hasCode(refusal, "INVALID_REQUEST") && refusal.details.field).toBe(field);
     expect(await reach("open", 22)).toBe("open");
+  });
+
+  it("refuses as many addresses of the host as there may be", async () => {
+    const many = Array.from({ length: limits.hostAddresses - 1 }, (_, index) => `100.127.${index >> 8}.${index & 255}`);
+    await client.apply(world.state({ hostAddresses: [...many, places.v4.other] }));
+    expect(await reach("open", 22, places.v4.other)).toBe("refused");
+    await client.apply(world.state());
+    expect(await reach("open", 22, places.v4.other)).toBe("open");
   });
 
   it("stays as it is when a state cannot be brought about", async () => {

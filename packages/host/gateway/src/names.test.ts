@@ -41,6 +41,8 @@ const zone: Record<string, Answer[]> = {
   "mixed.example": [a("mixed.example", places.v4.metadata), a("mixed.example", places.v4.server)],
   "big.example": Array.from({ length: 60 }, (_, index) => a("big.example", `203.0.113.${index + 100}`)),
   "short.example": [a("short.example", places.v4.other, 1)],
+  "long.wild.example": [a("long.wild.example", places.v4.dns, 600)],
+  "brief.wild.example": [a("brief.wild.example", places.v4.dns, 1)],
   "text.example": [{ type: "TXT", name: "text.example", ttl: 60, data: ["hello"] }],
   "foreign.example": [alias("foreign.example", "other.test"), a("unasked.test", places.v4.other)],
   "other.test": [a("other.test", places.v4.server)],
@@ -250,6 +252,19 @@ describe.skipIf(!isRoot)("names", () => {
       for (const type of ["AXFR", "IXFR", "ANY"])
         expect((await world.dns("some", "server.example", type as "A")).rcode).toMatch(/REFUSED|NOTIMP/);
       expect(await world.asked()).toEqual([]);
+    });
+
+    it("keeps an address open that another name has for longer", async () => {
+      await world.dns("twin", "long.wild.example");
+      await world.dns("twin", "brief.wild.example");
+      // the shortest TTL that there is, here a second
+      const left = async () =>
+        /198\.51\.100\.53 timeout \S+ expires (\d+)(ms|s|m)/
+          .exec(await world.in(world.net, "nft", "list", "table", "inet", "isthmus"))
+          ?.slice(1);
+      const [amount, unit] = (await left()) ?? [];
+      expect(unit).toBe("m");
+      expect(Number(amount)).toBeGreaterThan(5);
     });
 
     it("forgets an address when its TTL is over, and lets connections go on", async () => {

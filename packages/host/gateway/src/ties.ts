@@ -24,6 +24,13 @@ function standInText(index: number, family: 4 | 6): string {
   return `${STAND_IN_V6.head}::${(index >> 16).toString(16)}:${(index & 0xffff).toString(16)}`.replace("::0:", "::");
 }
 
+interface MachineTies {
+  /** by name and address: when that address is the name's no more */
+  readonly names: Map<string, number>;
+  /** by set of nftables and address: when it is forgotten there */
+  readonly elements: Map<string, number>;
+}
+
 const tieKey = (name: string, address: string): string => `${name} ${address}`;
 
 /**
@@ -34,8 +41,7 @@ export class Ties {
   readonly #nft: Nft;
   readonly #times: TieTimes;
   readonly #now: () => number;
-  /** by machine: when the tie of a name and an address ends */
-  readonly #machines = new Map<string, Map<string, number>>();
+  readonly #machines = new Map<string, MachineTies>();
   /** by address of a server */
   readonly #standIns = new Map<string, StandIn>();
   readonly #servers = new Map<string, string>();
@@ -63,29 +69,36 @@ export class Ties {
   ): Promise<Set<string>> {
     this.#forget();
     const { id } = plan.machine;
-    const ties = this.#machines.get(id) ?? new Map<string, number>();
+    const ties = this.#machines.get(id) ?? { names: new Map<string, number>(), elements: new Map<string, number>() };
     this.#machines.set(id, ties);
     const commands: string[] = [];
     const made: string[] = [];
     const opened = new Map<string, number>();
+    const written = new Map<string, number>();
     for (const { address, ttl } of found) {
-      const key = tieKey(name, address);
       const family = familyOf(address);
       if (family === 6 && plan.machine.v6 === undefined) continue;
-      if (!ties.has(key) && !opened.has(address) && ties.size + opened.size >= MACHINE_TIES) continue;
+      if (!ties.names.has(tieKey(name, address)) && !opened.has(address) && ties.names.size + opened.size >= MACHINE_TIES) continue;
       const { minMs, maxMs, graceMs } = this.#times;
       const forMs = Math.min(Math.max(ttl * 1000, minMs), maxMs) + graceMs;
+      const until = this.#now() + forMs;
       if (rules.some(({ tlsPorts }) => tlsPorts.length > 0)) {
         const known = this.#standIns.has(address);
-        const standIn = this.#standIn(address, family, this.#now() + forMs);
+        const standIn = this.#standIn(address, family, until);
         if (!standIn) continue;
         if (!known) {
           made.push(address);
           commands.push(`add element ${TABLE} standin${family} { ${address} : ${standIn.text} }`);
         }
       }
-      for (const { index } of rules) commands.push(...this.#element(hostSet(plan, index, family), address, forMs));
-      opened.set(address, this.#now() + forMs);
+      for (const { index } of rules) {
+        const set = hostSet(plan, index, family);
+        // It may be open for long enough already, but for the grace, also by another name with a longer TTL.
+        if ((ties.elements.get(tieKey(set, address)) ?? 0) >= until - graceMs) continue;
+        commands.push(...this.#element(set, address, forMs));
+        written.set(tieKey(set, address), until);
+      }
+      opened.set(address, until);
     }
     try {
       if (commands.length > 0) await this.#nft.change(commands.join("\n"));
@@ -93,13 +106,15 @@ export class Ties {
       for (const address of made) this.#forgetStandIn(address);
       throw error;
     }
-    for (const [address, until] of opened) ties.set(tieKey(name, address), Math.max(until, ties.get(tieKey(name, address)) ?? 0));
+    for (const [key, until] of written) ties.elements.set(key, Math.max(until, ties.elements.get(key) ?? 0));
+    for (const [address, until] of opened)
+      ties.names.set(tieKey(name, address), Math.max(until, ties.names.get(tieKey(name, address)) ?? 0));
     return new Set(opened.keys());
   }
 
   /** Whether a machine was told lately that a name has this address. */
   holds(machine: string, name: string, address: string): boolean {
-    return (this.#machines.get(machine)?.get(tieKey(name, address)) ?? 0) > this.#now();
+    return (this.#machines.get(machine)?.names.get(tieKey(name, address)) ?? 0) > this.#now();
   }
 
   /** The server that an address of ours stands for. */
@@ -109,7 +124,7 @@ export class Ties {
 
   /** Whether nothing more can be opened for a machine. */
   full(machine: string): boolean {
-    return (this.#machines.get(machine)?.size ?? 0) >= MACHINE_TIES || this.#standIns.size >= STAND_INS;
+    return (this.#machines.get(machine)?.names.size ?? 0) >= MACHINE_TIES || this.#standIns.size >= STAND_INS;
   }
 
   /** The rules of these machines were made anew, with empty sets. `whole`: so were the addresses that stand for others. */
@@ -151,7 +166,8 @@ export class Ties {
 
   #forget(): void {
     const now = this.#now();
-    for (const ties of this.#machines.values()) for (const [key, until] of ties) if (until <= now) ties.delete(key);
+    for (const { names, elements } of this.#machines.values())
+      for (const kept of [names, elements]) for (const [key, until] of kept) if (until <= now) kept.delete(key);
   }
 
   /** Forgets addresses that stand for servers no more. Throws HOST_COMMAND_FAILED. */
