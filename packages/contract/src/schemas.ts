@@ -2,6 +2,7 @@ export * from "./admission.ts";
 export * from "./daemon.ts";
 export * from "./egress.ts";
 export * from "./gateway.ts";
+export * from "./health.ts";
 export * from "./image.ts";
 export * from "./inside.ts";
 export * from "./licence.ts";

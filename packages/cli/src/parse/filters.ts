@@ -1,4 +1,4 @@
-import { type MachineState, machineStates } from "@isthmus/contract";
+import { healthStatuses, type MachineState, machineStates } from "@isthmus/contract";
 import type { EventOptions, ListOptions } from "@isthmus/sdk";
 import { invalid } from "./invalid.ts";
 
@@ -36,6 +36,15 @@ function stateOf(text: string): MachineState {
   return state;
 }
 
+type HealthFilter = NonNullable<MachineFilters["health"]>[number];
+
+function healthOf(text: string): HealthFilter {
+  const known: readonly HealthFilter[] = [...healthStatuses, "none"];
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw invalid("--filter", `health=${text}`, `health is ${known.join(", ")}`);
+  return found;
+}
+
 function exitCode(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw invalid("--filter", `exited=${text}`, "exit codes are 0 to 255");
   return Number(text);
@@ -56,6 +65,7 @@ const machineKeys = {
   exited: "exited",
   ancestor: "ancestor",
   volume: "volume",
+  health: "health",
   before: "before",
   since: "since",
 };
@@ -71,6 +81,7 @@ export function machineFilters(entries: readonly string[]): MachineFilters {
     exitCodes: values.get("exited")?.map(exitCode),
     ancestors: values.get("ancestor"),
     volumes: values.get("volume"),
+    health: values.get("health")?.map(healthOf),
     before: one(values, "before"),
     since: one(values, "since"),
   };

@@ -181,7 +181,7 @@ async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "
 
 function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
   return {
-    get: (ref, tenant) => context.store.machine(ref, tenant).machine,
+    get: (ref, tenant) => withHealth(context, context.store.machine(ref, tenant).machine),
     why: (ref) => why(context, context.store.machine(ref)),
     list: (query) => listMachines(context, query),
     counts: (tenant) => context.store.counts(tenant),
@@ -190,6 +190,12 @@ function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "cou
     logs: (ref, options) => readLogs(context, ref, options),
     events: (options) => readEvents(context, options),
   };
+}
+
+/** With the checks that were not written down. */
+function withHealth(context: Context, machine: Machine): Machine {
+  const known = context.handles.get(machine.id)?.health;
+  return known === undefined || machine.health === undefined || machine.state !== "running" ? machine : { ...machine, health: known };
 }
 
 type Guest = Pick<Machines, "exec" | "attach" | "stats" | "processes" | "changes" | "putArchive" | "getArchive" | "statPath">;
