@@ -37,7 +37,10 @@ it("processes, changed files and all files of a machine are seen, also under ano
   await world.ok(["export", "m", "-o", join(folder, "ended.tar")]);
   expect(listed("ended.tar").toSorted()).toEqual(listed("running.tar").toSorted());
   expect((await world.cli(["top", "m"])).stderr).toContain("it is exited");
-  await world.ok(["rm", "m"]);
+  const [used] = JSON.parse(await world.ok(["system", "df", "--json"])).machines;
+  expect([used.name, used.sizeBytes > 0]).toEqual(["m", true]);
+  expect(await world.ok(["system", "prune", "-f"])).toMatch(/^machine m\nFreed: \d/);
+  expect(await world.ok(["ps", "-aq"])).toBe("");
   expect(world.engines()).toEqual([]);
 });
 

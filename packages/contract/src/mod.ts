@@ -53,6 +53,7 @@ export {
   machineStates,
   transitions,
 } from "./states.ts";
+export type { StorageUse } from "./storage.ts";
 export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_BYTES } from "./stream.ts";
 export type { Template } from "./template.ts";
 export { type NewToken, type Role, roles, type Token, type TokenSpec } from "./token.ts";

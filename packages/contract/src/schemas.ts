@@ -11,6 +11,7 @@ export * from "./pressure.ts";
 export * from "./resources.ts";
 export * from "./secret.ts";
 export * from "./snapshot.ts";
+export * from "./storage.ts";
 export * from "./template.ts";
 export * from "./token.ts";
 export * from "./update.ts";

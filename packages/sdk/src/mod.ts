@@ -57,6 +57,7 @@ export type {
   SeatHolder,
   Secret,
   Snapshot,
+  StorageUse,
   Template,
   Token,
   TokenSpec,

@@ -1,5 +1,6 @@
 import { healthStatuses, type MachineState, machineStates } from "@isthmus/contract";
 import type { EventOptions, ListOptions } from "@isthmus/sdk";
+import { since } from "./amounts.ts";
 import { invalid } from "./invalid.ts";
 
 export type MachineFilters = Omit<ListOptions, "all" | "signal" | "name">;
@@ -98,5 +99,22 @@ export function eventFilters(entries: readonly string[]): EventFilters {
     machine: one(values, "machine"),
     images: values.get("image"),
     labels: values.get("label"),
+  };
+}
+
+export interface PruneFilters {
+  /** ms since 1970 */
+  readonly untilMs?: number;
+  readonly labels?: readonly string[];
+}
+
+/** `--filter until=24h`, `label=k=v`, as docker's. */
+export function pruneFilters(entries: readonly string[]): PruneFilters {
+  const values = filterValues(entries, { until: "until", label: "label" });
+  const until = one(values, "until");
+  const text = until === undefined ? undefined : since(until, Date.now(), "--filter");
+  return {
+    labels: values.get("label"),
+    untilMs: text === undefined ? undefined : /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text),
   };
 }

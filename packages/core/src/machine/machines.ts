@@ -27,7 +27,7 @@ import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
 import { Leases } from "./leases.ts";
-import { listMachines } from "./list.ts";
+import { listMachines, sizesOf } from "./list.ts";
 import { readLogs } from "./logs.ts";
 import type { MachinesParts } from "./machines-parts.ts";
 import { removeMachine } from "./remove.ts";
@@ -179,10 +179,13 @@ async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "
   });
 }
 
-function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
+function reading(
+  context: Context,
+): Pick<Machines, "get" | "why" | "list" | "sizes" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
   return {
     get: (ref, tenant) => withHealth(context, context.store.machine(ref, tenant).machine),
     why: (ref) => why(context, context.store.machine(ref)),
+    sizes: () => sizesOf(context),
     list: (query) => listMachines(context, query),
     counts: (tenant) => context.store.counts(tenant),
     imageHolder: (digest) => context.store.imageHolder(digest) ?? context.snapshots?.imageHolder(digest),

@@ -321,6 +321,7 @@ export function fakeFolders(host: FakeHost): MachineFolders {
       host.disks.delete(id);
       host.outputs.delete(`${folder(id)}/output`);
     },
+    usedBytes: async (id) => (host.folders.has(id) ? 1000 : 0),
     list: async () => [...host.folders],
   };
 }
