@@ -37,7 +37,10 @@ it("processes, changed files and all files of a machine are seen, also under ano
   await world.ok(["export", "m", "-o", join(folder, "ended.tar")]);
   expect(listed("ended.tar").toSorted()).toEqual(listed("running.tar").toSorted());
   expect((await world.cli(["top", "m"])).stderr).toContain("it is exited");
-  await world.ok(["rm", "m"]);
+  const [used] = JSON.parse(await world.ok(["system", "df", "--json"])).machines;
+  expect([used.name, used.sizeBytes > 0]).toEqual(["m", true]);
+  expect(await world.ok(["system", "prune", "-f"])).toMatch(/^machine m\nFreed: \d/);
+  expect(await world.ok(["ps", "-aq"])).toBe("");
   expect(world.engines()).toEqual([]);
 });
 
@@ -73,6 +76,19 @@ it("limits of disks and processor change while a machine runs, and what it boots
   await world.ok(["start", "u"]);
   expect((await world.ok(["exec", "u", "nproc"])).trim()).toBe("2");
   await world.ok(["rm", "-f", "u"]);
+});
+
+it("a health check runs in the guest, and its outcome is shown", async () => {
+  const check = ["--health-cmd", "cat /ok", "--health-interval", "200ms", "--health-retries", "2"];
+  await world.ok(["run", "-d", "--name", "h", ...check, "busybox", "sleep", "1000"]);
+  const shown = async () => JSON.parse(await world.ok(["inspect", "h"]))[0].health;
+  await expect.poll(async () => (await shown()).status, { timeout: 20_000 }).toBe("unhealthy");
+  expect((await shown()).log.at(-1)).toMatchObject({ exitCode: 1, output: expect.stringContaining("/ok") });
+  expect(await world.ok(["ps", "--filter", "health=unhealthy"])).toContain("(unhealthy)");
+  await world.ok(["exec", "h", "touch", "/ok"]);
+  await expect.poll(async () => (await shown()).status, { timeout: 20_000 }).toBe("healthy");
+  expect(await world.ok(["events", "--filter", "event=health", "--machine", "h"])).toMatch(/status=unhealthy.*status=healthy/s);
+  await world.ok(["rm", "-f", "h"]);
 });
 
 it("a machine without a disk has no changes", async () => {

@@ -2,6 +2,7 @@ import { accessCommands } from "./access-commands.ts";
 import type { CommandEntry } from "./command-entry.ts";
 import { imageCommands } from "./image-commands.ts";
 import { machineCommands } from "./machine-commands.ts";
+import { systemGroup } from "./system-commands.ts";
 import { volumeGroup } from "./volume-commands.ts";
 
 const parts = "Images, volumes, templates and kernels:";
@@ -253,6 +254,7 @@ export const commandTable: readonly CommandEntry[] = [
       ["isthmus quota ls", "what each has and may have"],
     ],
   },
+  systemGroup(host),
   ...accessCommands,
   {
     name: "daemon",

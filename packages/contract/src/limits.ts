@@ -58,6 +58,9 @@ export const limits = {
   idempotencyKeyChars: 128,
   terminalColumns: 1000,
   jsonBodyBytes: 1 * MIB,
+  healthSpanMinMs: 100,
+  healthSpanMaxMs: 86_400_000,
+  healthRetries: 1000,
   /** cpuWeight and ioWeight */
   weight: 10_000,
   /** processors */
@@ -84,4 +87,8 @@ export const defaults = {
   logMaxBytes: 256 * MIB,
   priority: "normal",
   pageSize: 100,
+  healthIntervalMs: 30_000,
+  healthTimeoutMs: 30_000,
+  healthRetries: 3,
+  healthStartIntervalMs: 5_000,
 } as const;

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { HealthcheckSchema, HealthSchema } from "./health.ts";
 import { ProductSchema } from "./licence.ts";
 import { defaults, limits } from "./limits.ts";
 import { PrioritySchema, ResourcesSchema } from "./resources.ts";
@@ -178,6 +179,7 @@ export const MachineSpecSchema = Type.Object(
       }),
     ),
     resources: Type.Optional(ResourcesSchema),
+    healthcheck: Type.Optional(HealthcheckSchema),
     priority: Type.Optional(PrioritySchema),
     evictable: Type.Optional(
       Type.Boolean({ default: false, description: "may be stopped when the host has too little memory and nothing else helped" }),
@@ -232,6 +234,7 @@ export const MachineSchema = Type.Object(
     createdAt: Type.String({ format: "date-time" }),
     startedAt: Type.Optional(Type.String({ format: "date-time" })),
     finishedAt: Type.Optional(Type.String({ format: "date-time" })),
+    health: Type.Optional(HealthSchema),
     restarts: Type.Integer(),
     restartsAt: Type.Optional(Type.String({ format: "date-time", description: "while it has ended and waits to be started again" })),
     exit: Type.Optional(ExitSchema),

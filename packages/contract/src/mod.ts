@@ -6,6 +6,7 @@ export { egressWords, type PortRange, parseEgress, plainEgress, plainHost } from
 export { type ErrorCode, errorRegistry } from "./error-registry.ts";
 export { type ErrorBody, type ErrorDetails, hasCode, IsthmusError, isErrorCode } from "./errors.ts";
 export type { EgressDenial, GatewayMachine, GatewayReply, GatewayRequest, GatewayState } from "./gateway.ts";
+export { type Health, type Healthcheck, type HealthStatus, healthStatuses } from "./health.ts";
 export type { Image, ImageConfig, ImageHistory, Kernel, Progress, PullPolicy, RegistryAuth } from "./image.ts";
 export { DEFAULT_REGISTRY, registryOf } from "./image-ref.ts";
 export type { FileChange, MachineProcess } from "./inside.ts";
@@ -52,6 +53,7 @@ export {
   machineStates,
   transitions,
 } from "./states.ts";
+export type { StorageUse } from "./storage.ts";
 export { API_PREFIX, type Channel, channels, LOG_PLACE_CHANNEL, STREAM_MESSAGE_BYTES } from "./stream.ts";
 export type { Template } from "./template.ts";
 export { type NewToken, type Role, roles, type Token, type TokenSpec } from "./token.ts";

@@ -19,6 +19,7 @@ export type { ContentionActions } from "./contention/actions.ts";
 export type * from "./contention/ports.ts";
 export { ContentionWatcher } from "./contention/watcher.ts";
 export type * from "./host/ports.ts";
+export { storageUse } from "./host/storage.ts";
 export type * from "./image/ports.ts";
 export type { LicenceActions, ReportOptions } from "./licence/actions.ts";
 export type * from "./licence/lease.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { link, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { link, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { MachineFolders } from "@isthmus/core";
@@ -73,6 +73,7 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
       await rm(socketFolder(id), { recursive: true, force: true });
       await rm(folder(id), { recursive: true, force: true });
     },
+    usedBytes: (id) => usedBytes(folder(id)),
     async list() {
       const names = await readdir(root).catch(() => []);
       return names.filter((name) => idPattern.test(name));
@@ -102,6 +103,23 @@ export function shortFolder(runFolder: string, name: string): string {
   if (wished.length <= SOCKET_FOLDER_CHARS_MAX - 17) return wished;
   return join("/tmp", `isthmus-${createHash("sha256").update(wished).digest("hex").slice(0, 12)}`);
 }
+
+/** Blocks in use of all files below; a file that several names have is counted for each, one that goes meanwhile is nothing. */
+async function usedBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  let bytes = 0;
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    bytes += await lstat(join(entry.parentPath, entry.name)).then(
+      ({ blocks }) => blocks * BLOCK_BYTES,
+      () => 0,
+    );
+  }
+  return bytes;
+}
+
+/** of `stat` */
+const BLOCK_BYTES = 512;
 
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(

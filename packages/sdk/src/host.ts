@@ -1,4 +1,4 @@
-import type { HostPressure, HostStatus } from "@isthmus/contract";
+import type { HostPressure, HostStatus, StorageUse } from "@isthmus/contract";
 import type { CallOptions } from "./options.ts";
 import type { Transport } from "./transport.ts";
 
@@ -14,6 +14,11 @@ export class Host {
   /** Every limit with what is used of it and where it comes from, the queue of starts, what may be started now, and licence seats. */
   status(options: CallOptions = {}): Promise<HostStatus> {
     return this.#transport.json({ method: "GET", path: "/host", signal: options.signal });
+  }
+
+  /** What takes room on its disk, by kind and machine, and what of it could go. */
+  storage(options: CallOptions = {}): Promise<StorageUse> {
+    return this.#transport.json({ method: "GET", path: "/host/storage", signal: options.signal });
   }
 
   /** What is scarce, what is done about it, and what each machine costs, the costliest first. */

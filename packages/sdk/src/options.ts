@@ -1,5 +1,15 @@
 import type { Readable, Writable } from "node:stream";
-import type { CloneSpec, ExecSpec, Image, MachineExit, MachineState, Progress, PullPolicy, RegistryAuth } from "@isthmus/contract";
+import type {
+  CloneSpec,
+  ExecSpec,
+  HealthStatus,
+  Image,
+  MachineExit,
+  MachineState,
+  Progress,
+  PullPolicy,
+  RegistryAuth,
+} from "@isthmus/contract";
 import type { Reconnect } from "./reconnect.ts";
 
 /** What every call takes. */
@@ -73,6 +83,8 @@ export interface ListOptions extends CallOptions {
   readonly exitCodes?: readonly number[];
   /** only those made of one of these images: names or digests */
   readonly ancestors?: readonly string[];
+  /** only those whose checks say one of these; `none` are those without checks */
+  readonly health?: readonly (HealthStatus | "none")[];
   /** only those that mount one of these volumes, or something at one of these paths */
   readonly volumes?: readonly string[];
   /** only those made before this machine */

@@ -26,7 +26,7 @@ export function ps(context: Context): Command {
     .option("-a, --all", "those that have ended as well")
     .option("-q, --quiet", "ids only")
     .option("--no-trunc", "nothing cut short")
-    .option("-f, --filter <key=value>", "status, label, name, id, exited, ancestor, volume, before or since (repeatable)", collect)
+    .option("-f, --filter <key=value>", "status, label, name, id, exited, ancestor, volume, health, before or since (repeatable)", collect)
     .addOption(new Option("--format <form>", "table, or json for a line each").choices(["table", "json"]).default("table"))
     .addHelpText(
       "after",
@@ -72,8 +72,12 @@ function machineTable(context: Context, machines: readonly Machine[], cut: boole
 }
 
 function stateText({ style }: Context, machine: Machine): string {
-  const { state, exit, startedAt, suspendedAt, failure, restartsAt } = machine;
-  if (state === "running") return style.green(startedAt ? `running ${ago(startedAt, "for")}` : "running");
+  const { state, exit, startedAt, suspendedAt, failure, restartsAt, health } = machine;
+  if (state === "running") {
+    const text = startedAt ? `running ${ago(startedAt, "for")}` : "running";
+    if (!health) return style.green(text);
+    return health.status === "unhealthy" ? style.red(`${text} (unhealthy)`) : style.green(`${text} (${health.status})`);
+  }
   if (state === "suspended" && suspendedAt) return `suspended ${ago(suspendedAt, "for")}`;
   if (restartsAt) return style.yellow(`restarting (${exit?.code ?? failure?.code ?? state})`);
   if (state === "exited" && exit) {

@@ -1,5 +1,6 @@
-import { type MachineState, machineStates } from "@isthmus/contract";
+import { healthStatuses, type MachineState, machineStates } from "@isthmus/contract";
 import type { EventOptions, ListOptions } from "@isthmus/sdk";
+import { since } from "./amounts.ts";
 import { invalid } from "./invalid.ts";
 
 export type MachineFilters = Omit<ListOptions, "all" | "signal" | "name">;
@@ -36,6 +37,15 @@ function stateOf(text: string): MachineState {
   return state;
 }
 
+type HealthFilter = NonNullable<MachineFilters["health"]>[number];
+
+function healthOf(text: string): HealthFilter {
+  const known: readonly HealthFilter[] = [...healthStatuses, "none"];
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw invalid("--filter", `health=${text}`, `health is ${known.join(", ")}`);
+  return found;
+}
+
 function exitCode(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw invalid("--filter", `exited=${text}`, "exit codes are 0 to 255");
   return Number(text);
@@ -56,6 +66,7 @@ const machineKeys = {
   exited: "exited",
   ancestor: "ancestor",
   volume: "volume",
+  health: "health",
   before: "before",
   since: "since",
 };
@@ -71,6 +82,7 @@ export function machineFilters(entries: readonly string[]): MachineFilters {
     exitCodes: values.get("exited")?.map(exitCode),
     ancestors: values.get("ancestor"),
     volumes: values.get("volume"),
+    health: values.get("health")?.map(healthOf),
     before: one(values, "before"),
     since: one(values, "since"),
   };
@@ -87,5 +99,22 @@ export function eventFilters(entries: readonly string[]): EventFilters {
     machine: one(values, "machine"),
     images: values.get("image"),
     labels: values.get("label"),
+  };
+}
+
+export interface PruneFilters {
+  /** ms since 1970 */
+  readonly untilMs?: number;
+  readonly labels?: readonly string[];
+}
+
+/** `--filter until=24h`, `label=k=v`, as docker's. */
+export function pruneFilters(entries: readonly string[]): PruneFilters {
+  const values = filterValues(entries, { until: "until", label: "label" });
+  const until = one(values, "until");
+  const text = until === undefined ? undefined : since(until, Date.now(), "--filter");
+  return {
+    labels: values.get("label"),
+    untilMs: text === undefined ? undefined : /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text),
   };
 }

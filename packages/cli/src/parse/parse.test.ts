@@ -91,7 +91,7 @@ describe("filters of ps", () => {
     expect(machineFilters([])).toEqual({});
   });
 
-  it.each(["running", "state=", "state=up", "colour=red", "exited=256", "exited=x", "toString=1"])("refuses %j", (text) => {
+  it.each(["running", "state=", "state=up", "colour=red", "exited=256", "health=fine", "exited=x", "toString=1"])("refuses %j", (text) => {
     expect(() => machineFilters([text])).toThrow(/--filter is not valid/);
   });
 });

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { collect } from "../help.ts";
 import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
 import { environment, labels } from "./environment.ts";
+import { addHealthOptions, type HealthOptions, healthcheck } from "./health.ts";
 import { mounts } from "./mounts.ts";
 import { publishedPorts } from "./ports.ts";
 import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
@@ -10,7 +11,7 @@ import { secrets } from "./secrets.ts";
 import { restartPolicy, tmpfs } from "./storage.ts";
 
 /** The flags of `run` as commander gives them. */
-export interface RunOptions extends ResourceOptions {
+export interface RunOptions extends ResourceOptions, HealthOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly detach?: boolean;
@@ -81,7 +82,7 @@ function addAdmissionOptions(command: Command): Command {
 
 /** Declares the flags, in docker's names. */
 export function addRunOptions(command: Command): Command {
-  return addResourceOptions(addAdmissionOptions(addShapeOptions(command)))
+  return addHealthOptions(addResourceOptions(addAdmissionOptions(addShapeOptions(command))))
     .option("-i, --interactive", "keep stdin open and send ours")
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
@@ -91,7 +92,7 @@ export function addRunOptions(command: Command): Command {
     .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
     .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
-    .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], always", restartPolicy)
+    .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], unless-stopped, always", restartPolicy)
     .option("--tmpfs <path[:size]>", "folder in memory, such as /tmp:64m (repeatable)", collect)
     .option(
       "-v, --volume <mount>",
@@ -169,6 +170,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     resumeOnContact: options.resumeOnContact,
     ...secrets(options.secret, options.secretEnv),
     resources: resources(options),
+    healthcheck: healthcheck(options),
     priority: options.priority,
     evictable: options.evictable,
     licences: options.licence === undefined ? undefined : [...options.licence],

@@ -173,6 +173,8 @@ export interface Machines {
   why(ref: string): Why;
   /** Newest first. Throws MACHINE_NOT_FOUND for `before` and `since`. */
   list(query: ListQuery): Promise<MachinePage>;
+  /** All machines with what they take of the host's disk: disk, output, and what is saved of them. Bytes. */
+  sizes(): Promise<readonly { readonly machine: Machine; readonly sizeBytes: number }[]>;
   /** How many machines, of `tenant` when it is given, are in each state; states without machines are absent. */
   counts(tenant?: string): Partial<Record<MachineState, number>>;
   /** Name of a machine that uses the image of this digest. */

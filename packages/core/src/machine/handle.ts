@@ -1,4 +1,4 @@
-import { IsthmusError, type MachineState } from "@isthmus/contract";
+import { type Health, IsthmusError, type MachineState } from "@isthmus/contract";
 import { WAITERS_PER_MACHINE } from "./config.ts";
 import type { ContactWatch, LiveMachine, MachineRecord } from "./ports.ts";
 import { StateQueue } from "./state-queue.ts";
@@ -15,7 +15,7 @@ export interface StoppedLook {
   users: number;
 }
 
-export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact";
+export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact" | "health";
 
 /** What is known of a machine in this process only; everything that must survive is in its record. */
 export class Handle {
@@ -30,6 +30,8 @@ export class Handle {
   /** stops the trimming of the output file */
   trimming: { stop(): void } | undefined;
   removed = false;
+  /** what its checks said, the last ones too, which are not written down while they say the same */
+  health: Health | undefined;
   /** while files of the stopped machine are copied */
   look: StoppedLook | undefined;
   /** execs, attached clients and copies under way */

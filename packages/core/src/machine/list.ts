@@ -1,4 +1,4 @@
-import { hasCode, type MachinePage } from "@isthmus/contract";
+import { hasCode, type Machine, type MachinePage } from "@isthmus/contract";
 import type { ListQuery } from "./actions.ts";
 import type { Context } from "./context.ts";
 import type { ImageFilter, Place } from "./ports.ts";
@@ -26,4 +26,12 @@ async function imageFilter({ images }: Context, ref: string): Promise<ImageFilte
     if (hasCode(error, "IMAGE_NOT_FOUND", "INVALID_IMAGE_REF")) return { names };
     throw error;
   }
+}
+
+/** See `Machines.sizes`. */
+export async function sizesOf({ store, folders }: Context): Promise<readonly { readonly machine: Machine; readonly sizeBytes: number }[]> {
+  const sizes: { machine: Machine; sizeBytes: number }[] = [];
+  // One after the other: who asks can wait, and there may be thousands.
+  for (const { machine } of store.allMachines()) sizes.push({ machine, sizeBytes: await folders.usedBytes(machine.id) });
+  return sizes;
 }

@@ -27,7 +27,7 @@ import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { watchIdleness } from "./idle.ts";
 import { Leases } from "./leases.ts";
-import { listMachines } from "./list.ts";
+import { listMachines, sizesOf } from "./list.ts";
 import { readLogs } from "./logs.ts";
 import type { MachinesParts } from "./machines-parts.ts";
 import { removeMachine } from "./remove.ts";
@@ -179,10 +179,13 @@ async function pauseOrUnpause(context: Context, ref: string, action: "pause" | "
   });
 }
 
-function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
+function reading(
+  context: Context,
+): Pick<Machines, "get" | "why" | "list" | "sizes" | "counts" | "imageHolder" | "wait" | "logs" | "events"> {
   return {
-    get: (ref, tenant) => context.store.machine(ref, tenant).machine,
+    get: (ref, tenant) => withHealth(context, context.store.machine(ref, tenant).machine),
     why: (ref) => why(context, context.store.machine(ref)),
+    sizes: () => sizesOf(context),
     list: (query) => listMachines(context, query),
     counts: (tenant) => context.store.counts(tenant),
     imageHolder: (digest) => context.store.imageHolder(digest) ?? context.snapshots?.imageHolder(digest),
@@ -190,6 +193,12 @@ function reading(context: Context): Pick<Machines, "get" | "why" | "list" | "cou
     logs: (ref, options) => readLogs(context, ref, options),
     events: (options) => readEvents(context, options),
   };
+}
+
+/** With the checks that were not written down. */
+function withHealth(context: Context, machine: Machine): Machine {
+  const known = context.handles.get(machine.id)?.health;
+  return known === undefined || machine.health === undefined || machine.state !== "running" ? machine : { ...machine, health: known };
 }
 
 type Guest = Pick<Machines, "exec" | "attach" | "stats" | "processes" | "changes" | "putArchive" | "getArchive" | "statPath">;

@@ -256,6 +256,8 @@ export interface MachineFolders {
   /** A no-op when there is none. */
   removeDisk(id: string): Promise<void>;
   remove(id: string): Promise<void>;
+  /** What it takes of the host's disk, bytes; 0 when there is none. */
+  usedBytes(id: string): Promise<number>;
   /** ids of folders that exist */
   list(): Promise<readonly string[]>;
 }

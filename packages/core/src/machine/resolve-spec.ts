@@ -1,4 +1,5 @@
 import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
+import { resolveHealthcheck } from "../health/resolve.ts";
 import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
 import { bindsOf, resolveMounts } from "../volume/mounts.ts";
@@ -73,6 +74,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     restart: spec.restart ?? { policy: "no" },
     ...resolveResources(spec, memoryBytes, notes),
     ...resolveLabels(spec, image, notes),
+    healthcheck: resolveHealthcheck(spec.healthcheck, image),
     autoRemove: spec.autoRemove ?? false,
     ...(licences.length === 0 ? {} : { licences }),
     logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),

@@ -1,3 +1,5 @@
+import { beginning } from "../health/status.ts";
+import { watchHealth } from "../health/watch.ts";
 import type { StartedFrom } from "../template/starting.ts";
 import type { Context } from "./context.ts";
 import { finish } from "./end.ts";
@@ -31,6 +33,8 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
       notes: [...(boot.notes ?? []), ...live.notes, ...story.notes],
       startedFrom: way,
       timings,
+      // A guest that was away is as well as it was.
+      health: resumed ? machine.health : machine.spec.healthcheck && beginning,
       startedAt: resumed ? machine.startedAt : new Date(now).toISOString(),
       suspendedAt: undefined,
       finishedAt: undefined,
@@ -58,6 +62,7 @@ export function watch(context: Context, handle: Handle, live: LiveMachine, recor
     );
   });
   armTtl(context, handle, record);
+  watchHealth(context, handle, live, record);
   const { idleSuspendMs } = record.machine.spec;
   if (idleSuspendMs !== undefined) context.watchIdleness(handle, live, idleSuspendMs);
 }

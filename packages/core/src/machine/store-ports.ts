@@ -1,4 +1,4 @@
-import type { Machine } from "@isthmus/contract";
+import type { HealthStatus, Machine } from "@isthmus/contract";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
@@ -75,6 +75,8 @@ export interface MachineQuery {
   /** of machines that have exited; implies that state */
   readonly exitCodes?: readonly number[];
   readonly images?: readonly ImageFilter[];
+  /** what checks of running machines say; `none` of those without one */
+  readonly health?: readonly (HealthStatus | "none")[];
   /** a volume's name, or a path in the guest */
   readonly volumes?: readonly string[];
   /** made before, after this machine */

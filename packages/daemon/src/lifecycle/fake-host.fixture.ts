@@ -1,9 +1,11 @@
+import { Readable } from "node:stream";
 import { type Image, IsthmusError, type Resources } from "@isthmus/contract";
 import type {
   CaptureFacts,
   Clock,
   Engine,
   EngineEnd,
+  GuestStream,
   LiveMachine,
   MachineFolders,
   OutputFiles,
@@ -32,6 +34,28 @@ export interface FakeProcess {
   restoring: boolean;
 }
 
+export interface FakeRun {
+  readonly output: string;
+  readonly code: number | undefined;
+}
+
+async function fakeExec({ output, code }: FakeRun): Promise<GuestStream> {
+  const ended = Promise.withResolvers<{ readonly code: number }>();
+  if (code !== undefined) ended.resolve({ code });
+  const nothing = async () => {};
+  return {
+    pid: 1,
+    stdout: Readable.from([Buffer.from(output)]),
+    stderr: Readable.from([]),
+    exit: ended.promise,
+    write: nothing,
+    end: nothing,
+    resize: nothing,
+    signal: async (signal) => ended.resolve({ code: 128 + signal }),
+    close() {},
+  };
+}
+
 /** What is outside the daemon: processes, folders, output files. Pure logic and races are what the fake is for; real engines have tests of their own. */
 export class FakeHost {
   readonly processes = new Map<string, FakeProcess>();
@@ -44,6 +68,8 @@ export class FakeHost {
   readonly volumes = new Map<string, StoredVolume>();
   readonly outputs = new Map<string, OutputRecord[]>();
   bootId = "boot-1";
+  /** what commands in guests say and end with; undefined: never */
+  runs: ((id: string, command: readonly string[]) => FakeRun) | undefined;
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
   nextStarts: (IsthmusError | "hang")[] = [];
   secondCopies = 0;
@@ -184,7 +210,7 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
     get paused() {
       return process.paused;
     },
-    exec: unused,
+    exec: (spec) => (host.runs ? fakeExec(host.runs(id, spec.command)) : unused()),
     attach: unused,
     stats: unused,
     putArchive: unused,
@@ -295,6 +321,7 @@ export function fakeFolders(host: FakeHost): MachineFolders {
       host.disks.delete(id);
       host.outputs.delete(`${folder(id)}/output`);
     },
+    usedBytes: async (id) => (host.folders.has(id) ? 1000 : 0),
     list: async () => [...host.folders],
   };
 }

@@ -134,6 +134,9 @@ function narrow(query: MachineQuery, add: (clause: string, ...given: SQLInputVal
   any(query.exitCodes, "(state = 'exited' AND json_extract(machine, '$.exit.code') = ?)", (code) => [code]);
   const image = "(json_extract(machine, '$.spec.image') IN (SELECT value FROM json_each(?)) OR image_digest = ?)";
   any(query.images, image, ({ names, digest }) => [JSON.stringify(names), digest ?? null]);
+  any(query.health, "coalesce(CASE state WHEN 'running' THEN json_extract(machine, '$.health.status') END, 'none') = ?", (status) => [
+    status,
+  ]);
   const mounted =
     "EXISTS (SELECT 1 FROM json_each(machine, '$.spec.mounts') AS mount WHERE ? IN (mount.value ->> 'source', mount.value ->> 'path'))";
   any(query.volumes, mounted, (volume) => [volume]);

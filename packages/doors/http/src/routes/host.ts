@@ -1,9 +1,10 @@
-import { HostPressureSchema, HostStatusSchema } from "@isthmus/contract/schemas";
+import { HostPressureSchema, HostStatusSchema, StorageUseSchema } from "@isthmus/contract/schemas";
+import { storageUse } from "@isthmus/core";
 import { permit } from "../access.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, failures } from "../schemas.ts";
 
-export const hostRoutes: Routes = (app, { pressure }) => {
+export const hostRoutes: Routes = (app, { pressure, images }) => {
   app.get(
     `${API_PREFIX}/host/pressure`,
     {
@@ -15,6 +16,19 @@ export const hostRoutes: Routes = (app, { pressure }) => {
       },
     },
     async () => pressure(),
+  );
+
+  app.get(
+    `${API_PREFIX}/host/storage`,
+    {
+      config: permit.looksAtHost,
+      schema: {
+        tags: ["host"],
+        summary: "What takes room on this host's disk, and what of it could go",
+        response: { 200: StorageUseSchema, ...failures },
+      },
+    },
+    async ({ machines }) => storageUse(images, machines),
   );
 
   app.get(

@@ -1,4 +1,4 @@
-import { IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
+import { healthStatuses, IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
 import {
   MachinePageSchema,
   MachineSchema,
@@ -49,6 +49,7 @@ const ListQuery = closed({
   name: several(Type.String({ pattern: namePattern }), "part of the name"),
   id: several(Type.String({ pattern: "^[0-9a-f]{1,16}$" }), "id, or how it begins"),
   exited: several(Type.Integer({ minimum: 0, maximum: 255 }), "exited with this code; implies all"),
+  health: several(Type.Union([...healthStatuses, "none" as const].map((one) => Type.Literal(one))), "as its checks say"),
   ancestor: several(Type.String({ minLength: 1, maxLength: limits.imageRefChars }), "made of this image: name or digest"),
   volume: several(Type.String({ minLength: 1, maxLength: limits.pathChars }), "mounts this volume, or something at this path"),
   before: Type.Optional(Type.String({ minLength: 1, maxLength: PARAM_CHARS, description: "made before this machine" })),
@@ -128,6 +129,7 @@ export const machineRoutes: Routes = (app, _deps, { closing }) => {
         ids: query.id,
         exitCodes: query.exited,
         ancestors: query.ancestor,
+        health: query.health,
         volumes: query.volume,
         before: query.before,
         since: query.since,

@@ -149,6 +149,10 @@ export class FakeMachines implements Machines {
     return { machines: fitting.slice(from, from + query.limit), ...(next === undefined ? {} : { next }) };
   }
 
+  async sizes(): Promise<readonly { machine: Machine; sizeBytes: number }[]> {
+    return [...this.entries.values()].map(({ machine }) => ({ machine, sizeBytes: 1000 }));
+  }
+
   async update(ref: string, { resources: _, ...change }: MachineUpdate): Promise<Machine> {
     const entry = this.entry(ref);
     entry.machine = { ...entry.machine, spec: { ...entry.machine.spec, ...change } };
