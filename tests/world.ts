@@ -31,7 +31,11 @@ export class World implements AsyncDisposable {
   /** what the daemon has open when it has nothing to do */
   #idle: readonly string[] | undefined;
 
-  constructor(env: Record<string, string> = {}) {
+  /** what commands are begun by, as `nsenter` is */
+  readonly #through: readonly string[];
+
+  constructor(env: Record<string, string> = {}, through: readonly string[] = []) {
+    this.#through = through;
     mkdirSync(join(this.home, "run"), { mode: 0o700 });
     watchGroupsOf(this.home);
     const kept = ["PATH", "HOME", "LANG", "CI"].flatMap((name) => (process.env[name] ? [[name, process.env[name] ?? ""]] : []));
@@ -43,8 +47,12 @@ export class World implements AsyncDisposable {
    * A world whose daemon answers, with the kernel, the verdict on the accelerator, the built-in image and its template, as the seed made them.
    * `prepare` is called before anything is in its data folder.
    */
-  static async start(env: Record<string, string> = {}, prepare: (home: string) => void = () => undefined): Promise<World> {
-    const world = new World(env);
+  static async start(
+    env: Record<string, string> = {},
+    prepare: (home: string) => void = () => undefined,
+    through: readonly string[] = [],
+  ): Promise<World> {
+    const world = new World(env, through);
     try {
       prepare(world.home);
       world.#plant();
@@ -67,7 +75,8 @@ export class World implements AsyncDisposable {
 
   cli(args: readonly string[], options: { input?: Buffer | string; env?: Record<string, string> } = {}): Promise<CliResult> {
     return new Promise((done, fail) => {
-      const child = spawn(join(ROOT, "isthmus"), args, { env: { ...this.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
+      const [program = "", ...words] = [...this.#through, join(ROOT, "isthmus"), ...args];
+      const child = spawn(program, words, { env: { ...this.env, ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
       const out: Buffer[] = [];
       const err: Buffer[] = [];
       let size = 0;

@@ -120,4 +120,5 @@ const char *system_hostname(const char *name, const char *address);
 const char *system_entropy(const char *hex);
 const char *system_write(const char *path, const char *format, ...) PRINTF(2, 3);
 const char *network_up(const char *name, const char *mac, const char *address, const char *gateway);
+const char *network_up6(const char *name, const char *address, const char *gateway);
 long long system_oom_kills(void);

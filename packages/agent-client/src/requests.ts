@@ -27,6 +27,9 @@ export interface NetworkRequest {
   /** with the length of its prefix: 10.0.2.15/24 */
   readonly address?: string;
   readonly gateway?: string;
+  /** IPv6, with the length of its prefix: fd89::2/64; kept when missing */
+  readonly address6?: string;
+  readonly gateway6?: string;
   readonly dns?: readonly string[];
 }
 

@@ -2,6 +2,7 @@ import { accessCommands } from "./access-commands.ts";
 import type { CommandEntry } from "./command-entry.ts";
 import { imageCommands } from "./image-commands.ts";
 import { machineCommands } from "./machine-commands.ts";
+import { networkGroup } from "./network-commands.ts";
 import { systemGroup } from "./system-commands.ts";
 import { volumeGroup } from "./volume-commands.ts";
 
@@ -145,6 +146,7 @@ export const commandTable: readonly CommandEntry[] = [
     examples: [["isthmus template ls", "they are made and used by themselves"]],
   },
   volumeGroup(parts),
+  networkGroup(parts),
   {
     name: "kernel",
     group: parts,

@@ -167,6 +167,32 @@ export const errorRegistry = {
     message: "volume {name} is in use: {holder} {use}",
     remedy: "One machine may write to a volume, or several read it; see isthmus volume inspect {name}.",
   },
+  NETWORK_NOT_FOUND: { status: 404, message: "no network {name}", remedy: "List what there is with: isthmus network ls" },
+  NETWORK_EXISTS: {
+    status: 409,
+    message: "there is a network {name} already",
+    remedy: "Choose another name, or remove that one with: isthmus network rm {name}",
+  },
+  NETWORK_IN_USE: {
+    status: 409,
+    message: "network {name} is in use by machine {holder}",
+    remedy: "Remove that machine, or have it leave with: isthmus network disconnect {name} {holder}",
+  },
+  NETWORK_UNAVAILABLE: {
+    status: 422,
+    message: "this daemon cannot make networks: {reason}",
+    remedy: "Run the daemon as root with iproute2 and nftables installed; --network user works without.",
+  },
+  NETWORK_FULL: {
+    status: 507,
+    message: "network {name} has no free address: {limit} of {limit} are taken",
+    remedy: "Remove machines of it, or make one with a larger --subnet.",
+  },
+  ADDRESS_TAKEN: {
+    status: 409,
+    message: "address {value} of network {name} is taken by {holder}",
+    remedy: "Give another --ip, or none to take a free one.",
+  },
   HOST_PATH_REFUSED: {
     status: 422,
     message: "path {path} of the host cannot be given to a machine: {reason}",

@@ -2,7 +2,7 @@ import { type Static, Type } from "typebox";
 import { ErrorBodySchema } from "./daemon.ts";
 import { EgressPolicySchema } from "./egress.ts";
 import { limits } from "./limits.ts";
-import { namePattern } from "./machine.ts";
+import { namePattern } from "./names.ts";
 
 /**
  * What the daemon and a network's gateway say to each other: lines of JSON on a Unix socket, whose mode is 0600. The daemon sends GatewayRequest, the gateway GatewayReply. A gateway outlives its

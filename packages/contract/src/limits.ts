@@ -18,6 +18,9 @@ export const limits = {
   /** ports and ranges of one rule */
   egressPorts: 32,
   egressHostChars: 253,
+  networks: 200,
+  /** a machine has one network device */
+  machineNetworks: 1,
   networkMachines: 1000,
   networkAliases: 16,
   networkUpstreams: 8,

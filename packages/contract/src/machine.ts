@@ -1,7 +1,10 @@
 import { type Static, Type } from "typebox";
+import { EgressPolicySchema } from "./egress.ts";
 import { HealthcheckSchema, HealthSchema } from "./health.ts";
 import { ProductSchema } from "./licence.ts";
 import { defaults, limits } from "./limits.ts";
+import { namePattern } from "./names.ts";
+import { AttachmentSchema } from "./network.ts";
 import { PrioritySchema, ResourcesSchema } from "./resources.ts";
 import { type MachineState, machineStates } from "./states.ts";
 
@@ -10,7 +13,6 @@ const text = (maxLength: number, description: string) => Type.String({ maxLength
 /** Strings that travel to the guest: no NUL, which C cannot carry. */
 const word = Type.String({ maxLength: limits.processBytes, pattern: "^[^\\u0000]*$" });
 
-export const namePattern = "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$";
 /** Names that match no pattern are refused, not passed over. */
 const EnvSchema = Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { ...closed, maxProperties: limits.envEntries });
 const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\u0000]*$" });
@@ -115,8 +117,18 @@ export const MachineSpecSchema = Type.Object(
     tmpfs: Type.Optional(Type.Array(TmpfsSchema, { maxItems: limits.tmpfs })),
     mounts: Type.Optional(Type.Array(MountSchema, { maxItems: limits.mounts, description: "those that the image asks for are added" })),
     network: Type.Optional(
-      Type.Union([Type.Literal("none"), Type.Literal("user")], { description: "user when ports are published, else none" }),
+      Type.Union([Type.Literal("none"), Type.Literal("user"), Type.Literal("bridge")], {
+        description:
+          "bridge when networks are named or egress needs it, user when ports are published, else none; bridge alone is the network default",
+      }),
     ),
+    networks: Type.Optional(
+      Type.Array(AttachmentSchema, {
+        maxItems: limits.machineNetworks,
+        description: "networks that it is on; for them the daemon is root",
+      }),
+    ),
+    egress: Type.Optional(EgressPolicySchema),
     ports: Type.Optional(Type.Array(PortSchema, { maxItems: limits.ports })),
     stopSignal: Type.Optional(text(16, "name or number; the image's, else SIGTERM")),
     stopTimeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.stopTimeoutMaxMs, default: defaults.stopTimeoutMs })),

@@ -37,6 +37,7 @@ export type {
   Mount,
   PublishedPort,
 } from "./machine.ts";
+export type { Attachment, Network, NetworkConnect, NetworkMember, NetworkSpec } from "./network.ts";
 export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
 export type { Priority, Resources } from "./resources.ts";
 export type { Secret, SecretSpec } from "./secret.ts";

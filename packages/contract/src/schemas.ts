@@ -7,6 +7,8 @@ export * from "./image.ts";
 export * from "./inside.ts";
 export * from "./licence.ts";
 export * from "./machine.ts";
+export * from "./names.ts";
+export * from "./network.ts";
 export * from "./pressure.ts";
 export * from "./resources.ts";
 export * from "./secret.ts";

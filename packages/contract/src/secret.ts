@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { limits } from "./limits.ts";
-import { namePattern } from "./machine.ts";
+import { namePattern } from "./names.ts";
 
 const closed = { additionalProperties: false } as const;
 const tenant = Type.String({ pattern: namePattern, description: "whose machines may use it" });

@@ -13,7 +13,7 @@ export const TemplateSchema = Type.Object(
     cpus: Type.Integer(),
     memoryBytes: Type.Integer(),
     diskBytes: Type.Optional(Type.Integer({ description: "absent for a read-only root" })),
-    network: Type.Union([Type.Literal("none"), Type.Literal("user")]),
+    network: Type.Union([Type.Literal("none"), Type.Literal("user"), Type.Literal("bridge")]),
     sizeBytes: Type.Integer({ description: "on disk" }),
     createdAt: Type.String({ format: "date-time" }),
     usedAt: Type.String({ format: "date-time" }),

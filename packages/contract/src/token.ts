@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { limits } from "./limits.ts";
-import { namePattern } from "./machine.ts";
+import { namePattern } from "./names.ts";
 
 const closed = { additionalProperties: false } as const;
 

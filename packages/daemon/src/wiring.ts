@@ -16,9 +16,11 @@ import {
 } from "@isthmus/core";
 import { createQemuEngine } from "@isthmus/engine-qemu";
 import { createGroups } from "@isthmus/host-cgroup";
+import { GatewayClient, type GatewayPlace } from "@isthmus/host-gateway";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
 import { createKernels } from "@isthmus/host-kernel";
 import { createMetrics } from "@isthmus/host-metrics";
+import { createNetworkHost } from "@isthmus/host-network";
 import { createOutputFiles } from "@isthmus/host-output";
 import { createGauge, createMeter } from "@isthmus/host-pressure";
 import { withBuiltIn } from "./built-in-image.ts";
@@ -79,6 +81,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     templates,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
+    networkHost: createNetworkHost({ home, runFolder: config.runFolder, start: startGateway, log }),
     snapshotFolders: createSnapshotFolders(join(home, "snapshots")),
     hostPaths: createHostPaths(config.hostPaths, [home, config.runFolder]),
     volumeFolders: createVolumeFolders(join(home, "volumes")),
@@ -144,4 +147,9 @@ function lazyDoctor(
 function kernelsOf({ home, agentPath, kernelPath, kernelFragmentPath }: DaemonConfig, log: Log): Kernels {
   const folder = join(home, "kernels");
   return fetchingKernels(createKernels({ folder, agentPath, configuredPath: kernelPath, fragmentPath: kernelFragmentPath }), log);
+}
+
+/** A gateway outlives the daemon that started it. */
+async function startGateway(place: GatewayPlace): Promise<GatewayClient> {
+  return (await GatewayClient.isThere(place.socket)) ? await GatewayClient.attach(place.socket) : await GatewayClient.start(place);
 }

@@ -6,6 +6,7 @@ import { Kernels } from "./kernels.ts";
 import { Licences } from "./licences.ts";
 import { jsonLines } from "./lines.ts";
 import { Machines } from "./machines.ts";
+import { Networks } from "./networks.ts";
 import type { CallOptions, EventOptions } from "./options.ts";
 import { Quotas } from "./quotas.ts";
 import { Secrets } from "./secrets.ts";
@@ -35,6 +36,8 @@ export class Isthmus implements Disposable {
   readonly snapshots: Snapshots;
   /** file systems that outlive machines */
   readonly volumes: Volumes;
+  /** where machines reach one another */
+  readonly networks: Networks;
   /** the computer that it runs on */
   readonly host: Host;
   /** what tenants may have */
@@ -60,6 +63,7 @@ export class Isthmus implements Disposable {
     this.templates = new Templates(this.#transport);
     this.snapshots = new Snapshots(this.#transport);
     this.volumes = new Volumes(this.#transport);
+    this.networks = new Networks(this.#transport);
     this.host = new Host(this.#transport);
     this.quotas = new Quotas(this.#transport);
     this.secrets = new Secrets(this.#transport);

@@ -1,6 +1,7 @@
 export type {
   Accelerator,
   AdmissionShortage,
+  Attachment,
   CloneSpec,
   DoctorReport,
   Event,
@@ -41,6 +42,10 @@ export type {
   MachineUse,
   Measure,
   Mount,
+  Network,
+  NetworkConnect,
+  NetworkMember,
+  NetworkSpec,
   NewToken,
   PressureSample,
   Priority,
@@ -77,6 +82,7 @@ export { Kernels } from "./kernels.ts";
 export { Licences } from "./licences.ts";
 export { MachineHandle, RunningMachine } from "./machine.ts";
 export { Machines } from "./machines.ts";
+export { Networks } from "./networks.ts";
 export type {
   AttachOptions,
   CallOptions,

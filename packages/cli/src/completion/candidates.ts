@@ -74,6 +74,7 @@ async function names(context: Context, argument: string, current: string): Promi
   if (argument === "machine") return await machineNames(context, "");
   if (argument === "image") return await imageNames(context);
   if (argument === "volume") return await volumeNames(context);
+  if (argument === "network") return await networkNames(context);
   if (argument === "secret") return await secretNames(context);
   if (argument === "token") return await tokenNames(context);
   if (argument === "snapshot") return await snapshotNames(context);
@@ -114,6 +115,14 @@ function volumeNames(context: Context): Promise<readonly Candidate[]> {
       text: name,
       description: usedBy.map(({ machineName }) => machineName).join(", ") || "not used",
     }));
+  }, []);
+}
+
+function networkNames(context: Context): Promise<readonly Candidate[]> {
+  return withDeadline(async (signal) => {
+    const isthmus = await context.runningClient();
+    const networks = await isthmus.networks.list({ signal });
+    return networks.map(({ name, subnet }) => ({ text: name, description: subnet }));
   }, []);
 }
 

@@ -47,8 +47,6 @@ describe("candidates", () => {
     expect(await complete(["run", "--re"])).toEqual(["--read-only", "--restart", "--resume-on-contact"]);
     expect(await complete(["ps", "--j"])).toEqual(["--json"]);
     expect(await complete(["completion", ""])).toEqual(["bash", "zsh", "fish"]);
-    expect(await complete(["run", "--network", ""])).toEqual(["none", "user"]);
-    expect(await complete(["run", "--network=u"])).toEqual(["--network=user"]);
     expect(await complete(["run", "--env-file", ""])).toEqual([":files"]);
     expect(await complete(["nope", ""])).toEqual([]);
     expect(await complete(["run", "busybox", "ls", "-"])).toEqual([]);

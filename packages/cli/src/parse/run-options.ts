@@ -5,6 +5,7 @@ import { duration, signal, size, stopTimeout, wholeNumber } from "./amounts.ts";
 import { environment, labels } from "./environment.ts";
 import { addHealthOptions, type HealthOptions, healthcheck } from "./health.ts";
 import { mounts } from "./mounts.ts";
+import { networking } from "./networking.ts";
 import { publishedPorts } from "./ports.ts";
 import { addResourceOptions, type ResourceOptions, resources } from "./resources.ts";
 import { secrets } from "./secrets.ts";
@@ -36,7 +37,11 @@ export interface RunOptions extends ResourceOptions, HealthOptions {
   readonly label?: readonly string[];
   readonly stopSignal?: string;
   readonly stopTimeout?: number;
-  readonly network?: "none" | "user";
+  readonly network?: readonly string[];
+  readonly networkAlias?: readonly string[];
+  readonly ip?: string;
+  readonly ip6?: string;
+  readonly egress?: readonly string[];
   readonly tenant?: string;
   readonly maxWait?: number;
   readonly ttl?: number;
@@ -65,9 +70,7 @@ export function addShapeOptions(command: Command): Command {
       size("--disk", limits.diskMinBytes, limits.diskMaxBytes),
     )
     .option("--read-only", "no writable layer")
-    .addOption(
-      new Option("--network <kind>", "none, or user: outbound through this host's; user with -p, else none").choices(["none", "user"]),
-    );
+    .option("--network <network>", "none, user (outbound through this host's), or the name of a network; user with -p, else none", collect);
 }
 
 function addAdmissionOptions(command: Command): Command {
@@ -92,6 +95,14 @@ export function addRunOptions(command: Command): Command {
     .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
     .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
+    .option("--ip <address>", "its IPv4 address on its network; a free one when absent")
+    .option("--ip6 <address>", "its IPv6 address on its network; a free one when absent")
+    .option("--network-alias <name>", "one more name of it in its network's DNS (repeatable)", collect)
+    .option(
+      "--egress <rule>",
+      "what it may reach: none, open, or NAME|ADDRESS|BLOCK[:PORTS][/PROTOCOL], which closes the rest (repeatable)",
+      collect,
+    )
     .option("--restart <policy>", "when it ends: no, on-failure[:RETRIES], unless-stopped, always", restartPolicy)
     .option("--tmpfs <path[:size]>", "folder in memory, such as /tmp:64m (repeatable)", collect)
     .option(
@@ -156,7 +167,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     readOnly: options.readOnly,
     tmpfs: options.tmpfs?.map(tmpfs),
     mounts: mounts(options.volume, options.mount),
-    network: options.network,
+    ...networking(options),
     ports: options.publish?.flatMap(publishedPorts),
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeout,

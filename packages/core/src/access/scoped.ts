@@ -87,6 +87,9 @@ function ownSpec(spec: MachineSpec, tenant: string, who: string): MachineSpec {
   // Volumes belong to the host: who names one could name another tenant's.
   if (spec.mounts?.some(({ source }) => source !== undefined))
     throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as volumes do" });
+  // So do networks.
+  if (spec.network === "bridge" || (spec.networks ?? []).length > 0)
+    throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as networks do" });
   return { ...spec, tenant };
 }
 

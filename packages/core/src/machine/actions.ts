@@ -19,6 +19,7 @@ import type {
 import type { ContentionActions } from "../contention/actions.ts";
 import type { MetricsSource } from "../host/ports.ts";
 import type { LicenceActions } from "../licence/actions.ts";
+import type { NetworkActions } from "../network/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
 import type { SecretActions } from "../secret/secrets.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
@@ -122,6 +123,7 @@ export interface Machines {
   readonly templates: TemplateActions;
   readonly snapshots: SnapshotActions;
   readonly volumes: VolumeActions;
+  readonly networks: NetworkActions;
   readonly quotas: QuotaActions;
   readonly secrets: SecretActions;
   /** The host: its limits, and how many machines of each kind there are. */

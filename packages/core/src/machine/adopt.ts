@@ -37,6 +37,7 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
   );
   const count = (verdict: Verdict) => verdicts.filter((one) => one === verdict).length;
   await cleared;
+  await context.networks?.takeUp();
   const orphans = await removeOrphans(context);
   await sweepVolumes(context);
   context.swept.resolve();

@@ -1,5 +1,7 @@
 import { IsthmusError, type MachineExit, type MachineSpec } from "@isthmus/contract";
 import type { Licences } from "../licence/licences.ts";
+import { nicOf } from "../network/attach.ts";
+import type { Networks } from "../network/networks.ts";
 import { SECRETS_FOLDER, type Secrets } from "../secret/secrets.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Pools } from "../template/pools.ts";
@@ -27,7 +29,19 @@ export interface RemovedExits {
 /** who wants a start: only the policy's own starts are tried again when they fail */
 export type StartedBy = "user" | "policy" | "crash";
 
-type Shared = "hostPaths" | "store" | "engines" | "images" | "folders" | "output" | "clock" | "capacity" | "log" | "templates" | "contacts";
+type Shared =
+  | "hostPaths"
+  | "networkHost"
+  | "store"
+  | "engines"
+  | "images"
+  | "folders"
+  | "output"
+  | "clock"
+  | "capacity"
+  | "log"
+  | "templates"
+  | "contacts";
 
 /** What the files of this folder share: the ports, and the handles of this process. */
 export interface Context extends Pick<MachinesParts, Shared> {
@@ -44,6 +58,8 @@ export interface Context extends Pick<MachinesParts, Shared> {
   readonly snapshots?: Snapshots;
   /** absent: no machine can mount one */
   readonly volumes?: Volumes;
+  /** absent: machines have no network of the host's */
+  readonly networks?: Networks;
   readonly looks: Looks;
   /** settles when what an earlier daemon left is cleared away */
   readonly swept: PromiseWithResolvers<void>;
@@ -128,6 +144,8 @@ export function planOf(context: Context, record: MachineRecord): StartPlan {
     ...shapeOfSpec(spec, boot.rootfsPath),
     ...diskOf(context, record),
     outputPath: folders.outputPath(machine.id),
+    nic: nicOf(context, record),
+    ...(spec.network === "user" && spec.egress?.default === "closed" ? { sealed: true as const } : {}),
     // A machine that was suspended keeps the ports that it had.
     ports: (boot.goesOnFrom?.from === "suspension" ? machine.ports : spec.ports) ?? [],
     hostname: spec.hostname ?? machine.id,

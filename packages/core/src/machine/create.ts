@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type Image, IsthmusError, limits, type Machine, type MachineSpec } from "@isthmus/contract";
 import { checkPressure } from "../contention/refusal.ts";
 import { imageFor } from "../image/image-for.ts";
+import { placed } from "../network/attach.ts";
 import { checkVolumes } from "../volume/claims.ts";
 import { resolveMounts, volumesOf } from "../volume/mounts.ts";
 import { provideVolumes } from "../volume/provide.ts";
@@ -78,7 +79,7 @@ async function createFrom(context: Context, { id, image, spec, idempotency }: Wa
     id,
     name,
     state: start ? "queued" : "requested",
-    spec: resolved.spec,
+    spec: placed(context, resolved.spec),
     imageDigest: image.digest,
     argv: [...resolved.workload.argv],
     isolation: resolved.isolation,

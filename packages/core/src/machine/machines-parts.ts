@@ -1,5 +1,6 @@
 import type { Measure } from "@isthmus/contract";
 import type { HostGauge } from "../host/ports.ts";
+import type { NetworkHost } from "../network/ports.ts";
 import type { SecretBox } from "../secret/ports.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
@@ -29,6 +30,8 @@ export interface MachinesParts {
   readonly snapshotFolders?: SnapshotFolders;
   /** absent: no machine can mount a volume */
   readonly volumeFolders?: VolumeFolders;
+  /** absent: machines have no network of the host's */
+  readonly networkHost?: NetworkHost;
   /** absent: no machine is given a path of the host */
   readonly hostPaths?: HostPaths;
   /** absent: machines are given no secrets */

@@ -3,6 +3,8 @@ import { createContentionActions } from "../contention/actions.ts";
 import { checkPressure } from "../contention/refusal.ts";
 import { createLicenceActions } from "../licence/actions.ts";
 import { Licences } from "../licence/licences.ts";
+import { createNetworkActions } from "../network/create-actions.ts";
+import { Networks } from "../network/networks.ts";
 import { createQuotaActions, type QuotaActions } from "../quota/actions.ts";
 import { noBox, Secrets } from "../secret/secrets.ts";
 import { cloneFrom } from "../snapshot/clone.ts";
@@ -49,6 +51,7 @@ export function createMachines(parts: MachinesParts): Machines {
   const licences = new Licences(parts);
   const secrets = new Secrets({ ...parts, box: parts.secretBox ?? noBox });
   const admitting = admittingOf(parts, leases, licences, (request, seats) => grantLease(context, request, seats));
+  const closing = new AbortController();
   const context: Context = {
     ...parts,
     crashpoint: parts.crashpoint ?? (() => {}),
@@ -60,6 +63,7 @@ export function createMachines(parts: MachinesParts): Machines {
     pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
     volumes: parts.volumeFolders && new Volumes(parts.volumeFolders, () => parts.clock.now()),
+    networks: parts.networkHost && new Networks(parts.networkHost, { ...parts, closing }),
     looks: new Looks(),
     swept: Promise.withResolvers(),
     handles: new Map(),
@@ -69,13 +73,14 @@ export function createMachines(parts: MachinesParts): Machines {
     launch: (handle, by) => launch(context, handle, by),
     watchIdleness: (handle, live, idleMs) => watchIdleness(context, handle, live, idleMs),
     awaitContact: (handle) => awaitContact(context, handle),
-    closing: new AbortController(),
+    closing,
   };
   const templates = createTemplateActions({ ...context, checkOpen: () => checkOpen(context) });
   return {
     templates,
     snapshots: createSnapshotActions(context),
     volumes: createVolumeActions(context),
+    networks: createNetworkActions(context),
     quotas: quotasOf(context),
     secrets,
     host: hostOf(context, parts),
@@ -227,6 +232,7 @@ function daemon(context: Context): Pick<Machines, "adoptAll" | "close"> {
       context.closing.abort();
       await Promise.race([startsOver(context), sleep(context, CLOSE_GRACE_MS)]);
       await Promise.all([context.pools?.close(), context.templates?.close()]);
+      context.networkHost?.close();
       for (const handle of context.handles.values()) handle.release();
     },
   };

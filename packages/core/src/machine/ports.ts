@@ -12,6 +12,7 @@ import type {
   Resources,
 } from "@isthmus/contract";
 import type { ImageStore } from "../image/ports.ts";
+import type { Nic } from "../network/ports.ts";
 import type { Delivery } from "../secret/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
@@ -36,7 +37,11 @@ export interface StartPlan {
   readonly outputPath: string;
   readonly cpus: number;
   readonly memoryBytes: number;
-  readonly network: "none" | "user";
+  readonly network: "none" | "user" | "bridge";
+  /** of network `bridge`: where its device goes */
+  readonly nic?: Nic;
+  /** of network `user`: only published ports go through */
+  readonly sealed?: true;
   readonly ports: readonly PublishedPort[];
   readonly hostname: string;
   readonly tmpfs: readonly { readonly path: string; readonly sizeBytes?: number }[];

@@ -1,15 +1,37 @@
 import { IsthmusError, type MachineSpec, type PublishedPort } from "@isthmus/contract";
 import { PORT_MAX } from "./config.ts";
 
-/** Network and ports of a spec. Ports need the user-mode network, which is therefore the default when there are any. Throws INVALID_REQUEST. */
-export function resolvePublishing(spec: MachineSpec): { readonly network: "none" | "user"; readonly ports: readonly PublishedPort[] } {
+/** Network and ports of a spec. Ports need a network, by default the user-mode one. Throws INVALID_REQUEST. */
+export function resolvePublishing(spec: MachineSpec): {
+  readonly network: "none" | "user" | "bridge";
+  readonly ports: readonly PublishedPort[];
+} {
   const ports = spec.ports ?? [];
   if (ports.length > 0 && spec.network === "none") {
-    throw new IsthmusError("INVALID_REQUEST", { field: "network", reason: "ports can be published with network user only", value: "none" });
+    throw new IsthmusError("INVALID_REQUEST", { field: "network", reason: "ports can be published with a network only", value: "none" });
   }
   const taken = new Set<string>();
   for (const [index, port] of ports.entries()) checkPort(port, `ports[${index}]`, taken);
-  return { network: spec.network ?? (ports.length > 0 ? "user" : "none"), ports };
+  return { network: networkOf(spec, ports.length > 0), ports };
+}
+
+/** Throws INVALID_REQUEST for wishes that contradict one another. */
+function networkOf(spec: MachineSpec, publishes: boolean): "none" | "user" | "bridge" {
+  const { network, networks = [], egress } = spec;
+  const names = networks.length > 0;
+  if (names && network !== undefined && network !== "bridge")
+    throw new IsthmusError("INVALID_REQUEST", { field: "network", value: network, reason: "networks are named too; leave it out" });
+  const lists = (egress?.allow ?? []).length > 0;
+  if (lists && network !== undefined && network !== "bridge") {
+    const reason = "rules are enforced on a real network only; leave network out, which takes the network default, or name one";
+    throw new IsthmusError("INVALID_REQUEST", { field: "egress", value: `network ${network}`, reason });
+  }
+  const kind = names || lists ? "bridge" : (network ?? (publishes || egress !== undefined ? "user" : "none"));
+  if (kind === "bridge" && publishes) {
+    const reason = "ports are published with network user only, not of machines on a network of the host's";
+    throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: spec.ports?.length ?? 0, reason });
+  }
+  return kind;
 }
 
 function checkPort(port: PublishedPort, field: string, taken: Set<string>): void {

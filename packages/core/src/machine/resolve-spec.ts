@@ -1,4 +1,14 @@
-import { defaults, type Image, type Isolation, IsthmusError, limits, type MachineSpec, parseSignal, signalName } from "@isthmus/contract";
+import {
+  defaults,
+  type Image,
+  type Isolation,
+  IsthmusError,
+  limits,
+  type MachineSpec,
+  parseSignal,
+  plainEgress,
+  signalName,
+} from "@isthmus/contract";
 import { resolveHealthcheck } from "../health/resolve.ts";
 import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
@@ -68,6 +78,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     tmpfs,
     ...(mounts.length === 0 ? {} : { mounts: [...mounts] }),
     network,
+    ...(spec.egress === undefined ? {} : { egress: plainEgress(spec.egress) }),
     ports: [...ports],
     stopSignal: signalName(stopSignal),
     stopTimeoutMs: whole(spec.stopTimeoutMs ?? defaults.stopTimeoutMs, "stopTimeoutMs", 0, limits.stopTimeoutMaxMs),

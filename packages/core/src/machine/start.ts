@@ -2,6 +2,7 @@ import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AdmissionRequest, Grant } from "../admission/request.ts";
 import { checkPressure } from "../contention/refusal.ts";
 import type { Seat } from "../licence/lease.ts";
+import { requireNetworks } from "../network/attach.ts";
 import { type Begun, begin } from "../template/starting.ts";
 import { checkVolumes } from "../volume/claims.ts";
 import { volumesOf } from "../volume/mounts.ts";
@@ -249,6 +250,8 @@ function writeStarting(context: Context, handle: Handle, bootOffset: number, new
 
 async function spawn(context: Context, handle: Handle, signal: AbortSignal, progress: Progress): Promise<Begun> {
   const record = context.store.machine(handle.id);
+  await bringUpNetworks(context, record, progress);
+  signal.throwIfAborted();
   if (record.boot.goesOnFrom !== undefined) return await goOn(context, record, record.boot.goesOnFrom, signal);
   const { templates, log } = context;
   const { prepared } = progress;
@@ -258,6 +261,14 @@ async function spawn(context: Context, handle: Handle, signal: AbortSignal, prog
   const begun = await begin(parts, planOf(context, record), signal);
   context.crashpoint("start.after-engine");
   return begun;
+}
+
+async function bringUpNetworks(context: Context, { machine }: MachineRecord, progress: Progress): Promise<void> {
+  if (machine.spec.network !== "bridge") return;
+  requireNetworks(context);
+  const began = performance.now();
+  for (const { network } of machine.spec.networks ?? []) await context.networks?.bringUp(network);
+  note(progress, "network", began);
 }
 
 async function makeDisk({ crashpoint, folders }: Context, { machine }: MachineRecord, progress: Progress, copyOf?: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { HealthStatus, Machine } from "@isthmus/contract";
 import type { Lease } from "../licence/lease.ts";
 import type { LicenceTables } from "../licence/ports.ts";
+import type { NetworkTables } from "../network/ports.ts";
 import type { QuotaTables } from "../quota/ports.ts";
 import type { SecretTables } from "../secret/ports.ts";
 import type { TokenTables } from "../token/ports.ts";
@@ -122,7 +123,7 @@ export interface EventQuery extends EventFilter {
 }
 
 /** The truth on one host. Each call is one durable transaction; events given along are committed with it. */
-export interface Store extends LicenceTables, QuotaTables, SecretTables, TokenTables {
+export interface Store extends LicenceTables, NetworkTables, QuotaTables, SecretTables, TokenTables {
   /** Throws NAME_TAKEN. */
   insertMachine(
     record: MachineRecord,

@@ -8,6 +8,7 @@ import { resolvePublishing } from "../machine/publishing.ts";
 import { removeMachine } from "../machine/remove.ts";
 import { wanted } from "../machine/start.ts";
 import { started } from "../machine/wait.ts";
+import { placed, withoutAddresses } from "../network/attach.ts";
 import type { SnapshotRecord } from "./ports.ts";
 import { captured, capturing, recordOf, refuseMounts, snapshotsOf } from "./take.ts";
 import { checkUsable } from "./usable.ts";
@@ -107,7 +108,7 @@ function insertClone(context: Context, source: SnapshotRecord, wantedName: strin
   const id = freeId(context);
   const name = wantedName ?? makeName((candidate) => context.store.nameHolder(candidate) !== undefined);
   checkName(name);
-  const spec = specOf(source.snapshot.spec, asked, id, name);
+  const spec = placed(context, withoutAddresses(specOf(source.snapshot.spec, asked, id, name)));
   const { imageDigest } = source.snapshot;
   const machine: Machine = {
     id,
@@ -150,7 +151,7 @@ function engineName(context: Context): string {
 
 function specOf(original: MachineSpec, asked: CloneSpec, id: string, name: string): MachineSpec {
   const { ports } = resolvePublishing({ image: original.image, network: original.network, ports: portsOf(original, asked) });
-  if (ports.length > 0 && original.network !== "user") {
+  if (ports.length > 0 && original.network !== "user" && original.network !== "bridge") {
     const reason = "the original has no network, and a clone has the devices of its original";
     throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: `${ports.length} ports`, reason });
   }

@@ -71,8 +71,8 @@ export class Pools {
   /** A prepared clone in the folders of the machine that `plan` is for, which must not exist yet; undefined when none stands ready. */
   async claim(engine: Engine, plan: StartPlan): Promise<PreparedClone | undefined> {
     const { cloning } = engine;
-    // A process that runs already has no volume in its places.
-    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0) return undefined;
+    // A process that runs already has no volume in its places, and its device is on no network.
+    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0 || plan.nic) return undefined;
     const shape = shapeOf(plan);
     const { key } = await cloning.shape(shape);
     this.#wanted(key, cloning, shape);

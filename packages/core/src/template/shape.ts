@@ -9,7 +9,7 @@ export interface GuestShape {
   readonly diskBytes?: number;
   /** the machine has written to its disk before: no guest may have mounted that yet */
   readonly keptDisk?: true;
-  readonly network: "none" | "user";
+  readonly network: "none" | "user" | "bridge";
   /** places for volumes; absent when there are none */
   readonly volumePlaces?: number;
 }

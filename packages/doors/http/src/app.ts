@@ -29,6 +29,7 @@ import { licenceRoutes } from "./routes/licences.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { machineRoutes } from "./routes/machines.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
+import { networkRoutes } from "./routes/networks.ts";
 import { outputRoutes } from "./routes/output.ts";
 import { quotaRoutes } from "./routes/quotas.ts";
 import { registryRoutes } from "./routes/registry.ts";
@@ -71,6 +72,7 @@ const jsonRoutes: readonly Routes[] = [
   templateRoutes,
   snapshotRoutes,
   volumeRoutes,
+  networkRoutes,
   licenceRoutes,
   kernelRoutes,
   quotaRoutes,

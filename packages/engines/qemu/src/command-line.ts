@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Accelerator, IsthmusError, MIB, type PublishedPort } from "@isthmus/contract";
+import type { Nic } from "@isthmus/core";
 import { fileNames, GUEST_ADDRESS, KERNEL_ARGUMENTS, SOCKET_PATH_BYTES, TCG_BUFFER_MIB } from "./config.ts";
 
 /** One way to run a guest; which of them works here is found out by the probe. */
@@ -30,7 +31,9 @@ export interface VmmLayout {
   readonly memoryFile?: { readonly path: string; readonly shared: boolean };
   readonly cpus: number;
   readonly memoryBytes: number;
-  readonly network: "none" | "user";
+  readonly network: "none" | "user" | "bridge";
+  readonly nic?: Nic;
+  readonly sealed?: true;
   /** with their real host ports */
   readonly ports: readonly PublishedPort[];
   /** frequency of the host's time-stamp counter, for a TCG guest */
@@ -209,13 +212,24 @@ function portArguments(layout: VmmLayout, suffix: string): string[] {
   ];
 }
 
+/** of a guest that is on no network yet: it is made in the namespace of its own that `inNamespace` gives it, and goes with it */
+const NO_TAP = "tap0";
+
 function networkArguments(layout: VmmLayout, suffix: string): string[] {
   if (layout.network === "none") return [];
   const forwards: Settings = layout.ports.map((port) => [
     "hostfwd",
     `${port.protocol}:${port.address}:${port.host}-${GUEST_ADDRESS}:${port.guest}`,
   ]);
-  const netdev = optionArgument("user", [["id", "net"], ["restrict", "off"], ["ipv6", "off"], ...forwards]);
+  const netdev =
+    layout.network === "bridge"
+      ? optionArgument("tap", [
+          ["id", "net"],
+          ["ifname", layout.nic?.tap ?? NO_TAP],
+          ["script", "no"],
+          ["downscript", "no"],
+        ])
+      : optionArgument("user", [["id", "net"], ["restrict", layout.sealed === true ? "on" : "off"], ["ipv6", "off"], ...forwards]);
   return ["-netdev", netdev, "-device", `virtio-net-${suffix},netdev=net`];
 }
 

@@ -8,6 +8,7 @@ import { PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./host-ports.ts";
 import { processStatus, vmmsIn, worksIn } from "./proc.ts";
+import { portsOf } from "./publish.ts";
 import { bootMachine } from "./start.ts";
 import { StepTimer } from "./step-timer.ts";
 import { createCloning } from "./template/cloning.ts";
@@ -60,7 +61,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     const notes = variant.machineType === "microvm" ? [] : [`runs on ${variant.machineType}: ${verdict.reason}`];
     const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
     for (let attempt = 1; ; attempt += 1) {
-      const ports = await choosePorts(plan.ports);
+      const ports = await choosePorts(portsOf(plan));
       try {
         return await bootMachine({
           plan,

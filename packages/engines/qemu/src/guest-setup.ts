@@ -1,8 +1,8 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { open, stat } from "node:fs/promises";
-import { type AgentSession, type ConfigureRequest, decodeRecords, type StartRequest } from "@isthmus/agent-client";
+import { type AgentSession, type ConfigureRequest, decodeRecords, type NetworkRequest, type StartRequest } from "@isthmus/agent-client";
 import { hasCode } from "@isthmus/contract";
-import type { StartPlan } from "@isthmus/core";
+import { macAddressOf, type StartPlan } from "@isthmus/core";
 import {
   CONFIGURE_DEADLINE_MS,
   DNS_ADDRESS,
@@ -21,23 +21,23 @@ export function machineIdOf(id: string): string {
   return createHash("sha256").update(`isthmus machine ${id}`).digest("hex").slice(0, 32);
 }
 
-/** A locally administered unicast MAC address (IEEE 802-2014, 8.4) that stays the same over the machine's restarts; 40 bits tell machines apart. */
-export function macAddressOf(id: string): string {
-  const bytes = createHash("sha256").update(`isthmus mac ${id}`).digest("hex").slice(0, 10);
-  return ["02", ...(bytes.match(/../g) ?? [])].join(":");
-}
-
 /** Identity, clock, fresh entropy and network of a guest that has just booted. */
-export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network">, nowMs: number): ConfigureRequest {
-  const network = { mac: macAddressOf(plan.id), address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
+export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network" | "nic">, nowMs: number): ConfigureRequest {
   return {
     hostname: plan.hostname,
     machineId: machineIdOf(plan.id),
     bootId: randomUUID(),
     clock: { sec: Math.floor(nowMs / 1000), nsec: Math.floor((nowMs % 1000) * 1e6) },
     entropy: randomBytes(ENTROPY_BYTES).toString("hex"),
-    network: plan.network === "user" ? network : null,
+    network: plan.network === "none" ? null : { mac: macAddressOf(plan.id), ...addressesOf(plan) },
   };
+}
+
+/** A template's guest has the addresses of the user-mode network on any other too: they are none of its clones'. */
+function addressesOf({ nic }: Pick<StartPlan, "nic">): Partial<NetworkRequest> {
+  if (nic === undefined) return { address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
+  const { address, gateway, address6, gateway6 } = nic;
+  return { address, gateway, address6, gateway6, dns: [gateway] };
 }
 
 function workloadRequest({ workload }: StartPlan, secretEnv: readonly string[]): StartRequest {

@@ -10,6 +10,7 @@ import { clearLeftovers, type EngineState, saveState } from "./engine-state.ts";
 import { configureGuest, ensureWorkload } from "./guest-setup.ts";
 import { portTakenIn } from "./host-ports.ts";
 import { Monitor } from "./monitor.ts";
+import { inNamespace } from "./net-namespace.ts";
 import { QemuMachine } from "./qemu-machine.ts";
 import { type Serving, serveShares } from "./shares.ts";
 import type { StepTimer } from "./step-timer.ts";
@@ -106,7 +107,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     await saveState(plan.folder, state);
     if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
     if (plan.shares.length > 0) serving = await serveShares(plan, agentPath);
-    vmm = await spawnVmm(QEMU_PROGRAM, args, plan.folder, { statePath: saved?.statePath, groups });
+    vmm = await spawnVmm(...inNamespace(plan, QEMU_PROGRAM, args), plan.folder, { statePath: saved?.statePath, groups });
     const resources = plan.resources ?? {};
     let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, resources) ?? [])] };
     const weight = Math.min(STARTING_CPU_WEIGHT, resources.cpuWeight ?? STARTING_CPU_WEIGHT);

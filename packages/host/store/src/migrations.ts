@@ -73,4 +73,10 @@ export const migrations: readonly string[] = [
     labels = (SELECT labels FROM machines WHERE machines.id = events.machine_id)
   WHERE machine_id IS NOT NULL;
   `,
+  `
+  CREATE TABLE networks (
+    name TEXT PRIMARY KEY,
+    network TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { hasCode, IsthmusError, type LicencePool } from "@isthmus/contract";
-import type { MachineRecord, NewEvent, Store, StoredEvent, StoredQuota, StoredSecret, StoredToken } from "@isthmus/core";
+import type { MachineRecord, NewEvent, Store, StoredEvent, StoredNetwork, StoredQuota, StoredSecret, StoredToken } from "@isthmus/core";
 import { Ballast } from "./ballast.ts";
 import { CREATE_ROOM_BYTES, IDEMPOTENCY_KEPT_MS } from "./config.ts";
 import { isFull, openDatabase, storing } from "./database.ts";
@@ -11,6 +11,7 @@ import { LicencePoolTable } from "./licence-pools.ts";
 import { lockFolder } from "./lock.ts";
 import { MachineTable } from "./machines.ts";
 import { migrate } from "./migrate.ts";
+import { NetworkTable } from "./networks.ts";
 import { QuotaTable } from "./quotas.ts";
 import { Reserve } from "./reserve.ts";
 import { text } from "./rows.ts";
@@ -28,6 +29,7 @@ class SqliteStore implements Store {
   readonly #events: EventLog;
   readonly #pools: LicencePoolTable;
   readonly #quotas: QuotaTable;
+  readonly #networks: NetworkTable;
   readonly #secrets: SecretTable;
   readonly #tokens: TokenTable;
   readonly #listeners = new Set<Listener>();
@@ -48,6 +50,7 @@ class SqliteStore implements Store {
     this.#events = new EventLog(this.#db);
     this.#pools = new LicencePoolTable(this.#db);
     this.#quotas = new QuotaTable(this.#db);
+    this.#networks = new NetworkTable(this.#db);
     this.#secrets = new SecretTable(this.#db);
     this.#tokens = new TokenTable(this.#db);
   }
@@ -113,6 +116,18 @@ class SqliteStore implements Store {
 
   deleteQuota(tenant: string, events: readonly NewEvent[]): void {
     this.#write(events, () => this.#quotas.remove(tenant));
+  }
+
+  networks(): readonly StoredNetwork[] {
+    return storing(() => this.#networks.all());
+  }
+
+  insertNetwork(network: StoredNetwork, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#networks.insert(network));
+  }
+
+  deleteNetwork(name: string, events: readonly NewEvent[]): void {
+    this.#write(events, () => this.#networks.remove(name));
   }
 
   secrets(): readonly StoredSecret[] {

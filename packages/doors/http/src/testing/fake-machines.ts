@@ -32,6 +32,7 @@ import type {
   WorkloadInput,
 } from "@isthmus/core";
 import { FakeLicences } from "./fake-licences.ts";
+import { FakeNetworks } from "./fake-networks.ts";
 import { FakeProcess } from "./fake-process.ts";
 import { FakeQuotas } from "./fake-quotas.ts";
 import { FakeSecrets } from "./fake-secrets.ts";
@@ -77,6 +78,7 @@ export class FakeMachines implements Machines {
   readonly signals: AbortSignal[] = [];
   readonly templates = new FakeTemplates();
   readonly volumes = new FakeVolumes();
+  readonly networks = new FakeNetworks((ref) => this.get(ref));
   readonly quotas = new FakeQuotas();
   readonly secrets = new FakeSecrets();
   readonly host: Machines["host"] = { status: () => fakeStatus, census: () => [] };

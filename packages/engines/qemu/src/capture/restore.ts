@@ -6,7 +6,7 @@ import { type BootVariant, commandLine } from "../command-line.ts";
 import { CONFIGURE_DEADLINE_MS, FREEZE_DEADLINE_MS, RESTORED_SETTLE_MS } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
 import { configuration } from "../guest-setup.ts";
-import { publish } from "../publish.ts";
+import { portsOf, publish } from "../publish.ts";
 import type { QemuMachine } from "../qemu-machine.ts";
 import { type Spawned, spawnMachine } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
@@ -55,7 +55,7 @@ export async function restoreMachine(request: RestoreRequest): Promise<QemuMachi
     });
     timer.mark("restore");
     await saved.beforePorts?.();
-    await spawned.note({ ports: await publish(monitor, plan.ports) });
+    await spawned.note({ ports: await publish(monitor, portsOf(plan)) });
     await throttleDisks(monitor, plan, variant.machineType);
     await saved.before?.();
     timer.mark("publish");

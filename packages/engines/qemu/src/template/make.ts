@@ -10,6 +10,7 @@ import { saveDevices, synced } from "../capture/devices.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
 import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { Monitor } from "../monitor.ts";
+import { inNamespace } from "../net-namespace.ts";
 import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
 import { unlessItEnds, type Watch } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
@@ -40,7 +41,8 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
     if (blankPath !== undefined) await blankFile(blankPath, shape.diskBytes ?? 0);
     const layout = { ...shape, name: "template", folder, socketFolder, outputPath: "/dev/null", ports: [], tscKhz };
     const memoryFile = { path: memoryPath(folder), shared: true };
-    vmm = await spawnVmm(QEMU_PROGRAM, commandLine({ ...layout, boot: kernel, memoryFile, diskPath }, variant), folder);
+    const args = commandLine({ ...layout, boot: kernel, memoryFile, diskPath }, variant);
+    vmm = await spawnVmm(...inNamespace(shape, QEMU_PROGRAM, args), folder);
     const watch = watchOf(request, vmm);
     const session = await unlessItEnds(watch, link.boot(START_DEADLINE_MS));
     if (blankPath === undefined)

@@ -1,0 +1,142 @@
+import { type EgressDenial, type GatewayMachine, type MachineState, plainEgress } from "@isthmus/contract";
+import type { MachinesParts } from "../machine/machines-parts.ts";
+import type { MachineRecord } from "../machine/ports.ts";
+import { blockOf, nth } from "./addresses.ts";
+import { tapOf } from "./attach.ts";
+import { macAddressOf } from "./mac.ts";
+import type { NetworkHost, NetworkState } from "./ports.ts";
+
+/** In these a machine has a process, or is about to. */
+const present: readonly MachineState[] = ["starting", "running", "paused", "stopping"];
+/** what ends at the same time is looked at once */
+const SETTLE_MS = 300;
+/** so long after a start what a machine sends under another identity may be its template's */
+const NEW_MS = 10_000;
+const OPEN = { default: "open" } as const;
+
+export function isOn({ machine }: MachineRecord): boolean {
+  return present.includes(machine.state);
+}
+
+type Needs = Pick<MachinesParts, "store" | "clock" | "log"> & { readonly closing: AbortController };
+
+/** The networks of this host as they are now: each is there while a machine is on it. One change of a network at a time. */
+export class Networks {
+  readonly #host: NetworkHost;
+  readonly #needs: Needs;
+  /** what was last brought about, by name */
+  readonly #applied = new Map<string, string>();
+  readonly #queues = new Map<string, Promise<void>>();
+  #looking = false;
+
+  constructor(host: NetworkHost, needs: Needs) {
+    this.#host = host;
+    this.#needs = needs;
+    host.onDenied((denial) => this.#tell(denial));
+    needs.store.onEvents((events) => {
+      if (events.some(({ machineId }) => machineId !== undefined)) this.#lookSoon();
+    });
+  }
+
+  /** Resolves when the network is as the machines that are on it need it. Throws HOST_COMMAND_FAILED, TIMEOUT, NETWORK_UNAVAILABLE. */
+  bringUp(name: string): Promise<void> {
+    return this.#queue(name, () => this.#sync(name));
+  }
+
+  /** Takes up those that an earlier daemon left; those of nobody go. */
+  async takeUp(): Promise<void> {
+    if (this.#host.refusal() !== undefined) return;
+    const left = new Set(await this.#host.left());
+    for (const { machine } of this.#needs.store.allMachines().filter(isOn))
+      for (const { network } of machine.spec.networks ?? []) left.add(network);
+    for (const name of left)
+      await this.bringUp(name).catch((error: unknown) =>
+        this.#needs.log.error({ network: name, err: error }, "could not take a network up"),
+      );
+  }
+
+  /** Takes the network off the host, and has `forget` remove its record where nothing comes between. */
+  remove(name: string, forget: () => void): Promise<void> {
+    return this.#queue(name, async () => {
+      forget();
+      this.#applied.delete(name);
+      await this.#host.remove(name);
+    });
+  }
+
+  #queue(name: string, job: () => Promise<void>): Promise<void> {
+    const turn = (this.#queues.get(name) ?? Promise.resolve()).then(job);
+    this.#queues.set(
+      name,
+      turn.catch(() => undefined),
+    );
+    return turn;
+  }
+
+  async #sync(name: string): Promise<void> {
+    const state = this.#stateOf(name);
+    if (state === undefined || state.machines.length === 0) {
+      this.#applied.delete(name);
+      await this.#host.remove(name);
+      return;
+    }
+    const text = JSON.stringify(state);
+    if (this.#applied.get(name) === text) return;
+    this.#applied.delete(name);
+    await this.#host.apply(state);
+    this.#applied.set(name, text);
+  }
+
+  #stateOf(name: string): NetworkState | undefined {
+    const network = this.#needs.store.networks().find((one) => one.name === name);
+    if (network === undefined) return undefined;
+    const machines = this.#needs.store
+      .allMachines()
+      .filter(isOn)
+      .flatMap((record) => memberOf(record, name));
+    return { network, gateway: { v4: nth(blockOf(network.subnet), 1), v6: nth(blockOf(network.subnet6), 1) }, machines };
+  }
+
+  #lookSoon(): void {
+    if (this.#looking || this.#applied.size === 0) return;
+    this.#looking = true;
+    this.#needs.clock.after(SETTLE_MS, () => {
+      this.#looking = false;
+      if (this.#needs.closing.signal.aborted) return;
+      for (const name of [...this.#applied.keys()])
+        this.bringUp(name).catch((error: unknown) =>
+          this.#needs.log.error({ network: name, err: error }, "a network could not be changed"),
+        );
+    });
+  }
+
+  #tell(denial: EgressDenial): void {
+    const { machine, ...details } = denial;
+    const record = this.#needs.store.allMachines().find(({ machine: { id } }) => id === machine);
+    if (record === undefined || this.#needs.closing.signal.aborted) return;
+    const { id, name } = record.machine;
+    // Until it has its identity a clone sends under its template's, which goes nowhere and is nobody's doing.
+    if (details.kind === "spoofed" && this.#needs.clock.now() - (record.boot.startedMs ?? this.#needs.clock.now()) < NEW_MS) return;
+    try {
+      this.#needs.store.appendEvents([{ type: "egress.denied", machineId: id, machineName: name, details }]);
+    } catch (error) {
+      this.#needs.log.warn({ machine: id, err: error, ...details }, "what a machine was refused could not be written down");
+    }
+  }
+}
+
+function memberOf({ machine }: MachineRecord, network: string): GatewayMachine[] {
+  const { id, name, spec } = machine;
+  return (spec.networks ?? [])
+    .filter((one) => one.network === network)
+    .map(({ ip = "", ip6, aliases = [] }) => ({
+      id,
+      name,
+      aliases: [...aliases],
+      tap: tapOf(id),
+      mac: macAddressOf(id),
+      v4: ip,
+      v6: ip6,
+      egress: plainEgress(spec.egress ?? OPEN),
+    }));
+}

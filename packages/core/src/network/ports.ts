@@ -1,0 +1,63 @@
+import type { EgressDenial, GatewayMachine } from "@isthmus/contract";
+import type { NewEvent } from "../machine/stored-events.ts";
+
+/** A network as it is kept. Who is on it follows from the machines. */
+export interface StoredNetwork {
+  readonly name: string;
+  /** 10.89.0.0/24 */
+  readonly subnet: string;
+  /** fd89::/64 */
+  readonly subnet6: string;
+  readonly internal: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+}
+
+/** What the store keeps of networks. */
+export interface NetworkTables {
+  /** by name */
+  networks(): readonly StoredNetwork[];
+  insertNetwork(network: StoredNetwork, events: readonly NewEvent[]): void;
+  /** A no-op when there is none. */
+  deleteNetwork(name: string, events: readonly NewEvent[]): void;
+}
+
+/** Where a machine's network device goes. */
+export interface Nic {
+  /** the network's, as `ip netns` knows it; it is there when the machine starts, and the tap in it */
+  readonly namespace: string;
+  readonly tap: string;
+  /** with prefix: 10.89.0.2/24 */
+  readonly address: string;
+  readonly gateway: string;
+  /** with prefix: fd89::2/64 */
+  readonly address6: string;
+  readonly gateway6: string;
+}
+
+/** A network as it is to be on the host. */
+export interface NetworkState {
+  readonly network: StoredNetwork;
+  readonly gateway: { readonly v4: string; readonly v6: string };
+  /** those that are on it now */
+  readonly machines: readonly GatewayMachine[];
+}
+
+/** Networks on this host. */
+export interface NetworkHost {
+  /** Why none can be made here; undefined when they can. */
+  refusal(): string | undefined;
+  namespace(network: string): string;
+  /** of all interfaces of the host, in their one spelling */
+  addresses(): readonly string[];
+  /** Brings a network about as it is to be, whole. Called for one network at a time. Throws HOST_COMMAND_FAILED, TIMEOUT. */
+  apply(state: NetworkState): Promise<void>;
+  /** Takes a network away; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
+  remove(network: string): Promise<void>;
+  /** Names of networks that an earlier daemon left here. */
+  left(): Promise<readonly string[]>;
+  /** Who is told of what machines were refused. */
+  onDenied(listener: (denial: EgressDenial) => void): void;
+  /** Lets go of what goes on without this daemon. */
+  close(): void;
+}

@@ -1,0 +1,20 @@
+import { createHash } from "node:crypto";
+import { TAG_CHARS } from "./config.ts";
+
+/** What a network is called on the host; no two daemons with data folders of their own have the same. */
+export interface NetworkNames {
+  readonly tag: string;
+  /** of the namespace, for `ip netns` */
+  readonly namespace: string;
+  /** the host's end of the way out */
+  readonly uplink: string;
+  /** of the host's nftables */
+  readonly table: string;
+}
+
+export const UPLINK_PREFIX = "ist";
+
+export function namesOf(home: string, network: string): NetworkNames {
+  const tag = createHash("sha256").update(`isthmus network ${home} ${network}`).digest("hex").slice(0, TAG_CHARS);
+  return { tag, namespace: `isthmus-${tag}`, uplink: `${UPLINK_PREFIX}${tag}`, table: `isthmus_${tag}` };
+}

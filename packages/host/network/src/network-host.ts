@@ -1,0 +1,85 @@
+import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import type { EgressDenial } from "@isthmus/contract";
+import type { Log, NetworkHost } from "@isthmus/core";
+import { namesOf } from "./names.ts";
+import { Present, type StartGateway } from "./present.ts";
+import { hostAddresses } from "./uplink.ts";
+
+export interface NetworkHostOptions {
+  /** the daemon's data folder, which tells its networks from other daemons' */
+  readonly home: string;
+  /** folder for sockets, of this daemon only */
+  readonly runFolder: string;
+  readonly start: StartGateway;
+  readonly log: Log;
+}
+
+const PROGRAMS = ["ip", "nft", "nsenter", "unshare"] as const;
+
+/** Networks of this host, for a daemon that is root. */
+export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOptions): NetworkHost {
+  const folder = join(runFolder, "networks");
+  const known = new Map<string, Present>();
+  let denied: (denial: EgressDenial) => void = () => {};
+  const presentOf = (network: string) => {
+    const names = namesOf(home, network);
+    const present = known.get(network) ?? new Present({ names, folder: join(folder, names.tag), start, denied: (one) => denied(one), log });
+    known.set(network, present);
+    return present;
+  };
+  return {
+    refusal,
+    namespace: (network) => namesOf(home, network).namespace,
+    addresses: hostAddresses,
+    async apply(state) {
+      const { name } = state.network;
+      const own = join(folder, namesOf(home, name).tag);
+      await mkdir(own, { recursive: true, mode: 0o700 });
+      writeFileSync(join(own, "name"), name);
+      await presentOf(name).apply(state);
+    },
+    async remove(network) {
+      const present = presentOf(network);
+      known.delete(network);
+      await present.remove();
+      await rm(join(folder, namesOf(home, network).tag), { recursive: true, force: true });
+    },
+    async left() {
+      return leftIn(folder);
+    },
+    onDenied(listener) {
+      denied = listener;
+    },
+    close() {
+      for (const present of known.values()) present.close();
+    },
+  };
+}
+
+function refusal(): string | undefined {
+  if (process.getuid?.() !== 0) return "it does not run as root";
+  const missing = PROGRAMS.find((program) => !isThere(program));
+  return missing === undefined ? undefined : `the program ${missing} is missing`;
+}
+
+function isThere(program: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function leftIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).map((tag) => readFileSync(join(folder, tag, "name"), "utf8"));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,178 @@
+import { access, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EgressDenial, GatewayState } from "@isthmus/contract";
+import type { Log, NetworkState } from "@isthmus/core";
+import { ip, run } from "./commands.ts";
+import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
+import type { NetworkNames } from "./names.ts";
+import { hostAddresses, makeUplink, removeUplink, upstreams } from "./uplink.ts";
+
+/** The gateway process of a network, as the daemon holds it. */
+export interface NetworkGateway {
+  apply(state: GatewayState): Promise<void>;
+  stop(): Promise<void>;
+  close(): void;
+  denials(): AsyncIterable<EgressDenial>;
+  /** never rejects */
+  readonly closed: Promise<void>;
+}
+
+/** Connects to the gateway of a namespace, which it starts when there is none. */
+export type StartGateway = (place: {
+  readonly namespace: string;
+  readonly socket: string;
+  readonly log: string;
+}) => Promise<NetworkGateway>;
+
+export interface PresentParts {
+  readonly names: NetworkNames;
+  /** of this network: sockets and log of its gateway */
+  readonly folder: string;
+  readonly start: StartGateway;
+  readonly denied: (denial: EgressDenial) => void;
+  readonly log: Log;
+}
+
+/** A network that is there: namespace, bridge, way out, taps and gateway. One change at a time, except that a gateway that ends is started anew. */
+export class Present {
+  readonly #parts: PresentParts;
+  #gateway: NetworkGateway | undefined;
+  #state: NetworkState | undefined;
+  #over = false;
+
+  constructor(parts: PresentParts) {
+    this.#parts = parts;
+  }
+
+  async apply(state: NetworkState): Promise<void> {
+    const { namespace } = this.#parts.names;
+    this.#state = state;
+    if (!(await exists(join(NAMESPACES, namespace)))) await this.#make(state);
+    else if (this.#gateway === undefined && !(await this.#whole())) {
+      await this.remove();
+      this.#over = false;
+      this.#state = state;
+      await this.#make(state);
+    }
+    await this.#taps(state);
+    const gateway = this.#gateway ?? (await this.#join());
+    await gateway.apply(await gatewayState(state));
+  }
+
+  /** Taps of those that are gone go, and with them nothing that runs. */
+  async #taps({ machines }: NetworkState): Promise<void> {
+    const { namespace } = this.#parts.names;
+    const known = new Set(await links(namespace));
+    const wanted = new Set(machines.map(({ tap }) => tap));
+    const added = [...wanted].filter((tap) => !known.has(tap));
+    const gone = [...known].filter((name) => name.startsWith("tap") && !wanted.has(name));
+    await ip(namespace, [
+      ...gone.map((tap) => `link del ${tap}`),
+      ...added.flatMap((tap) => [`tuntap add dev ${tap} mode tap vnet_hdr`, `link set ${tap} master ${BRIDGE} up`]),
+    ]);
+  }
+
+  async #make({ network, gateway }: NetworkState): Promise<void> {
+    const { names, folder } = this.#parts;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await run("ip", ["netns", "add", names.namespace]);
+    try {
+      await ip(names.namespace, [
+        "link set lo up",
+        `link add ${BRIDGE} type bridge`,
+        `addr add ${gateway.v4}/${network.subnet.split("/")[1]} dev ${BRIDGE}`,
+        `addr add ${gateway.v6}/64 dev ${BRIDGE} nodad`,
+        `link set ${BRIDGE} up`,
+      ]);
+      if (!network.internal) await makeUplink(names);
+    } catch (error) {
+      await this.remove();
+      throw error;
+    }
+  }
+
+  /** Whether an earlier daemon came to the end of making it. */
+  async #whole(): Promise<boolean> {
+    const known = await links(this.#parts.names.namespace);
+    return known.includes(BRIDGE) && (this.#state?.network.internal === true || known.includes(UPLINK));
+  }
+
+  async #join(): Promise<NetworkGateway> {
+    const { names, folder, start, denied, log } = this.#parts;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const gateway = await start({ namespace: names.namespace, socket: join(folder, "gateway.sock"), log: join(folder, "gateway.log") });
+    this.#gateway = gateway;
+    const tell = async () => {
+      for await (const denial of gateway.denials()) denied(denial);
+    };
+    tell().catch((error: unknown) => log.warn({ namespace: names.namespace, err: error }, "a gateway's words could not be read"));
+    void gateway.closed.then(() => this.#again(gateway));
+    return gateway;
+  }
+
+  /** Its rules stay in the kernel while no gateway runs. */
+  async #again(gateway: NetworkGateway): Promise<void> {
+    if (this.#gateway === gateway) this.#gateway = undefined;
+    while (!this.#over && this.#gateway === undefined) {
+      this.#parts.log.warn({ namespace: this.#parts.names.namespace }, "the gateway of a network has ended; starting it anew");
+      await sleep(GATEWAY_RETRY_MS);
+      if (this.#over || this.#gateway !== undefined || this.#state === undefined) return;
+      const state = this.#state;
+      await this.#join()
+        .then(async (next) => next.apply(await gatewayState(state)))
+        .catch((error: unknown) =>
+          this.#parts.log.error({ namespace: this.#parts.names.namespace, err: error }, "a gateway did not start"),
+        );
+    }
+  }
+
+  /** Everything of it; a no-op when there is nothing. */
+  async remove(): Promise<void> {
+    const { names, folder, log, start } = this.#parts;
+    this.#over = true;
+    const there = await exists(join(NAMESPACES, names.namespace));
+    const socket = join(folder, "gateway.sock");
+    if (this.#gateway === undefined && there && (await exists(socket)))
+      this.#gateway = await start({ namespace: names.namespace, socket, log: join(folder, "gateway.log") }).catch(() => undefined);
+    await this.#gateway?.stop().catch((error: unknown) => log.warn({ namespace: names.namespace, err: error }, "a gateway did not stop"));
+    this.#gateway?.close();
+    this.#gateway = undefined;
+    if (there) {
+      await removeUplink(names);
+      await run("ip", ["netns", "del", names.namespace]);
+    }
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  /** Leaves it to the next daemon. */
+  close(): void {
+    this.#over = true;
+    this.#gateway?.close();
+  }
+}
+
+async function gatewayState({ network, gateway, machines }: NetworkState): Promise<GatewayState> {
+  return {
+    network: network.name,
+    bridge: BRIDGE,
+    ...(network.internal ? {} : { uplink: UPLINK }),
+    gateway,
+    subnet: { v4: network.subnet, v6: network.subnet6 },
+    upstreams: network.internal ? [] : [...(await upstreams())].slice(0, 8),
+    hostAddresses: [...hostAddresses()].slice(0, 256),
+    machines: [...machines],
+  };
+}
+
+async function links(namespace: string): Promise<readonly string[]> {
+  const words = await run("ip", ["-n", namespace, "-o", "link", "show"]);
+  return words.split("\n").flatMap((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? []);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,122 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import type { Event, Machine, Network } from "@isthmus/sdk";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { World } from "../world.ts";
+
+/** Plays the host: a namespace with a way to nowhere but another one, which plays the internet. */
+const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
+const host = `ie-host-${tag}`;
+const out = `ie-out-${tag}`;
+const ip = (line: string) => execFileSync("ip", line.split(" "));
+const inHost = (...words: string[]) => execFileSync("nsenter", [`--net=/run/netns/${host}`, "--", ...words], { encoding: "utf8" });
+
+let world: World;
+beforeAll(async () => {
+  for (const line of [
+    `netns add ${host}`,
+    `netns add ${out}`,
+    `-n ${host} link set lo up`,
+    `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
+    `-n ${host} addr add 203.0.113.1/24 dev eth0`,
+    `-n ${host} link set eth0 up`,
+    `-n ${out} addr add 203.0.113.2/24 dev eth0`,
+    `-n ${out} link set eth0 up`,
+    `-n ${out} link set lo up`,
+    `-n ${host} route add default via 203.0.113.2`,
+  ])
+    ip(line);
+  world = await World.start({}, () => undefined, ["nsenter", `--net=/run/netns/${host}`, "--"]);
+});
+afterAll(async () => {
+  await world?.removeAll();
+  await world?.ok(["network", "prune"]);
+  await world?.[Symbol.asyncDispose]();
+  for (const name of [host, out]) ip(`netns del ${name}`);
+});
+
+const network = async (name: string): Promise<Network> => JSON.parse(await world.ok(["network", "inspect", name]))[0];
+const inspect = async (ref: string): Promise<Machine> => JSON.parse(await world.ok(["inspect", ref]))[0];
+const run = (name: string, ...words: string[]) => world.ok(["run", "-d", "--name", name, ...words]);
+const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
+/** busybox's wget is linked in a way that cannot look names up */
+const fetch = (from: string, address: string) =>
+  world.cli(["exec", from, "sh", "-c", `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${address} 80 | tail -n 1`]);
+const lookUp = async (from: string, name: string) => {
+  const { text } = await world.cli(["exec", from, "sh", "-c", `nslookup ${name} | grep ^Address | tail -n +2`]);
+  return text
+    .split("\n")
+    .map((line) => line.replace(/^Address.*?: */, ""))
+    .sort();
+};
+
+describe("machines of a network", () => {
+  beforeAll(async () => {
+    await world.ok(["network", "create", "web", "--subnet", "10.40.0.0/24", "--subnet", "fd40::/64"]);
+    await world.ok(["network", "create", "other"]);
+    await run("api", "--network", "web", "--ip", "10.40.0.10", "--network-alias", "backend", "-h", "api", ...SERVE);
+    await run("client", "--network", "web", "--egress", "none", "busybox", "sleep", "1000");
+    await run("stranger", "--network", "other", "busybox", "sleep", "1000");
+  });
+
+  it("have fixed addresses, are clones, and find one another by address and name over IPv4 and IPv6", async () => {
+    const { machines } = await network("web");
+    expect(machines.map(({ machineName, ip: v4, ip6, holds }) => [machineName, v4, ip6, holds])).toEqual([
+      ["api", "10.40.0.10", "fd40::a", true],
+      ["client", "10.40.0.2", "fd40::2", true],
+    ]);
+    expect((await inspect("client")).startedFrom).toBe("template");
+    for (const to of ["10.40.0.10", "fd40::a"]) {
+      const { text, stderr } = await fetch("client", to);
+      expect([to, text, stderr]).toEqual([to, "api", ""]);
+    }
+    for (const name of ["api", "backend", "api.web"])
+      expect([name, await lookUp("client", name)]).toEqual([name, ["10.40.0.10", "fd40::a"]]);
+  });
+
+  it("are not reached from another network, nor by name", async () => {
+    for (const to of ["10.40.0.10", "fd40::a"]) expect([to, (await fetch("stranger", to)).text]).toEqual([to, ""]);
+    expect(await lookUp("stranger", "api")).toEqual([""]);
+  });
+
+  it("goes out through the host unless it may not, and what is refused is told", async () => {
+    const ping = (from: string) => world.cli(["exec", from, "ping", "-c", "1", "-W", "2", "203.0.113.2"]);
+    expect((await ping("stranger")).code).toBe(0);
+    expect((await ping("client")).code).not.toBe(0);
+    let denied: Event | undefined;
+    while (denied === undefined)
+      for await (const event of world.isthmus.events())
+        if (event.type === "egress.denied" && event.details.kind === "address") denied = event;
+    expect([denied.machineName, denied.details.address]).toEqual(["client", "203.0.113.2"]);
+  });
+
+  it("keeps its machines when the daemon is killed, and takes a new one after", async () => {
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    await run("late", "--network", "web", "busybox", "sleep", "1000");
+    expect((await fetch("late", "10.40.0.10")).text).toBe("api");
+    expect((await fetch("client", "10.40.0.10")).text).toBe("api");
+  });
+
+  it("cannot be removed while a machine has addresses of it, and says which", async () => {
+    const refused = await world.cli(["network", "rm", "web"]);
+    expect([refused.code === 0, refused.stderr.includes("machine api")]).toEqual([false, true]);
+  });
+
+  it("changes for a machine that has ended, and not for one that runs", async () => {
+    expect((await world.cli(["network", "disconnect", "other", "stranger"])).stderr).toContain("stranger");
+    await world.ok(["kill", "stranger"]);
+    await world.ok(["network", "disconnect", "other", "stranger"]);
+    await world.ok(["network", "connect", "--ip", "10.40.0.77", "web", "stranger"]);
+    await world.ok(["start", "stranger"]);
+    expect((await fetch("stranger", "10.40.0.10")).text).toBe("api");
+  });
+
+  it("leaves nothing on the host when its machines are gone", async () => {
+    await world.removeAll();
+    const { namespace } = await network("web");
+    await world.ok(["network", "rm", "web", "other"]);
+    expect(readdirSync("/run/netns")).not.toContain(namespace);
+    expect([inHost("ip", "-o", "link").includes("ist"), inHost("nft", "list", "tables").includes("isthmus")]).toEqual([false, false]);
+  });
+});
