@@ -55,7 +55,7 @@ describe("machines of a network", () => {
     await world.ok(["network", "create", "web", "--subnet", "10.40.0.0/24", "--subnet", "fd40::/64"]);
     await world.ok(["network", "create", "other"]);
     await run("api", "--network", "web", "--ip", "10.40.0.10", "--network-alias", "backend", "-h", "api", ...SERVE);
-    await run("client", "--network", "web", "--egress", "none", "busybox", "sleep", "1000");
+    await run("client", "--network", "web", "--egress", "none", "--network-send-bps", "512k", "busybox", "sleep", "1000");
     await run("stranger", "--network", "other", "busybox", "sleep", "1000");
   });
 
@@ -90,9 +90,47 @@ describe("machines of a network", () => {
     expect([denied.machineName, denied.details.address]).toEqual(["client", "203.0.113.2"]);
   });
 
+  it("is held to its rates, which change while it runs, and an unlimited one is not", async () => {
+    const { namespace } = await network("web");
+    const { id } = await inspect("client");
+    const shown = () =>
+      JSON.parse(inHost("tc", "-n", namespace, "-s", "-j", "qdisc", "show")) as {
+        kind: string;
+        dev: string;
+        options: { rate: number };
+        overlimits: number;
+      }[];
+    const rates = () => shown().flatMap(({ kind, dev, options }) => (kind === "tbf" ? [`${dev} ${options.rate}`] : []));
+    expect(rates()).toEqual([`ifb${id.slice(0, 12)} 524288`]);
+    await world.cli(["exec", "client", "sh", "-c", "dd if=/dev/zero bs=64k count=16 | nc -w 5 10.40.0.10 80"]);
+    expect(shown().find(({ kind }) => kind === "tbf")?.overlimits).toBeGreaterThan(0);
+    await world.ok([
+      "update",
+      "--unlimited",
+      "network-send-bps",
+      "--network-receive-bps",
+      "1m:4m:2s",
+      "--network-send-pps",
+      "100:200",
+      "client",
+    ]);
+    expect(rates()).toEqual([`tap${id.slice(0, 12)} 1048576`]);
+    expect(inHost("ip", "netns", "exec", namespace, "nft", "list", "ruleset")).toContain(`iifname vmap { "tap${id.slice(0, 12)}" : jump`);
+    expect((await inspect("client")).spec.resources).toEqual({
+      netReceiveBps: { rate: 1_048_576, burst: 4_194_304, burstMs: 2000 },
+      netSendPps: { rate: 100, burst: 200 },
+    });
+    const refused = await world.cli(["run", "--network", "user", "--network-send-bps", "1m", "busybox", "true"]);
+    expect(refused.stderr).toContain("rates are held on a network of the host's only");
+  });
+
   it("keeps its machines when the daemon is killed, and takes a new one after", async () => {
     await world.killDaemon();
     await world.ok(["daemon", "start"]);
+    await world.ok(["update", "--unlimited", "network-receive-bps", "--unlimited", "network-send-pps", "client"]);
+    const { namespace } = await network("web");
+    const left = [inHost("tc", "-n", namespace, "qdisc", "show"), inHost("ip", "netns", "exec", namespace, "nft", "list", "ruleset")];
+    expect([left[0]?.includes("tbf"), left[1]?.includes("isthmus_rates")]).toEqual([false, false]);
     await run("late", "--network", "web", "busybox", "sleep", "1000");
     expect((await fetch("late", "10.40.0.10")).text).toBe("api");
     expect((await fetch("client", "10.40.0.10")).text).toBe("api");

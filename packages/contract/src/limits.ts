@@ -74,6 +74,10 @@ export const limits = {
   pidsMax: 4_194_304,
   ioBps: 1024 * GIB,
   ioIops: 1_000_000_000,
+  netBps: 16 * GIB,
+  netPps: 1_000_000_000,
+  /** bytes or packets that a burst on the network may be above the rate, in all: what the kernel's buckets hold */
+  netBurst: 4 * GIB - 1,
   burstMaxMs: 3_600_000,
 } as const;
 

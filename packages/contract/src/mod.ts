@@ -39,7 +39,7 @@ export type {
 } from "./machine.ts";
 export type { Attachment, Network, NetworkConnect, NetworkMember, NetworkSpec } from "./network.ts";
 export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";
-export type { Priority, Resources } from "./resources.ts";
+export { type NetworkRates, networkRates, type Priority, type Resources } from "./resources.ts";
 export type { Secret, SecretSpec } from "./secret.ts";
 export { parseSignal, signalName, signalNumbers } from "./signals.ts";
 export type { CloneSpec, Snapshot } from "./snapshot.ts";

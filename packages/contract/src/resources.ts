@@ -50,13 +50,22 @@ export const ResourcesSchema = Type.Object(
     ioWriteBps: rate("bytes", limits.ioBps),
     ioReadIops: rate("operations", limits.ioIops),
     ioWriteIops: rate("operations", limits.ioIops),
+    netReceiveBps: rate("bytes", limits.netBps),
+    netSendBps: rate("bytes", limits.netBps),
+    netReceivePps: rate("packets", limits.netPps),
+    netSendPps: rate("packets", limits.netPps),
   },
   { ...closed, $id: "Resources" },
 );
 
 export const PrioritySchema = Type.Union([Type.Literal("low"), Type.Literal("normal"), Type.Literal("high")]);
 
+/** Limits on a machine's network, which only one of the host's has. */
+export const networkRates = ["netReceiveBps", "netSendBps", "netReceivePps", "netSendPps"] as const;
+
 /** What a machine may take of its host. */
 export type Resources = Static<typeof ResourcesSchema>;
+/** What a machine may send and receive. */
+export type NetworkRates = Pick<Resources, (typeof networkRates)[number]>;
 /** Who waits, and who yields, when a host has too little. */
 export type Priority = Static<typeof PrioritySchema>;

@@ -17,6 +17,10 @@ export interface ResourceOptions {
   readonly deviceWriteBps?: Rate;
   readonly deviceReadIops?: Rate;
   readonly deviceWriteIops?: Rate;
+  readonly networkReceiveBps?: Rate;
+  readonly networkSendBps?: Rate;
+  readonly networkReceivePps?: Rate;
+  readonly networkSendPps?: Rate;
   readonly priority?: "low" | "normal" | "high";
   readonly evictable?: boolean;
 }
@@ -33,7 +37,7 @@ const CPU_PERIOD_MAX_US = 1_000_000;
 export function addResourceOptions(command: Command): Command {
   const bps = (flag: string) => rate(flag, "1m, 10m:50m or 10m:50m:5s", parseBytes, limits.ioBps);
   const iops = (flag: string) => rate(flag, "100, 100:500 or 100:500:5s", count, limits.ioIops);
-  return command
+  return addNetworkRates(command)
     .option("--cpu-shares <number>", "share of processor time under contention; 1024 when absent", wholeNumber("--cpu-shares", 2, 262_144))
     .option(
       "--cpu-quota <us>",
@@ -69,6 +73,17 @@ export function addResourceOptions(command: Command): Command {
     .option("--evictable", "it may be stopped when the host is short of memory and nothing else helped");
 }
 
+/** Of a machine on a network of the host's. */
+function addNetworkRates(command: Command): Command {
+  const bps = (flag: string) => rate(flag, "1m, 10m:50m or 10m:50m:5s", parseBytes, limits.netBps);
+  const pps = (flag: string) => rate(flag, "1000, 1000:5000 or 1000:5000:5s", count, limits.netPps);
+  return command
+    .option("--network-receive-bps <rate>", "bytes a second that it receives: RATE[:BURST[:DURATION]]", bps("--network-receive-bps"))
+    .option("--network-send-bps <rate>", "bytes a second that it sends", bps("--network-send-bps"))
+    .option("--network-receive-pps <rate>", "packets a second that it receives", pps("--network-receive-pps"))
+    .option("--network-send-pps <rate>", "packets a second that it sends", pps("--network-send-pps"));
+}
+
 /** What they describe; undefined when nothing is limited. Throws INVALID_REQUEST. */
 export function resources(options: ResourceOptions): Resources | undefined {
   const { cpuShares, cpuQuota, cpuPeriod, blkioWeight } = options;
@@ -83,6 +98,10 @@ export function resources(options: ResourceOptions): Resources | undefined {
     ioWriteBps: options.deviceWriteBps,
     ioReadIops: options.deviceReadIops,
     ioWriteIops: options.deviceWriteIops,
+    netReceiveBps: options.networkReceiveBps,
+    netSendBps: options.networkSendBps,
+    netReceivePps: options.networkReceivePps,
+    netSendPps: options.networkSendPps,
   };
   const { cpuMax } = found;
   if (cpuMax !== undefined && (cpuMax < limits.cpuMaxLeast || cpuMax > limits.cpus)) {
@@ -102,6 +121,10 @@ const limitNames: Readonly<Record<string, keyof Resources>> = {
   "device-write-bps": "ioWriteBps",
   "device-read-iops": "ioReadIops",
   "device-write-iops": "ioWriteIops",
+  "network-receive-bps": "netReceiveBps",
+  "network-send-bps": "netSendBps",
+  "network-receive-pps": "netReceivePps",
+  "network-send-pps": "netSendPps",
 };
 
 /** Limits that are to be none, named as their flags. Throws INVALID_REQUEST. */

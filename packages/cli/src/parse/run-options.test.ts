@@ -58,6 +58,16 @@ const table: readonly (readonly [string, string[], Partial<MachineSpec>])[] = [
     ["--device-read-iops", "100:200", "--device-write-iops", "50"],
     { resources: { ioReadIops: { rate: 100, burst: 200 }, ioWriteIops: { rate: 50 } } },
   ],
+  [
+    "--network-receive-bps and --network-send-bps",
+    ["--network-receive-bps", "10m:50m:5s", "--network-send-bps", "1m"],
+    { resources: { netReceiveBps: { rate: 10 * MIB, burst: 50 * MIB, burstMs: 5000 }, netSendBps: { rate: MIB } } },
+  ],
+  [
+    "--network-receive-pps and --network-send-pps",
+    ["--network-receive-pps", "1000:5000", "--network-send-pps", "500"],
+    { resources: { netReceivePps: { rate: 1000, burst: 5000 }, netSendPps: { rate: 500 } } },
+  ],
   ["--priority and --evictable", ["--priority", "low", "--evictable"], { priority: "low", evictable: true }],
   ["--restart always", ["--restart", "always"], { restart: { policy: "always" } }],
   ["--restart on-failure:3", ["--restart", "on-failure:3"], { restart: { policy: "on-failure", maxRetries: 3 } }],

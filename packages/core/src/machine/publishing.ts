@@ -1,4 +1,4 @@
-import { IsthmusError, type MachineSpec, type PublishedPort } from "@isthmus/contract";
+import { IsthmusError, type MachineSpec, networkRates, type PublishedPort } from "@isthmus/contract";
 import { PORT_MAX } from "./config.ts";
 
 /** Network and ports of a spec. Ports need a network, by default the user-mode one. Throws INVALID_REQUEST. */
@@ -26,7 +26,12 @@ function networkOf(spec: MachineSpec, publishes: boolean): "none" | "user" | "br
     const reason = "rules are enforced on a real network only; leave network out, which takes the network default, or name one";
     throw new IsthmusError("INVALID_REQUEST", { field: "egress", value: `network ${network}`, reason });
   }
-  const kind = names || lists ? "bridge" : (network ?? (publishes || egress !== undefined ? "user" : "none"));
+  const limit = networkRates.find((name) => spec.resources?.[name] !== undefined);
+  if (limit !== undefined && network !== undefined && network !== "bridge") {
+    const reason = "rates are held on a network of the host's only; leave network out, which takes the network default, or name one";
+    throw new IsthmusError("INVALID_REQUEST", { field: `resources.${limit}`, value: `network ${network}`, reason });
+  }
+  const kind = names || lists || limit !== undefined ? "bridge" : (network ?? (publishes || egress !== undefined ? "user" : "none"));
   if (kind === "bridge" && publishes) {
     const reason = "ports are published with network user only, not of machines on a network of the host's";
     throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: spec.ports?.length ?? 0, reason });

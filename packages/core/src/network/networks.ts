@@ -1,10 +1,11 @@
-import { type EgressDenial, type GatewayMachine, type MachineState, plainEgress } from "@isthmus/contract";
+import { type EgressDenial, type GatewayMachine, type MachineState, plainEgress, type Resources } from "@isthmus/contract";
 import type { MachinesParts } from "../machine/machines-parts.ts";
 import type { MachineRecord } from "../machine/ports.ts";
 import { blockOf, nth } from "./addresses.ts";
 import { tapOf } from "./attach.ts";
 import { macAddressOf } from "./mac.ts";
 import type { NetworkHost, NetworkState } from "./ports.ts";
+import { ratesOf, tapRates } from "./rates.ts";
 
 /** In these a machine has a process, or is about to. */
 const present: readonly MachineState[] = ["starting", "running", "paused", "stopping"];
@@ -41,6 +42,17 @@ export class Networks {
   /** Resolves when the network is as the machines that are on it need it. Throws HOST_COMMAND_FAILED, TIMEOUT, NETWORK_UNAVAILABLE. */
   bringUp(name: string): Promise<void> {
     return this.#queue(name, () => this.#sync(name));
+  }
+
+  /** Limits what a machine that has a process sends and receives, at once. The next look takes what its record says. Throws HOST_COMMAND_FAILED. */
+  async limit({ machine: { id, spec } }: MachineRecord, resources: Resources): Promise<void> {
+    const limits = { tap: tapOf(id), rates: ratesOf(resources) };
+    for (const { network } of spec.networks ?? [])
+      await this.#queue(network, () => {
+        // It is no longer as it was brought about.
+        if (this.#applied.has(network)) this.#applied.set(network, "");
+        return this.#host.limit(network, limits);
+      });
   }
 
   /** Takes up those that an earlier daemon left; those of nobody go. */
@@ -90,11 +102,11 @@ export class Networks {
   #stateOf(name: string): NetworkState | undefined {
     const network = this.#needs.store.networks().find((one) => one.name === name);
     if (network === undefined) return undefined;
-    const machines = this.#needs.store
+    const members = this.#needs.store
       .allMachines()
-      .filter(isOn)
-      .flatMap((record) => memberOf(record, name));
-    return { network, gateway: { v4: nth(blockOf(network.subnet), 1), v6: nth(blockOf(network.subnet6), 1) }, machines };
+      .filter((record) => isOn(record) && record.machine.spec.networks?.some((one) => one.network === name));
+    const gateway = { v4: nth(blockOf(network.subnet), 1), v6: nth(blockOf(network.subnet6), 1) };
+    return { network, gateway, machines: members.flatMap((record) => memberOf(record, name)), rates: members.flatMap(tapRates) };
   }
 
   #lookSoon(): void {

@@ -1,4 +1,4 @@
-import type { EgressDenial, GatewayMachine } from "@isthmus/contract";
+import type { EgressDenial, GatewayMachine, NetworkRates } from "@isthmus/contract";
 import type { NewEvent } from "../machine/stored-events.ts";
 
 /** A network as it is kept. Who is on it follows from the machines. */
@@ -35,12 +35,20 @@ export interface Nic {
   readonly gateway6: string;
 }
 
+/** What may go through a tap. */
+export interface TapRates {
+  readonly tap: string;
+  readonly rates: NetworkRates;
+}
+
 /** A network as it is to be on the host. */
 export interface NetworkState {
   readonly network: StoredNetwork;
   readonly gateway: { readonly v4: string; readonly v6: string };
   /** those that are on it now */
   readonly machines: readonly GatewayMachine[];
+  /** of those of them that are limited */
+  readonly rates: readonly TapRates[];
 }
 
 /** Networks on this host. */
@@ -52,6 +60,8 @@ export interface NetworkHost {
   addresses(): readonly string[];
   /** Brings a network about as it is to be, whole. Called for one network at a time. Throws HOST_COMMAND_FAILED, TIMEOUT. */
   apply(state: NetworkState): Promise<void>;
+  /** Sets what may go through a tap of a network that was brought about; what is absent is not limited. Called as `apply` is. Throws HOST_COMMAND_FAILED. */
+  limit(network: string, limits: TapRates): Promise<void>;
   /** Takes a network away; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
   remove(network: string): Promise<void>;
   /** Names of networks that an earlier daemon left here. */

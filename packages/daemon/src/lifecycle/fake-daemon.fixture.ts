@@ -14,6 +14,7 @@ import {
 } from "@isthmus/core";
 import { openStore } from "@isthmus/host-store";
 import { busybox, FakeClock, FakeHost, fakeEngine, fakeFolders, fakeOutput, fakeSnapshots, quiet } from "./fake-host.fixture.ts";
+import { type FakeNetworks, fakeNetworks } from "./fake-networks.fixture.ts";
 import { fakeVolumes } from "./fake-volumes.fixture.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -22,6 +23,7 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export class FakeDaemon {
   readonly host = new FakeHost();
   readonly clock = new FakeClock();
+  readonly networks: FakeNetworks = { rates: new Map() };
   readonly folder = mkdtempSync(join(tmpdir(), "isthmus-machines-"));
   memoryTotalBytes = 64 * GIB;
   cpus = 2;
@@ -80,6 +82,7 @@ export class FakeDaemon {
       folders: mortalFolders(fakeFolders(this.host), life),
       snapshotFolders: mortal(fakeSnapshots(this.host), life),
       volumeFolders: mortal(fakeVolumes(this.host.volumes), life),
+      networkHost: mortal(fakeNetworks(this.networks), life),
       output: mortal(fakeOutput(this.host), life),
       images: { resolve: async (ref) => (ref === "missing" ? Promise.reject(new IsthmusError("IMAGE_NOT_FOUND", { ref })) : busybox) },
       clock: {

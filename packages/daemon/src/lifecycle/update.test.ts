@@ -2,6 +2,7 @@ import { MIB } from "@isthmus/contract";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeDaemon } from "./fake-daemon.fixture.ts";
 import { quiet } from "./fake-host.fixture.ts";
+import { REFUSED_RATE } from "./fake-networks.fixture.ts";
 
 let daemon: FakeDaemon;
 beforeEach(() => {
@@ -51,6 +52,58 @@ describe("updating a machine", () => {
     await daemon.machines.update(id, { cpus: 2, memoryBytes: 256 * MIB });
     await daemon.machines.start(id);
     expect(daemon.host.processes.get(id)?.plan).toMatchObject({ cpus: 2, memoryBytes: 256 * MIB });
+  });
+});
+
+describe("rates of a machine's network", () => {
+  const onHost = () => [...daemon.networks.rates.values()];
+
+  it("put it on a network of the host's, change at once, and are what the next daemon takes up", async () => {
+    const { id, spec } = await daemon.machines.create({ image: "busybox", resources: { netSendBps: { rate: 1000 } } }, { start: true });
+    expect([spec.network, spec.networks?.[0]?.network, onHost()]).toEqual(["bridge", "default", [{ netSendBps: { rate: 1000 } }]]);
+    const receives = { netReceivePps: { rate: 100, burst: 200 } };
+    await daemon.machines.update(id, { resources: { netSendBps: null, ...receives } });
+    expect([onHost(), daemon.machines.get(id).spec.resources]).toEqual([[receives], receives]);
+    await daemon.clock.advance(1000);
+    expect(onHost()).toEqual([receives]);
+    daemon.networks.rates.clear();
+    await daemon.crash();
+    expect(onHost()).toEqual([receives]);
+    await daemon.machines.update(id, { resources: { netReceivePps: null } });
+    expect([onHost(), daemon.machines.get(id).spec.resources]).toEqual([[{}], undefined]);
+    await daemon.machines.stop(id);
+    await daemon.machines.update(id, { resources: receives });
+    await daemon.machines.start(id);
+    expect(onHost()).toEqual([receives]);
+  });
+
+  it("are as before, with all other limits, when the host refuses them", async () => {
+    const former = { cpuMax: 1, netSendBps: { rate: 1000 } };
+    const { id } = await daemon.machines.create({ image: "busybox", resources: former }, { start: true });
+    const change = { resources: { cpuMax: 0.5, netSendBps: { rate: REFUSED_RATE } } };
+    await expect(daemon.machines.update(id, change)).rejects.toThrow(refused("HOST_COMMAND_FAILED"));
+    expect([onHost(), daemon.host.processes.get(id)?.limits, daemon.machines.get(id).spec.resources]).toEqual([
+      [{ netSendBps: { rate: 1000 } }],
+      former,
+      former,
+    ]);
+    await expect(daemon.machines.update(id, { resources: { netSendBps: { rate: 2000 }, pidsMax: REFUSED_RATE } })).rejects.toThrow(
+      refused("LIMIT_REFUSED"),
+    );
+    expect([onHost(), daemon.host.processes.get(id)?.limits]).toEqual([[{ netSendBps: { rate: 1000 } }], former]);
+  });
+
+  it.each(["user", "none"] as const)("are refused where nothing can hold them, with the way out: network %s", async (network) => {
+    const resources = { netReceiveBps: { rate: 1000 } };
+    const none = { message: expect.stringMatching(/netReceiveBps.*network default, or name one/), code: "INVALID_REQUEST" };
+    await expect(daemon.machines.create({ image: "busybox", network, resources }, {})).rejects.toMatchObject(none);
+    const { id } = await daemon.machines.create({ image: "busybox", name: "m", network }, { start: true });
+    await expect(daemon.machines.update(id, { resources })).rejects.toMatchObject({
+      code: "INVALID_REQUEST",
+      message: expect.stringContaining("isthmus network connect NETWORK m"),
+    });
+    await daemon.machines.update(id, { resources: { netReceiveBps: null, pidsMax: 20 } });
+    expect(daemon.machines.get(id).spec.resources).toEqual({ pidsMax: 20 });
   });
 });
 

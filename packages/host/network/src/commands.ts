@@ -16,6 +16,11 @@ export async function run(program: string, args: readonly string[], input = ""):
   throw new IsthmusError("HOST_COMMAND_FAILED", { program: [program, ...args].join(" "), reason: words.trim() || failed });
 }
 
+/** Lines of `tc` in a namespace, all or up to the first that fails. Throws HOST_COMMAND_FAILED. */
+export async function tc(namespace: string, lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await run("tc", ["-n", namespace, "-batch", "-"], `${lines.join("\n")}\n`);
+}
+
 /** Lines of `ip`, in a namespace or in this one, all or up to the first that fails. */
 export async function ip(namespace: string | undefined, lines: readonly string[]): Promise<void> {
   if (lines.length > 0) await run("ip", [...(namespace === undefined ? [] : ["-n", namespace]), "-batch", "-"], `${lines.join("\n")}\n`);

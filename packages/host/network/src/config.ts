@@ -13,3 +13,14 @@ export const UPLINK6 = "fd69:7374:686d";
 /** where `ip netns` keeps namespaces by name */
 export const NAMESPACES = "/run/netns";
 export const RESOLV_CONF = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"] as const;
+/** of nftables, in a network's namespace: limits on packets */
+export const RATES_TABLE = "bridge isthmus_rates";
+/** seconds that a rate's bucket holds: what may go at once. As much as QEMU's buckets for disks hold */
+export const BUCKET_SHARE = 0.1;
+/** of a bucket: two frames, and the most that the kernel has room for */
+export const BYTES_LEAST = 3_028;
+export const BYTES_MOST = 4_294_967_295;
+export const PACKETS_LEAST = 5;
+/** seconds that what is held back may wait before more of it is dropped, and the least that may wait */
+export const QUEUE_SHARE = 0.2;
+export const QUEUE_BYTES_LEAST = 131_072;

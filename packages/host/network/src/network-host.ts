@@ -41,6 +41,9 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
       writeFileSync(join(own, "name"), name);
       await presentOf(name).apply(state);
     },
+    async limit(network, limits) {
+      await presentOf(network).limit(limits);
+    },
     async remove(network) {
       const present = presentOf(network);
       known.delete(network);

@@ -2,10 +2,12 @@ import { access, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EgressDenial, GatewayState } from "@isthmus/contract";
-import type { Log, NetworkState } from "@isthmus/core";
+import type { Log, NetworkState, TapRates } from "@isthmus/core";
 import { ip, run } from "./commands.ts";
 import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
+import { type Links, links } from "./links.ts";
 import type { NetworkNames } from "./names.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { hostAddresses, makeUplink, removeUplink, upstreams } from "./uplink.ts";
 
 /** The gateway process of a network, as the daemon holds it. */
@@ -39,10 +41,12 @@ export class Present {
   readonly #parts: PresentParts;
   #gateway: NetworkGateway | undefined;
   #state: NetworkState | undefined;
+  #rates: RateLimits;
   #over = false;
 
   constructor(parts: PresentParts) {
     this.#parts = parts;
+    this.#rates = new RateLimits(parts.names.namespace);
   }
 
   async apply(state: NetworkState): Promise<void> {
@@ -55,27 +59,38 @@ export class Present {
       this.#state = state;
       await this.#make(state);
     }
-    await this.#taps(state);
+    await this.#rates.apply(state.rates, await this.#taps(state));
     const gateway = this.#gateway ?? (await this.#join());
     await gateway.apply(await gatewayState(state));
   }
 
+  /** Of one machine, from now on. Throws HOST_COMMAND_FAILED. */
+  async limit(limits: TapRates): Promise<void> {
+    const state = this.#state;
+    if (state === undefined) return;
+    const others = state.rates.filter(({ tap }) => tap !== limits.tap);
+    this.#state = { ...state, rates: [...others, limits] };
+    await this.#rates.apply(this.#state.rates, await links(this.#parts.names.namespace));
+  }
+
   /** Taps of those that are gone go, and with them nothing that runs. */
-  async #taps({ machines }: NetworkState): Promise<void> {
+  async #taps({ machines }: NetworkState): Promise<Links> {
     const { namespace } = this.#parts.names;
-    const known = new Set(await links(namespace));
+    const known = await links(namespace);
     const wanted = new Set(machines.map(({ tap }) => tap));
     const added = [...wanted].filter((tap) => !known.has(tap));
-    const gone = [...known].filter((name) => name.startsWith("tap") && !wanted.has(name));
+    const gone = [...known.keys()].filter((name) => name.startsWith("tap") && !wanted.has(name));
     await ip(namespace, [
       ...gone.map((tap) => `link del ${tap}`),
       ...added.flatMap((tap) => [`tuntap add dev ${tap} mode tap vnet_hdr`, `link set ${tap} master ${BRIDGE} up`]),
     ]);
+    return new Map([...[...known].filter(([name]) => !gone.includes(name)), ...added.map((tap) => [tap, ""] as const)]);
   }
 
   async #make({ network, gateway }: NetworkState): Promise<void> {
     const { names, folder } = this.#parts;
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#rates = new RateLimits(names.namespace, true);
     await run("ip", ["netns", "add", names.namespace]);
     try {
       await ip(names.namespace, [
@@ -95,7 +110,7 @@ export class Present {
   /** Whether an earlier daemon came to the end of making it. */
   async #whole(): Promise<boolean> {
     const known = await links(this.#parts.names.namespace);
-    return known.includes(BRIDGE) && (this.#state?.network.internal === true || known.includes(UPLINK));
+    return known.has(BRIDGE) && (this.#state?.network.internal === true || known.has(UPLINK));
   }
 
   async #join(): Promise<NetworkGateway> {
@@ -163,11 +178,6 @@ async function gatewayState({ network, gateway, machines }: NetworkState): Promi
     hostAddresses: [...hostAddresses()].slice(0, 256),
     machines: [...machines],
   };
-}
-
-async function links(namespace: string): Promise<readonly string[]> {
-  const words = await run("ip", ["-n", namespace, "-o", "link", "show"]);
-  return words.split("\n").flatMap((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? []);
 }
 
 async function exists(path: string): Promise<boolean> {
