@@ -1,54 +1,23 @@
-import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
-import type { Event, Machine, Network } from "@isthmus/sdk";
+import type { Event } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { World } from "../world.ts";
+import type { World } from "../world.ts";
+import { HostNamespace, OUT, SERVE } from "./host-namespace.fixture.ts";
 
-/** Plays the host: a namespace with a way to nowhere but another one, which plays the internet. */
-const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
-const host = `ie-host-${tag}`;
-const out = `ie-out-${tag}`;
-const ip = (line: string) => execFileSync("ip", line.split(" "));
-const inHost = (...words: string[]) => execFileSync("nsenter", [`--net=/run/netns/${host}`, "--", ...words], { encoding: "utf8" });
-
+let host: HostNamespace;
 let world: World;
 beforeAll(async () => {
-  for (const line of [
-    `netns add ${host}`,
-    `netns add ${out}`,
-    `-n ${host} link set lo up`,
-    `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
-    `-n ${host} addr add 203.0.113.1/24 dev eth0`,
-    `-n ${host} link set eth0 up`,
-    `-n ${out} addr add 203.0.113.2/24 dev eth0`,
-    `-n ${out} link set eth0 up`,
-    `-n ${out} link set lo up`,
-    `-n ${host} route add default via 203.0.113.2`,
-  ])
-    ip(line);
-  world = await World.start({}, () => undefined, ["nsenter", `--net=/run/netns/${host}`, "--"]);
+  host = await HostNamespace.make();
+  world = host.world;
 });
-afterAll(async () => {
-  await world?.removeAll();
-  await world?.ok(["network", "prune"]);
-  await world?.[Symbol.asyncDispose]();
-  for (const name of [host, out]) ip(`netns del ${name}`);
-});
+afterAll(() => host?.[Symbol.asyncDispose]());
 
-const network = async (name: string): Promise<Network> => JSON.parse(await world.ok(["network", "inspect", name]))[0];
-const inspect = async (ref: string): Promise<Machine> => JSON.parse(await world.ok(["inspect", ref]))[0];
-const run = (name: string, ...words: string[]) => world.ok(["run", "-d", "--name", name, ...words]);
-const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
-/** busybox's wget is linked in a way that cannot look names up */
-const fetch = (from: string, address: string) =>
-  world.cli(["exec", from, "sh", "-c", `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${address} 80 | tail -n 1`]);
-const lookUp = async (from: string, name: string) => {
-  const { text } = await world.cli(["exec", from, "sh", "-c", `nslookup ${name} | grep ^Address | tail -n +2`]);
-  return text
-    .split("\n")
-    .map((line) => line.replace(/^Address.*?: */, ""))
-    .sort();
-};
+const run = (name: string, ...words: string[]) => host.run(name, ...words);
+const network = (name: string) => host.network(name);
+const inspect = (ref: string) => host.machine(ref);
+const inHost = (...words: string[]) => host.inHost(...words);
+const fetch = (from: string, address: string) => host.fetch(from, address);
+const lookUp = (from: string, name: string) => host.lookUp(from, name);
 
 describe("machines of a network", () => {
   beforeAll(async () => {
@@ -80,14 +49,14 @@ describe("machines of a network", () => {
   });
 
   it("goes out through the host unless it may not, and what is refused is told", async () => {
-    const ping = (from: string) => world.cli(["exec", from, "ping", "-c", "1", "-W", "2", "203.0.113.2"]);
+    const ping = (from: string) => world.cli(["exec", from, "ping", "-c", "1", "-W", "2", OUT.v4]);
     expect((await ping("stranger")).code).toBe(0);
     expect((await ping("client")).code).not.toBe(0);
     let denied: Event | undefined;
     while (denied === undefined)
       for await (const event of world.isthmus.events())
         if (event.type === "egress.denied" && event.details.kind === "address") denied = event;
-    expect([denied.machineName, denied.details.address]).toEqual(["client", "203.0.113.2"]);
+    expect([denied.machineName, denied.details.address]).toEqual(["client", OUT.v4]);
   });
 
   it("is held to its rates, which change while it runs, and an unlimited one is not", async () => {

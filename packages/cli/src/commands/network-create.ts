@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Context } from "../context.ts";
 import { collect, examples } from "../help.ts";
 import { labels } from "../parse/environment.ts";
+import { invalid } from "../parse/invalid.ts";
 
 interface CreateOptions {
   readonly subnet?: readonly string[];
@@ -25,16 +26,23 @@ export function networkCreate(context: Context): Command {
       examples([["isthmus network create web"], ["isthmus network create db --subnet 10.40.0.0/24 --subnet fd40::/64 --internal"]]),
     )
     .action(async (name: string, options: CreateOptions) => {
+      const blocks = { subnet: oneOf(options.subnet, false), subnet6: oneOf(options.subnet, true) };
+      const given = labels(options.label ?? []);
       const isthmus = await context.client();
-      const blocks = options.subnet ?? [];
       const network = await isthmus.networks.create({
         name,
-        subnet: blocks.find((block) => !block.includes(":")),
-        subnet6: blocks.find((block) => block.includes(":")),
+        ...blocks,
         internal: options.internal,
-        labels: labels(options.label ?? []),
+        labels: given,
       });
       if (context.json) return context.printJson(network);
       await context.print(`${network.name}\n`);
     });
+}
+
+/** The block of a family: a network has one of each. Throws INVALID_REQUEST. */
+function oneOf(blocks: readonly string[] = [], v6: boolean): string | undefined {
+  const [first, second] = blocks.filter((block) => block.includes(":") === v6);
+  if (second !== undefined) throw invalid("--subnet", second, `a network has one IPv${v6 ? 6 : 4} block, and ${first} is given too`);
+  return first;
 }

@@ -10,6 +10,7 @@ import {
   type Log,
   type MachineFolders,
   type Machines,
+  type NetworkHost,
   type Store,
 } from "@isthmus/core";
 import { openStore } from "@isthmus/host-store";
@@ -29,6 +30,8 @@ export class FakeDaemon {
   cpus = 2;
   /** limits of the next daemon */
   admission: AdmissionSettings = {};
+  /** of the next daemon */
+  networkHost: NetworkHost | undefined;
   /** the next daemon dies at this place */
   crashAt: CrashPoint | undefined;
   machines: Machines;
@@ -90,6 +93,7 @@ export class FakeDaemon {
         after: (ms, action) => (life.dead ? () => {} : this.clock.after(ms, action)),
       },
       admission: this.admission,
+      ...(this.networkHost && { networkHost: this.networkHost }),
       capacity: {
         memoryTotalBytes: () => this.memoryTotalBytes,
         memoryFreeBytes: () => this.memoryTotalBytes,

@@ -39,6 +39,8 @@ export class Monitor {
     promise.catch(() => {});
     try {
       await qmp.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] }, deadlineMs);
+      // QEMU would announce the address of its command line, which is the template's: a network drops that, and tells of it.
+      await qmp.execute("migrate-set-parameters", { "announce-rounds": 0 }, deadlineMs);
       await qmp.execute(name, { uri }, deadlineMs);
       await promise;
     } finally {

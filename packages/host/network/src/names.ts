@@ -10,11 +10,14 @@ export interface NetworkNames {
   readonly uplink: string;
   /** of the host's nftables */
   readonly table: string;
+  /** of the bridge: the same when the network is made anew, for machines that were suspended still know the old one */
+  readonly mac: string;
 }
 
 export const UPLINK_PREFIX = "ist";
 
 export function namesOf(home: string, network: string): NetworkNames {
   const tag = createHash("sha256").update(`isthmus network ${home} ${network}`).digest("hex").slice(0, TAG_CHARS);
-  return { tag, namespace: `isthmus-${tag}`, uplink: `${UPLINK_PREFIX}${tag}`, table: `isthmus_${tag}` };
+  const mac = ["06", "69", ...(tag.match(/../g) ?? [])].join(":");
+  return { tag, namespace: `isthmus-${tag}`, uplink: `${UPLINK_PREFIX}${tag}`, table: `isthmus_${tag}`, mac };
 }

@@ -95,7 +95,7 @@ export class Present {
     try {
       await ip(names.namespace, [
         "link set lo up",
-        `link add ${BRIDGE} type bridge`,
+        `link add ${BRIDGE} address ${names.mac} type bridge`,
         `addr add ${gateway.v4}/${network.subnet.split("/")[1]} dev ${BRIDGE}`,
         `addr add ${gateway.v6}/64 dev ${BRIDGE} nodad`,
         `link set ${BRIDGE} up`,

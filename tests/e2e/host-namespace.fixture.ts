@@ -1,0 +1,121 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+import type { Machine, Network } from "@isthmus/sdk";
+import { type CliResult, World } from "../world.ts";
+
+/** What plays the internet answers here, with the word that `serve` was given. */
+export const OUT = { v4: "203.0.113.2", v6: "2001:db8:113::2" } as const;
+export const HOST = { v4: "203.0.113.1", v6: "2001:db8:113::1" } as const;
+
+/** A page on port 80 that says which machine it is of. */
+export const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
+
+/** A world whose daemon lives in a namespace of its own, which plays the host: its only way out leads to another one, which plays the internet. */
+export class HostNamespace implements AsyncDisposable {
+  readonly world: World;
+  readonly #host: string;
+  readonly #out: string;
+  readonly #servers: { kill(): boolean }[] = [];
+
+  private constructor(world: World, host: string, out: string) {
+    this.world = world;
+    this.#host = host;
+    this.#out = out;
+  }
+
+  static async make(): Promise<HostNamespace> {
+    const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
+    const [host, out] = [`ie-host-${tag}`, `ie-out-${tag}`];
+    for (const line of [
+      `netns add ${host}`,
+      `netns add ${out}`,
+      `-n ${host} link set lo up`,
+      `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
+      `-n ${host} addr add ${HOST.v4}/24 dev eth0`,
+      `-n ${host} addr add ${HOST.v6}/64 dev eth0 nodad`,
+      `-n ${host} link set eth0 up`,
+      `-n ${out} addr add ${OUT.v4}/24 dev eth0`,
+      `-n ${out} addr add ${OUT.v6}/64 dev eth0 nodad`,
+      `-n ${out} link set eth0 up`,
+      `-n ${out} link set lo up`,
+      `-n ${host} route add default via ${OUT.v4}`,
+      `-n ${host} route add ::/0 via ${OUT.v6}`,
+    ])
+      ip(line);
+    const world = await World.start({}, () => undefined, enter(host)).catch((error: unknown) => {
+      for (const name of [host, out]) ip(`netns del ${name}`);
+      throw error;
+    });
+    return new HostNamespace(world, host, out);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.world.removeAll();
+      await this.world.ok(["network", "prune"]);
+      await this.world[Symbol.asyncDispose]();
+    } finally {
+      for (const server of this.#servers) server.kill();
+      for (const name of [this.#host, this.#out]) ip(`netns del ${name}`);
+    }
+  }
+
+  /** Runs a program where the daemon is; its stdout. */
+  inHost(...words: string[]): string {
+    const [program = "", ...args] = [...enter(this.#host), ...words];
+    return execFileSync(program, args, { encoding: "utf8" });
+  }
+
+  /** Has the internet, or the host, say `word` to whoever connects, over IPv4 and IPv6. Resolves when it listens. */
+  async serve(where: "host" | "out", port: number, word: string): Promise<void> {
+    const code = `require("net").createServer((s) => s.on("error", () => {}).end("${word}\\n")).listen(${port}, "::", () => console.log("listens"))`;
+    const [program = "", ...args] = [...enter(where === "host" ? this.#host : this.#out), process.execPath, "-e", code];
+    const server = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#servers.push(server);
+    await once(server.stdout, "data");
+  }
+
+  async network(name: string): Promise<Network> {
+    return JSON.parse(await this.world.ok(["network", "inspect", name]))[0];
+  }
+
+  async machine(ref: string): Promise<Machine> {
+    return JSON.parse(await this.world.ok(["inspect", ref]))[0];
+  }
+
+  run(name: string, ...words: string[]): Promise<string> {
+    return this.world.ok(["run", "-d", "--name", name, ...words]);
+  }
+
+  /** The last line that a machine gets from port 80 of an address. busybox's wget is linked in a way that cannot look names up. */
+  fetch(from: string, address: string, port = 80): Promise<CliResult> {
+    return this.world.cli(["exec", from, "sh", "-c", ask(address, port)]);
+  }
+
+  /** The same from many addresses at once, by address. */
+  async fetchAll(from: string, addresses: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const jobs = addresses.map((address) => `(x=$(${ask(address, 80)}); echo "${address} $x") &`);
+    const text = await this.world.ok(["exec", from, "sh", "-c", `${jobs.join(" ")} wait`]);
+    return Object.fromEntries(text.split("\n").map((line) => [line.split(" ")[0] ?? "", line.split(" ")[1] ?? ""]));
+  }
+
+  /** Addresses that a machine finds for a name, in order; an empty one where there is none. */
+  async lookUp(from: string, name: string): Promise<readonly string[]> {
+    const { text } = await this.world.cli(["exec", from, "sh", "-c", `nslookup ${name} | grep ^Address | tail -n +2`]);
+    return text
+      .split("\n")
+      .map((line) => line.replace(/^Address.*?: */, ""))
+      .sort();
+  }
+}
+
+const ask = (address: string, port: number) => `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 ${address} ${port} | tail -n 1`;
+
+export function ip(line: string): string {
+  return execFileSync("ip", line.split(" "), { encoding: "utf8" });
+}
+
+function enter(namespace: string): string[] {
+  return ["nsenter", `--net=/run/netns/${namespace}`, "--"];
+}

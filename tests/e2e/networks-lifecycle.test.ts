@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import type { Event } from "@isthmus/sdk";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { eventually, type World } from "../world.ts";
+import { HOST, HostNamespace, ip, OUT, SERVE } from "./host-namespace.fixture.ts";
+
+let host: HostNamespace;
+let world: World;
+
+beforeAll(async () => {
+  host = await HostNamespace.make();
+  world = host.world;
+  await Promise.all([host.serve("out", 80, "internet"), host.serve("out", 81, "more"), host.serve("host", 82, "host")]);
+  await world.ok(["network", "create", "web", "--subnet", "10.40.0.0/24", "--subnet", "fd40::/64"]);
+  await world.ok(["network", "create", "deep", "--internal"]);
+  const start = (name: string, network: string) => host.run(name, "--network", network, "-h", name, ...SERVE);
+  await start("api", "web");
+  await Promise.all([start("client", "web"), start("deep-a", "deep"), start("deep-b", "deep")]);
+});
+afterAll(() => host?.[Symbol.asyncDispose]());
+
+const addressesOf = async (ref: string) => {
+  const [{ ip: v4 = "", ip6 = "" } = {}] = (await host.machine(ref)).spec.networks ?? [];
+  return [v4, ip6];
+};
+const deviceOf = (ref: string) => world.ok(["exec", ref, "cat", "/sys/class/net/eth0/address"]);
+const gateway = (namespace: string): number | undefined =>
+  ip(`netns pids ${namespace}`)
+    .split("\n")
+    .map(Number)
+    .find((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway.sock"));
+
+it("reach those of their network and no others, over IPv4 and IPv6", async () => {
+  const names = ["api", "client", "deep-a", "deep-b"];
+  const holders = new Map<string, string>();
+  for (const name of names) for (const address of await addressesOf(name)) holders.set(address, name);
+  expect(holders.size).toBe(8);
+  const seen = await Promise.all(names.map(async (from) => [from, await host.fetchAll(from, [...holders.keys()])]));
+  const expected = (from: string) => [...holders].map(([at, to]) => [at, to.startsWith("deep") === from.startsWith("deep") ? to : ""]);
+  expect(seen).toEqual(names.map((from) => [from, Object.fromEntries(expected(from))]));
+});
+
+it("go out through the host over IPv4 and IPv6, except from an internal network, and never to the host", async () => {
+  const out = { [OUT.v4]: "internet", [OUT.v6]: "internet" };
+  expect(await host.fetchAll("client", [OUT.v4, OUT.v6])).toEqual(out);
+  expect(await host.fetchAll("deep-a", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "", [OUT.v6]: "" });
+  for (const address of [HOST.v4, HOST.v6]) expect([address, (await host.fetch("client", address, 82)).text]).toEqual([address, ""]);
+  const { namespace } = await host.network("deep");
+  expect(ip(`-n ${namespace} -o link`)).not.toContain("up0");
+  expect(await host.lookUp("deep-a", "deep-b")).toEqual((await addressesOf("deep-b")).sort());
+});
+
+it("keep their addresses while they are suspended", async () => {
+  const before = [await addressesOf("api"), await deviceOf("api")];
+  await world.ok(["suspend", "api"]);
+  expect((await host.network("web")).machines.find(({ machineName }) => machineName === "api")?.holds).toBe(false);
+  await host.run("taker", "--network", "web", "busybox", "sleep", "1000");
+  await world.ok(["resume", "api"]);
+  expect([await addressesOf("api"), await deviceOf("api")]).toEqual(before);
+  for (const address of await addressesOf("api")) expect([address, (await host.fetch("taker", address)).text]).toEqual([address, "api"]);
+  expect((await host.fetch("api", OUT.v6)).text).toBe("internet");
+});
+
+it("have addresses and a device of their own as clones", async () => {
+  await world.ok(["clone", "--name", "twin", "api"]);
+  const addresses = await addressesOf("twin");
+  expect(addresses.filter(Boolean)).toHaveLength(2);
+  expect((await addressesOf("api")).filter((one) => addresses.includes(one))).toEqual([]);
+  expect(await deviceOf("twin")).not.toBe(await deviceOf("api"));
+  expect(await host.lookUp("client", "twin")).toEqual([...addresses].sort());
+  expect(Object.values(await host.fetchAll("client", [...addresses, ...(await addressesOf("api"))]))).toEqual(["api", "api", "api", "api"]);
+  expect(await host.fetchAll("twin", await addressesOf("client"))).toEqual(
+    Object.fromEntries((await addressesOf("client")).map((address) => [address, "client"])),
+  );
+  expect((await host.fetch("twin", OUT.v4)).text).toBe("internet");
+});
+
+it("are on the network `default` when they have an allow-list and name none, also over a suspension that takes the network away", async () => {
+  await host.run("guarded", "--egress", `${OUT.v4}:80`, "--egress", `[${OUT.v6}]:80`, "busybox", "sleep", "1000");
+  const { spec } = await host.machine("guarded");
+  expect([spec.network, spec.networks?.map(({ network }) => network)]).toEqual(["bridge", ["default"]]);
+  const { namespace } = await host.network("default");
+  const obeys = async () => {
+    expect(await host.fetchAll("guarded", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "internet", [OUT.v6]: "internet" });
+    expect([(await host.fetch("guarded", OUT.v4, 81)).text, (await host.fetch("client", OUT.v4, 81)).text]).toEqual(["", "more"]);
+  };
+  await obeys();
+  await world.ok(["suspend", "guarded"]);
+  await eventually("the network goes with its last machine", async () => (ip("netns list").includes(namespace) ? undefined : true));
+  await world.ok(["resume", "guarded"]);
+  await obeys();
+});
+
+it("go on when their gateway is killed, and another takes its place", async () => {
+  const { namespace } = await host.network("web");
+  const killed = gateway(namespace);
+  expect(killed).toBeDefined();
+  process.kill(killed ?? 0, "SIGKILL");
+  const [address = ""] = await addressesOf("api");
+  expect((await host.fetch("client", address)).text).toBe("api");
+  await eventually("a new gateway", async () => (gateway(namespace) ?? killed) !== killed || undefined);
+  await eventually("names", async () => (await host.lookUp("client", "api")).includes(address) || undefined);
+  expect(await host.fetchAll("client", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "internet", [OUT.v6]: "internet" });
+});
+
+it("reach nothing by `--egress none` on a user-mode network, and are reached", async () => {
+  const user = (name: string, ...words: string[]) => host.run(name, "--network", "user", ...words, "-h", name, ...SERVE);
+  await Promise.all([user("free"), user("closed", "--egress", "none", "-p", "127.0.0.1:0:80")]);
+  expect((await host.fetch("free", OUT.v4)).text).toBe("internet");
+  expect((await host.fetch("closed", OUT.v4)).text).toBe("");
+  const [{ host: port = 0 } = {}] = (await host.machine("closed")).ports;
+  expect(host.inHost("curl", "-s", `http://127.0.0.1:${port}/`)).toBe("closed\n");
+});
+
+it("were never told of as sending under another's address", async () => {
+  const denials: Event[] = [];
+  for await (const event of world.isthmus.events()) if (event.type === "egress.denied") denials.push(event);
+  expect(denials.some(({ machineName }) => machineName === "guarded")).toBe(true);
+  expect(denials.filter(({ details }) => details.kind === "spoofed")).toEqual([]);
+});
