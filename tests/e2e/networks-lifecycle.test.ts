@@ -41,7 +41,7 @@ it("reach those of their network and no others, over IPv4 and IPv6", async () =>
   expect(seen).toEqual(names.map((from) => [from, Object.fromEntries(expected(from))]));
 });
 
-it("go out through the host over IPv4 and IPv6, except from an internal network, and never to the host", async () => {
+it("go out through the host over IPv4 and IPv6, except from an internal network, and to the host only by a policy that names it", async () => {
   const out = { [OUT.v4]: "internet", [OUT.v6]: "internet" };
   expect(await host.fetchAll("client", [OUT.v4, OUT.v6])).toEqual(out);
   expect(await host.fetchAll("deep-a", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "", [OUT.v6]: "" });
@@ -77,11 +77,23 @@ it("have addresses and a device of their own as clones", async () => {
 });
 
 it("are on the network `default` when they have an allow-list and name none, also over a suspension that takes the network away", async () => {
-  await host.run("guarded", "--egress", `${OUT.v4}:80`, "--egress", `[${OUT.v6}]:80`, "busybox", "sleep", "1000");
+  await host.run(
+    "guarded",
+    "--egress",
+    `${OUT.v4}:80`,
+    "--egress",
+    `[${OUT.v6}]:80`,
+    "--egress",
+    `${HOST.v4}:82`,
+    "busybox",
+    "sleep",
+    "1000",
+  );
   const { spec } = await host.machine("guarded");
   expect([spec.network, spec.networks?.map(({ network }) => network)]).toEqual(["bridge", ["default"]]);
   const { namespace } = await host.network("default");
   const obeys = async () => {
+    expect((await host.fetch("guarded", HOST.v4, 82)).text).toBe("host");
     expect(await host.fetchAll("guarded", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "internet", [OUT.v6]: "internet" });
     expect([(await host.fetch("guarded", OUT.v4, 81)).text, (await host.fetch("client", OUT.v4, 81)).text]).toEqual(["", "more"]);
   };

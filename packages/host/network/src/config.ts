@@ -1,10 +1,14 @@
 export const BRIDGE = "br0";
 export const UPLINK = "up0";
+/** chain of the host's rules: what a network may reach of the host */
+export const HOST_RULES = "opened";
 /** between a network's gateway that ended and the next one */
 export const GATEWAY_RETRY_MS = 1_000;
 export const COMMAND_DEADLINE_MS = 30_000;
 /** hex digits that tell networks of this host apart, whatever daemon they are of */
 export const TAG_CHARS = 8;
+/** hex digits that tell daemons' data folders apart */
+export const MARK_CHARS = 32;
 /** Uplinks take blocks of four addresses here: shared address space (RFC 6598), whose upper end providers of access hardly use. */
 export const UPLINK_SECOND = 127;
 export const UPLINKS = 16_384;

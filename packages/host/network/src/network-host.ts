@@ -1,4 +1,4 @@
-import { accessSync, constants, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -6,6 +6,7 @@ import type { EgressDenial } from "@isthmus/contract";
 import type { Log, NetworkHost } from "@isthmus/core";
 import { namesOf } from "./names.ts";
 import { Present, type StartGateway } from "./present.ts";
+import { leftOf } from "./strays.ts";
 import { hostAddresses } from "./uplink.ts";
 
 export interface NetworkHostOptions {
@@ -51,7 +52,7 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
       await rm(join(folder, namesOf(home, network).tag), { recursive: true, force: true });
     },
     async left() {
-      return leftIn(folder);
+      return await leftOf(home, folder);
     },
     onDenied(listener) {
       denied = listener;
@@ -77,12 +78,4 @@ function isThere(program: string): boolean {
       return false;
     }
   });
-}
-
-function leftIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder).map((tag) => readFileSync(join(folder, tag, "name"), "utf8"));
-  } catch {
-    return [];
-  }
 }

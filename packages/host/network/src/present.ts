@@ -5,10 +5,12 @@ import type { EgressDenial, GatewayState } from "@isthmus/contract";
 import type { Log, NetworkState, TapRates } from "@isthmus/core";
 import { ip, run } from "./commands.ts";
 import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
+import { hostRules } from "./host-rules.ts";
 import { type Links, links } from "./links.ts";
 import type { NetworkNames } from "./names.ts";
 import { RateLimits } from "./rate-limits.ts";
-import { hostAddresses, makeUplink, removeUplink, upstreams } from "./uplink.ts";
+import { endGateways, hasHostPart } from "./strays.ts";
+import { hostAddresses, makeUplink, openHost, removeUplink, upstreams } from "./uplink.ts";
 
 /** The gateway process of a network, as the daemon holds it. */
 export interface NetworkGateway {
@@ -43,6 +45,8 @@ export class Present {
   #state: NetworkState | undefined;
   #rates: RateLimits;
   #over = false;
+  /** rules of the host, as they are now */
+  #opened: string | undefined;
 
   constructor(parts: PresentParts) {
     this.#parts = parts;
@@ -52,6 +56,7 @@ export class Present {
   async apply(state: NetworkState): Promise<void> {
     const { namespace } = this.#parts.names;
     this.#state = state;
+    this.#over = false;
     if (!(await exists(join(NAMESPACES, namespace)))) await this.#make(state);
     else if (this.#gateway === undefined && !(await this.#whole())) {
       await this.remove();
@@ -60,6 +65,8 @@ export class Present {
       await this.#make(state);
     }
     await this.#rates.apply(state.rates, await this.#taps(state));
+    await this.#open(state);
+    if (this.#gateway === undefined && !(await exists(join(this.#parts.folder, "gateway.sock")))) await endGateways(namespace);
     const gateway = this.#gateway ?? (await this.#join());
     await gateway.apply(await gatewayState(state));
   }
@@ -71,6 +78,15 @@ export class Present {
     const others = state.rates.filter(({ tap }) => tap !== limits.tap);
     this.#state = { ...state, rates: [...others, limits] };
     await this.#rates.apply(this.#state.rates, await links(this.#parts.names.namespace));
+  }
+
+  /** What policies name of the host itself is let in there; which machine may, the gateway says. */
+  async #open({ network, machines }: NetworkState): Promise<void> {
+    if (network.internal) return;
+    const rules = hostRules(machines, hostAddresses(), await upstreams());
+    if (rules === this.#opened) return;
+    await openHost(this.#parts.names, rules);
+    this.#opened = rules;
   }
 
   /** Taps of those that are gone go, and with them nothing that runs. */
@@ -94,6 +110,7 @@ export class Present {
     await run("ip", ["netns", "add", names.namespace]);
     try {
       await ip(names.namespace, [
+        `link set dev lo alias ${names.mark}`,
         "link set lo up",
         `link add ${BRIDGE} address ${names.mac} type bridge`,
         `addr add ${gateway.v4}/${network.subnet.split("/")[1]} dev ${BRIDGE}`,
@@ -146,6 +163,7 @@ export class Present {
   async remove(): Promise<void> {
     const { names, folder, log, start } = this.#parts;
     this.#over = true;
+    this.#opened = undefined;
     const there = await exists(join(NAMESPACES, names.namespace));
     const socket = join(folder, "gateway.sock");
     if (this.#gateway === undefined && there && (await exists(socket)))
@@ -153,10 +171,9 @@ export class Present {
     await this.#gateway?.stop().catch((error: unknown) => log.warn({ namespace: names.namespace, err: error }, "a gateway did not stop"));
     this.#gateway?.close();
     this.#gateway = undefined;
-    if (there) {
-      await removeUplink(names);
-      await run("ip", ["netns", "del", names.namespace]);
-    }
+    if (there) await endGateways(names.namespace);
+    if (there || (await hasHostPart(names))) await removeUplink(names);
+    if (there) await run("ip", ["netns", "del", names.namespace]);
     await rm(folder, { recursive: true, force: true });
   }
 

@@ -2,7 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { IsthmusError, plainAddress } from "@isthmus/contract";
 import { ip, run } from "./commands.ts";
-import { RESOLV_CONF, UPLINK, UPLINK_SECOND, UPLINK6, UPLINKS } from "./config.ts";
+import { HOST_RULES, RESOLV_CONF, UPLINK, UPLINK_SECOND, UPLINK6, UPLINKS } from "./config.ts";
+import { replaced } from "./host-rules.ts";
 import { type NetworkNames, UPLINK_PREFIX } from "./names.ts";
 
 /** The two ends of a network's way out: `host` in the daemon's own namespace, `inside` in the network's. */
@@ -40,7 +41,7 @@ export async function upstreams(): Promise<readonly string[]> {
 }
 
 /** Makes the way out of a network: a pair of devices, addresses, routes, and rules of the host. Throws HOST_COMMAND_FAILED, NO_CAPACITY. */
-export async function makeUplink({ namespace, uplink, table }: NetworkNames): Promise<void> {
+export async function makeUplink({ namespace, uplink, table, mark }: NetworkNames): Promise<void> {
   const taken = new Set(hostAddresses());
   let number = 0;
   while (taken.has(ends4(number).host) && number < UPLINKS) number += 1;
@@ -48,6 +49,7 @@ export async function makeUplink({ namespace, uplink, table }: NetworkNames): Pr
   const [v4, v6] = [ends4(number), ends6(number)];
   await ip(undefined, [
     `link add ${uplink} type veth peer name ${UPLINK} netns ${namespace}`,
+    `link set dev ${uplink} alias ${mark}`,
     `addr add ${v4.host}/30 dev ${uplink}`,
     `addr add ${v6.host}/64 dev ${uplink} nodad`,
     `link set ${uplink} up`,
@@ -59,25 +61,28 @@ export async function makeUplink({ namespace, uplink, table }: NetworkNames): Pr
     `route add default via ${v4.host}`,
     `route add ::/0 via ${v6.host}`,
   ]);
-  await run("nft", ["-f", "-"], rules(table, uplink, v4, v6));
+  await run("nft", ["-f", "-"], rules({ table, uplink, mark }, v4, v6));
   await forward();
 }
 
-/** What comes from a network goes out under the host's addresses; to the host itself and to other networks nothing comes from it but answers. */
-function rules(table: string, uplink: string, v4: Ends, v6: Ends): string {
+/** What comes from a network goes out under the host's addresses; to the host itself comes what a policy opens (`openHost`), to other networks nothing. */
+function rules({ table, uplink, mark }: Pick<NetworkNames, "table" | "uplink" | "mark">, v4: Ends, v6: Ends): string {
   return `
     table inet ${table}
     delete table inet ${table}
     table inet ${table} {
+      comment "${mark}"
       chain out {
         type nat hook postrouting priority srcnat;
         ip saddr ${v4.block} oifname != "${uplink}" masquerade
         ip6 saddr ${v6.block} oifname != "${uplink}" masquerade
       }
+      chain ${HOST_RULES} { }
       chain host {
         type filter hook input priority filter;
         iifname "${uplink}" ct state established,related accept
         iifname "${uplink}" icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+        iifname "${uplink}" jump ${HOST_RULES}
         iifname "${uplink}" drop
       }
       chain between {
@@ -86,6 +91,11 @@ function rules(table: string, uplink: string, v4: Ends, v6: Ends): string {
       }
     }
   `;
+}
+
+/** Lets in what `rules` say, in the place of what was let in before. */
+export async function openHost({ table }: NetworkNames, rules: string): Promise<void> {
+  await run("nft", ["-f", "-"], replaced(table, rules));
 }
 
 /** With forwarding a host no longer learns IPv6 routes by itself: where it lives by such a route, whoever runs it decides. */
