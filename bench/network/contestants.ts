@@ -1,3 +1,4 @@
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { defaults } from "@isthmus/contract";
 import type { MachineSpec, RunningMachine } from "@isthmus/sdk";
@@ -37,12 +38,14 @@ async function ours(stack: AsyncDisposableStack, world: BenchWorld, network: Par
 
 /** Machines of Isthmus and guests by hand, all booted, of one kernel and rootfs, on the lab's host; gone when `stack` is disposed of. `passt`: the processes of it. */
 export async function contestants(stack: AsyncDisposableStack, world: BenchWorld, lab: Lab) {
-  const through = lab.onHost;
   await world.isthmus.networks.create({ name: "bench" });
   stack.defer(async () => void (await world.isthmus.networks.remove("bench")));
   const user = await ours(stack, world, { network: "user" });
   const network = await ours(stack, world, { networks: [{ network: "bench" }] });
   const guest = guestOf(user.info.pid ?? 0, join(world.home, "disks", `empty-${defaults.diskBytes}.ext4`));
+  // As nice as machines are made: on a busy host the guests by hand would have more of it.
+  const niceness = getPriority(user.info.pid ?? 0) - getPriority();
+  const through = [...lab.onHost, "nice", "-n", String(niceness)];
   const passts = [stack.use(await Passt.start(world.home, through)), stack.use(await Passt.start(world.home, through))] as const;
   const byPasst = ({ socket }: Passt) => ({ device: backEnds.passt(socket), network: slirpGuest, through });
   const all = {

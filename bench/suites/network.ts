@@ -14,12 +14,12 @@ const none = (): Record<Name, number[]> => ({ user: [], network: [], slirp: [], 
 
 /**
  * Machines on user-mode network and on a network of the host, each against a QEMU by hand with the same back end, and the back ends against one another. All guests talk to one peer, two namespaces of
- * the bench's own away: no traffic leaves them.
+ * the bench's own away: no traffic leaves them. The daemon keeps no groups and takes no measures: those are not of the network.
  */
 export async function suite(world: BenchWorld, rounds: number): Promise<readonly Result[]> {
   await using stack = new AsyncDisposableStack();
   const lab = stack.use(await Lab.make());
-  await world.restart({ ISTHMUS_TEMPLATES: "off" }, lab.onHost);
+  await world.restart({ ISTHMUS_TEMPLATES: "off", ISTHMUS_CGROUP: "off", ISTHMUS_CONTENTION: "off" }, lab.onHost);
   stack.defer(() => world.restart({}));
   const peer = stack.use(new Peer(lab.outside));
   const { all, passts } = await contestants(stack, world, lab);
