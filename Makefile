@@ -21,7 +21,7 @@ test: setup ## everything: unit, property, fault and end-to-end tests against re
 
 soak: setup ## what is too long for every commit: long sizes, and what is run at no other time
 	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts packages/host/images/src
-	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts
+	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts tests/e2e/network-load.test.ts
 
 check: $(MODULES) ## format, lint, layers, types, dead code, budgets
 	@node scripts/check.ts

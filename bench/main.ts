@@ -17,9 +17,10 @@ const suites: Readonly<Record<string, () => Promise<{ suite: Suite }>>> = {
   noise: () => import("./suites/noise.ts"),
   storm: () => import("./suites/storm.ts"),
   volumes: () => import("./suites/volumes.ts"),
+  network: () => import("./suites/network.ts"),
 };
 /** whose machines boot, as what they are held against does */
-const booted = new Set(["boot", "volumes"]);
+const booted = new Set(["boot", "volumes", "network"]);
 const ROUNDS = Number(process.env.N ?? 7);
 
 const host = {

@@ -13,6 +13,8 @@ const ROOT = resolve(import.meta.dirname, "..");
 export class BenchWorld implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), "isthmus-bench-"));
   env: NodeJS.ProcessEnv;
+  /** what the daemon's commands are begun by, as `nsenter` is */
+  #through: readonly string[] = [];
   readonly isthmus: Isthmus;
 
   constructor(env: NodeJS.ProcessEnv) {
@@ -31,16 +33,18 @@ export class BenchWorld implements AsyncDisposable {
     return world;
   }
 
-  /** The same folder and machines with a daemon of other settings. */
-  async restart(env: NodeJS.ProcessEnv): Promise<void> {
+  /** The same folder and machines with a daemon of other settings, started by a command that `through` begins. */
+  async restart(env: NodeJS.ProcessEnv, through: readonly string[] = []): Promise<void> {
     await this.cli(["daemon", "stop"]);
+    this.#through = through;
     const { ISTHMUS_HOME, ISTHMUS_SOCKET, NO_COLOR } = this.env;
     this.env = { ...process.env, ISTHMUS_HOME, ISTHMUS_SOCKET, NO_COLOR, ...env };
     await this.cli(["daemon", "start"]);
   }
 
   async cli(args: readonly string[]): Promise<string> {
-    const { stdout } = await run(join(ROOT, "isthmus"), args, { env: this.env, maxBuffer: 64 * 1024 * 1024 });
+    const [program = "", ...words] = [...this.#through, join(ROOT, "isthmus"), ...args];
+    const { stdout } = await run(program, words, { env: this.env, maxBuffer: 64 * 1024 * 1024 });
     return stdout.trim();
   }
 

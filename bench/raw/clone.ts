@@ -61,7 +61,8 @@ export class RawTemplate {
   async restore(): Promise<RawClone> {
     const memory = { file: this.#memory, share: "off" } as const;
     const beginning = ["-incoming", "defer"];
-    const qemu = await RawQemu.spawn(this.#home, (folder) => rawArguments(folder, this.#guest, beginning, memory), this.#state);
+    const argumentsFor = (folder: string) => rawArguments(folder, this.#guest, beginning, memory);
+    const qemu = await RawQemu.spawn(this.#home, argumentsFor, { state: this.#state });
     const monitor = await qemu.monitor();
     monitor.send("migrate-set-capabilities", CAPABILITIES);
     await monitor.run("migrate-incoming", { uri: "fd:3" }, COMPLETED);

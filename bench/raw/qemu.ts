@@ -22,12 +22,17 @@ export class RawQemu implements AsyncDisposable {
     this.#closed = new Promise((done) => child.once("close", done));
   }
 
-  /** `argumentsFor` gets the folder; the file at `state` is open for QEMU as descriptor 3. */
-  static async spawn(home: string, argumentsFor: (folder: string) => readonly string[], state?: string): Promise<RawQemu> {
+  /** `argumentsFor` gets the folder; the file at `state` is open for QEMU as descriptor 3; `through` is what its command is begun by, as `nsenter` is. */
+  static async spawn(
+    home: string,
+    argumentsFor: (folder: string) => readonly string[],
+    { state, through = [] }: { readonly state?: string; readonly through?: readonly string[] } = {},
+  ): Promise<RawQemu> {
     const folder = await mkdtemp(join(home, "raw-"));
     const file = state === undefined ? undefined : await open(state, "r");
     const stdio = ["ignore", "ignore", "inherit", ...(file ? [file.fd] : [])] as const;
-    const child = spawn("qemu-system-x86_64", argumentsFor(folder), { stdio: [...stdio] });
+    const [program = "", ...words] = [...through, "qemu-system-x86_64", ...argumentsFor(folder)];
+    const child = spawn(program, words, { stdio: [...stdio] });
     await file?.close();
     return new RawQemu(folder, child);
   }

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { AgentSession } from "@isthmus/agent-client";
+import type { AgentSession, NetworkRequest } from "@isthmus/agent-client";
 
-/** Who the guest is, as complete as a machine of Isthmus without a network gets it. */
-export async function configure(session: AgentSession): Promise<void> {
+/** Who the guest is, as complete as a machine of Isthmus gets it. */
+export async function configure(session: AgentSession, network: NetworkRequest | null = null): Promise<void> {
   const now = Date.now();
   await session.request("configure", {
     hostname: "raw",
@@ -10,7 +10,7 @@ export async function configure(session: AgentSession): Promise<void> {
     bootId: randomUUID(),
     clock: { sec: Math.floor(now / 1000), nsec: (now % 1000) * 1_000_000 },
     entropy: randomBytes(256).toString("hex"),
-    network: null,
+    network,
   });
 }
 
