@@ -130,6 +130,9 @@ export const MachineSpecSchema = Type.Object(
     ),
     egress: Type.Optional(EgressPolicySchema),
     ports: Type.Optional(Type.Array(PortSchema, { maxItems: limits.ports })),
+    publishExposed: Type.Optional(
+      Type.Boolean({ default: false, description: "publishes what the image exposes too, on free ports of 127.0.0.1" }),
+    ),
     stopSignal: Type.Optional(text(16, "name or number; the image's, else SIGTERM")),
     stopTimeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.stopTimeoutMaxMs, default: defaults.stopTimeoutMs })),
     restart: Type.Optional(RestartSchema),

@@ -77,6 +77,29 @@ describe("a spec and its image", () => {
   });
 });
 
+describe("what an image exposes", () => {
+  const exposes = withConfig({ exposedPorts: ["80/tcp", "443", "53/udp", "9000-9001/tcp", "80", "7/sctp", "0", "9-8"] });
+  const published = (spec: Partial<MachineSpec>, from = exposes) =>
+    resolve({ publishExposed: true, ...spec }, from).spec.ports?.map(({ guest, host, protocol }) => `${host}->${guest}/${protocol}`);
+
+  it("is published on free ports when that is asked for, beside what is named and not twice", () => {
+    expect(resolve({}, exposes).spec).toMatchObject({ ports: [], network: "none" });
+    expect(published({})).toEqual(["0->80/tcp", "0->443/tcp", "0->53/udp", "0->9000/tcp", "0->9001/tcp"]);
+    expect(resolve({ publishExposed: true }, exposes)).toMatchObject({
+      spec: { network: "user" },
+      notes: ["7/sctp", "0", "9-8"].map((word) => expect.stringContaining(word)),
+    });
+    const named = { guest: 53, host: 5353, address: "127.0.0.2", protocol: "udp" } as const;
+    expect(published({ ports: [named] })).toEqual(["5353->53/udp", "0->80/tcp", "0->443/tcp", "0->9000/tcp", "0->9001/tcp"]);
+    expect(resolve({ publishExposed: true }).spec).toMatchObject({ ports: [], network: "none" });
+  });
+
+  it("is refused when it is more than a machine can publish", () => {
+    expect(published({}, withConfig({ exposedPorts: ["1-64"] }))).toHaveLength(64);
+    expect(() => published({}, withConfig({ exposedPorts: ["1-64/udp", "1-65535"] }))).toThrow(/publishExposed.*64 ports/);
+  });
+});
+
 describe("a spec that cannot be had", () => {
   const port = (more: object) => ({ guest: 80, host: 8080, address: "127.0.0.1", protocol: "tcp" as const, ...more });
   it.each<[string, Partial<MachineSpec>, ErrorCode, string]>([
