@@ -86,7 +86,11 @@ function addAdmissionOptions(command: Command): Command {
 
 function addPublishOptions(command: Command): Command {
   return command
-    .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
+    .option(
+      "-p, --publish <ports>",
+      "publish a port, on 127.0.0.1 when no address is given: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)",
+      collect,
+    )
     .option("-P, --publish-all", "publish what the image exposes, on free ports of 127.0.0.1");
 }
 

@@ -69,6 +69,11 @@ describe("a spec and its image", () => {
   it("publish ports over the user network, and say what is shared or unusable", () => {
     const port = { guest: 80, host: 0, address: "127.0.0.1", protocol: "tcp" } as const;
     expect(resolve({ ports: [port, port] }).spec.network).toBe("user");
+    const anywhere = ["10.1.2.3", "0.0.0.0", "::", "FD00:0:0::1"].map((address) => ({ ...port, address }));
+    expect(resolve({ ports: anywhere, network: "bridge" }).spec).toMatchObject({
+      network: "bridge",
+      ports: ["10.1.2.3", "0.0.0.0", "::", "fd00::1"].map((address) => ({ ...port, address })),
+    });
     expect(resolve({ cpus: 8 }).notes).toHaveLength(1);
     expect(resolve({}, withConfig({ stopSignal: "SIGWHAT" }))).toMatchObject({
       stopSignal: 15,
@@ -109,6 +114,13 @@ describe("a spec that cannot be had", () => {
     ["a host port twice", { ports: [port({}), port({ guest: 81 })] }, "INVALID_REQUEST", "ports[1].host"],
     ["an address that is none", { ports: [port({ address: "127.0.0.999" })] }, "INVALID_REQUEST", "ports[0].address"],
     ["an address of the outside", { ports: [port({ address: "0.0.0.0" })] }, "INVALID_REQUEST", "ports[0].address"],
+    ["an address of no kind", { network: "bridge", ports: [port({ address: "10.0.0.010" })] }, "INVALID_REQUEST", "ports[0].address"],
+    [
+      "a host port twice in two spellings",
+      { network: "bridge", ports: [port({ address: "fd00::1" }), port({ address: "FD00::0:1" })] },
+      "INVALID_REQUEST",
+      "ports[1].host",
+    ],
     ["a port out of range", { ports: [port({ host: 65_536 })] }, "INVALID_REQUEST", "ports[0].host"],
     ["one tmpfs twice", { tmpfs: [{ path: "/t" }, { path: "/./t/" }] }, "INVALID_REQUEST", "tmpfs[1].path"],
     ["a tmpfs over the root", { tmpfs: [{ path: "/" }] }, "INVALID_REQUEST", "tmpfs[0].path"],
