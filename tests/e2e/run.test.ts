@@ -2,6 +2,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildUdpEcho, udpEcho } from "../udp-echo.ts";
 import { World } from "../world.ts";
 
 let world: World;
@@ -92,11 +93,13 @@ describe("isthmus run", () => {
     expect([result.code, result.text]).toEqual([0, "5"]);
   });
 
-  it("serves a published port", async () => {
+  it("serves published ports, of TCP and of UDP", async () => {
     const page = "mkdir /w; echo deck > /w/index.html; exec httpd -f -p 8080 -h /w";
-    const id = await world.ok(["run", "-d", "-p", "127.0.0.1:0:8080", "busybox", "sh", "-c", page]);
+    const id = await world.ok(["run", "-d", "-p", "127.0.0.1:0:8080", "-p", "53/udp", "busybox", "sh", "-c", page]);
     const machine = await world.isthmus.machines.get(id);
     const port = machine.ports[0]?.host ?? 0;
+    const udp = machine.ports[1]?.host ?? 0;
+    expect(await world.ok(["ps"])).toContain(`127.0.0.1:${udp}->53/udp`);
     expect(port).toBeGreaterThan(0);
     let text = "";
     for (let round = 0; round < 100 && text === ""; round += 1) {
@@ -106,6 +109,9 @@ describe("isthmus run", () => {
       if (text === "") await new Promise((done) => setTimeout(done, 100));
     }
     expect(text).toBe("deck\n");
+    await world.ok(["cp", buildUdpEcho(world.home), `${id}:/echo`]);
+    await world.ok(["exec", id, "/echo", "53"]);
+    expect(udpEcho("127.0.0.1", udp, "over udp")).toBe("over udp");
     await world.ok(["rm", "-f", id]);
   });
 });

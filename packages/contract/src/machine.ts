@@ -26,8 +26,8 @@ export const PortSchema = Type.Object(
     host: Type.Integer({ minimum: 0, maximum: 65535, default: 0, description: "port on the host; 0 takes a free one" }),
     address: Type.String({
       default: "127.0.0.1",
-      pattern: "^127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}$",
-      description: "loopback address on the host",
+      pattern: "^[0-9a-fA-F.:]{2,39}$",
+      description: "address on the host: of the loopback, 127.x.x.x; of machines on a network any that the host has, 0.0.0.0 and ::",
     }),
     protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")], { default: "tcp" }),
   },
@@ -130,6 +130,9 @@ export const MachineSpecSchema = Type.Object(
     ),
     egress: Type.Optional(EgressPolicySchema),
     ports: Type.Optional(Type.Array(PortSchema, { maxItems: limits.ports })),
+    publishExposed: Type.Optional(
+      Type.Boolean({ default: false, description: "publishes what the image exposes too, on free ports of 127.0.0.1" }),
+    ),
     stopSignal: Type.Optional(text(16, "name or number; the image's, else SIGTERM")),
     stopTimeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.stopTimeoutMaxMs, default: defaults.stopTimeoutMs })),
     restart: Type.Optional(RestartSchema),
@@ -297,7 +300,7 @@ export const ExecSpecSchema = Type.Object(
 export type Isolation = Static<typeof IsolationSchema>;
 /** What runs the guest's instructions. */
 export type Accelerator = Static<typeof AcceleratorSchema>;
-/** A port of the guest on a loopback address of the host. */
+/** A port of the guest on an address of the host. */
 export type PublishedPort = Static<typeof PortSchema>;
 /** What a machine finds at a path. */
 export type Mount = Static<typeof MountSchema>;

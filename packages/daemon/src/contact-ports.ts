@@ -40,7 +40,7 @@ class Watch implements ContactWatch {
       server.once("error", (cause) =>
         reject(new IsthmusError("PORT_TAKEN", { port: port.host, address: port.address, reason: cause.message }, { cause })),
       );
-      server.listen({ host: port.address, port: port.host, exclusive: true }, resolve);
+      server.listen({ host: port.address, port: port.host, exclusive: true, ipv6Only: true }, resolve);
     });
     server.unref();
   }

@@ -196,7 +196,7 @@ describe("wrong usage of them", () => {
     [["clone", "web", "-n", "-1"], /--count is not valid/],
     [["clone", "web", "-n"], /argument missing/],
     [["clone", "web", "-p", "http"], /--publish is not valid/],
-    [["clone", "web", "-p", "0.0.0.0:80:80"], /loopback/],
+    [["clone", "web", "-p", "0.0.0:80:80"], /must be an IPv4 address/],
     [["clone", "web", "-p", "80:70000"], /ports go from 1 to 65535/],
     [["clone", "machine:"], /write a name or an id/],
     [["clone", "snapshot:"], /write a name or an id/],

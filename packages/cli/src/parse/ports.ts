@@ -1,4 +1,4 @@
-import { limits, type PublishedPort } from "@isthmus/contract";
+import { limits, type PublishedPort, plainAddress } from "@isthmus/contract";
 import { invalid } from "./invalid.ts";
 
 const FORM = "write [ADDRESS:][HOST:]GUEST[/tcp|/udp], such as 8080:80";
@@ -20,16 +20,18 @@ function range(text: string, whole: string, minimum: number): Range {
 function address(text: string | undefined, whole: string): string | undefined {
   if (text === undefined || text === "") return undefined;
   if (text === "localhost") return "127.0.0.1";
-  if (/^127(\.\d{1,3}){3}$/.test(text)) return text;
-  throw invalid("--publish", whole, "ports are published on loopback addresses only (127.0.0.1)");
+  const plain = plainAddress(text);
+  if (plain !== undefined) return plain;
+  throw invalid("--publish", whole, "its address must be an IPv4 address, or an IPv6 address in brackets");
 }
 
 /** The ports of one -p flag, in docker's forms: `80`, `8080:80`, `127.0.0.1:8080:80`, `127.0.0.1::80`, `8000-8002:80-82`, each with `/udp`. */
 export function publishedPorts(text: string): readonly PublishedPort[] {
   const [body = "", protocol = "tcp", extra] = text.split("/");
   if (extra !== undefined || (protocol !== "tcp" && protocol !== "udp")) throw invalid("--publish", text, FORM);
-  const parts = body.startsWith("[") ? [body] : body.split(":");
-  if (parts.length > 3 || body.startsWith("[")) throw invalid("--publish", text, FORM);
+  const [, inner, rest = body] = /^\[([^\]]+)\]:(.*)$/.exec(body) ?? [];
+  const parts = inner === undefined ? rest.split(":") : [inner, ...rest.split(":")];
+  if (parts.length > 3 || body.endsWith("]")) throw invalid("--publish", text, FORM);
   const guest = range(parts.at(-1) ?? "", text, 1);
   const hostText = parts.length >= 2 ? parts.at(-2) : undefined;
   const host = hostText ? range(hostText, text, 0) : undefined;
@@ -45,7 +47,7 @@ export function publishedPorts(text: string): readonly PublishedPort[] {
   }));
 }
 
-/** `127.0.0.1:8080->80/tcp` */
+/** `127.0.0.1:8080->80/tcp`, `[::]:8080->80/tcp` */
 export function portText({ address: at, host, guest, protocol }: PublishedPort): string {
-  return `${at}:${host}->${guest}/${protocol}`;
+  return `${at.includes(":") ? `[${at}]` : at}:${host}->${guest}/${protocol}`;
 }

@@ -37,6 +37,7 @@ const table: readonly (readonly [string, string[], Partial<MachineSpec>])[] = [
   ["-e of one we do not have", ["-e", "NOT_SET"], {}],
   ["-e again", ["-e", "A=1", "--env", "B=2", "-e", "A=3"], { env: { A: "3", B: "2" } }],
   ["-p", ["-p", "8080:80"], { ports: [{ ...port }].map((one) => ({ ...one, protocol: "tcp" as const })) }],
+  ["-P", ["-P"], { publishExposed: true }],
   ["--cpus", ["--cpus", "4"], { cpus: 4 }],
   ["-m", ["-m", "512m"], { memoryBytes: 512 * MIB }],
   ["--memory with a fraction", ["--memory", "1.5g"], { memoryBytes: 1536 * MIB }],
@@ -168,7 +169,7 @@ describe("flags of run", () => {
     [["-e", "=x"], /NAME=VALUE/],
     [["-l", "=x"], /KEY=VALUE/],
     [["--env-file", "/does/not/exist"], /cannot use \/does\/not\/exist/],
-    [["-p", "0.0.0.0:80:80"], /loopback/],
+    [["-p", "0.0.0:80:80"], /must be an IPv4 address/],
   ];
   it.each(refused)("refuses %j", (flags, message) => {
     expect(() => specOf([...flags, "busybox"])).toThrow(message);

@@ -22,6 +22,7 @@ export interface RunOptions extends ResourceOptions, HealthOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly publish?: readonly string[];
+  readonly publishAll?: boolean;
   readonly cpus?: number;
   readonly memory?: number;
   readonly disk?: number;
@@ -83,9 +84,19 @@ function addAdmissionOptions(command: Command): Command {
     );
 }
 
+function addPublishOptions(command: Command): Command {
+  return command
+    .option(
+      "-p, --publish <ports>",
+      "publish a port, on 127.0.0.1 when no address is given: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)",
+      collect,
+    )
+    .option("-P, --publish-all", "publish what the image exposes, on free ports of 127.0.0.1");
+}
+
 /** Declares the flags, in docker's names. */
 export function addRunOptions(command: Command): Command {
-  return addHealthOptions(addResourceOptions(addAdmissionOptions(addShapeOptions(command))))
+  return addPublishOptions(addHealthOptions(addResourceOptions(addAdmissionOptions(addShapeOptions(command)))))
     .option("-i, --interactive", "keep stdin open and send ours")
     .option("-t, --tty", "give it a terminal")
     .option("-d, --detach", "let it run and print its id")
@@ -94,7 +105,6 @@ export function addRunOptions(command: Command): Command {
     .option("--name <name>", "its name; made up when absent")
     .option("-e, --env <name[=value]>", "environment variable; without a value ours is passed on (repeatable)", collect)
     .option("--env-file <file>", "file of variables, one a line (repeatable)", collect)
-    .option("-p, --publish <ports>", "publish a port on 127.0.0.1: [ADDRESS:][HOST:]GUEST[/udp] (repeatable)", collect)
     .option("--ip <address>", "its IPv4 address on its network; a free one when absent")
     .option("--ip6 <address>", "its IPv6 address on its network; a free one when absent")
     .option("--network-alias <name>", "one more name of it in its network's DNS (repeatable)", collect)
@@ -169,6 +179,7 @@ export function machineSpec(image: string, words: readonly string[], options: Ru
     mounts: mounts(options.volume, options.mount),
     ...networking(options),
     ports: options.publish?.flatMap(publishedPorts),
+    publishExposed: options.publishAll,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeout,
     restart: options.restart,

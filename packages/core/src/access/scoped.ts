@@ -31,6 +31,7 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
       return await withoutHolder(machines.create(owned, { ...options, idempotencyKey }));
     },
     async clone(source, spec, options) {
+      onLoopback(spec?.ports, who);
       return await withoutHolder(machines.clone(await ownSource(source, own, snapshots), spec, options));
     },
     imageHolder: (digest) => machines.imageHolder(digest),
@@ -90,7 +91,14 @@ function ownSpec(spec: MachineSpec, tenant: string, who: string): MachineSpec {
   // So do networks.
   if (spec.network === "bridge" || (spec.networks ?? []).length > 0)
     throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as networks do" });
+  onLoopback(spec.ports, who);
   return { ...spec, tenant };
+}
+
+/** The host's other addresses are not a tenant's to take ports of. Throws FORBIDDEN. */
+function onLoopback(ports: MachineSpec["ports"], who: string): void {
+  if (ports?.some(({ address }) => !address.startsWith("127.")))
+    throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as its addresses beside 127.0.0.0/8 do" });
 }
 
 async function ownSource(source: CloneSource, own: Own, snapshots: SnapshotActions): Promise<CloneSource> {

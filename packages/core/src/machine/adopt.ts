@@ -1,4 +1,5 @@
 import { can, hasCode, IsthmusError, isSettled } from "@isthmus/contract";
+import { publishAgain } from "../network/publish.ts";
 import { sweepVolumes } from "../volume/provide.ts";
 import type { AdoptionReport } from "./actions.ts";
 import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "./config.ts";
@@ -98,6 +99,7 @@ async function reach(context: Context, handle: Handle, record: MachineRecord): P
   if (record.boot.suspending === true) await undoSuspension(context, handle, live);
   else forgetSaved(context, handle);
   resumeLife(context, handle, record, live);
+  await publishAgain(context, handle, record);
   return "adopted";
 }
 

@@ -48,6 +48,8 @@ export const IDLE_LOOK_MAX_MS = 30_000;
 export const IDLE_CPU_PART = 0.02;
 /** ms between tries to listen on the ports of a suspended machine */
 export const CONTACT_RETRY_MS = 5_000;
+/** ms between tries to publish the ports of a machine that was taken up */
+export const PUBLISH_RETRY_MS = 5_000;
 
 /** ms that an auto-removed machine stays for a client that has not read its output yet */
 export const AUTO_REMOVE_LINGER_MS = 1_000;

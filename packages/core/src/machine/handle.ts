@@ -1,4 +1,5 @@
 import { type Health, IsthmusError, type MachineState } from "@isthmus/contract";
+import type { Publication } from "../network/ports.ts";
 import { WAITERS_PER_MACHINE } from "./config.ts";
 import type { ContactWatch, LiveMachine, MachineRecord } from "./ports.ts";
 import { StateQueue } from "./state-queue.ts";
@@ -15,7 +16,7 @@ export interface StoppedLook {
   users: number;
 }
 
-export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact" | "health";
+export type TimerName = "ttl" | "restart" | "stop" | "adopt" | "linger" | "hold" | "idle" | "contact" | "health" | "publish";
 
 /** What is known of a machine in this process only; everything that must survive is in its record. */
 export class Handle {
@@ -40,6 +41,8 @@ export class Handle {
   lastUsedMs = 0;
   /** listens on the ports of a suspended machine */
   contact: ContactWatch | undefined;
+  /** ports of a machine on a network of the host's */
+  publication: Publication | undefined;
   /** clients reading the output */
   readers = 0;
   /** a client has read the output to its end */
@@ -102,11 +105,17 @@ export class Handle {
     });
   }
 
+  unpublish(): void {
+    this.publication?.close();
+    this.publication = undefined;
+  }
+
   /** Lets go of everything; the machine itself goes on. */
   release(): void {
     this.clearTimers();
     this.contact?.close();
     this.contact = undefined;
+    this.unpublish();
     this.trimming?.stop();
     this.trimming = undefined;
     this.live?.release();

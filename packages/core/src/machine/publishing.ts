@@ -1,4 +1,4 @@
-import { IsthmusError, type MachineSpec, networkRates, type PublishedPort } from "@isthmus/contract";
+import { IsthmusError, type MachineSpec, networkRates, type PublishedPort, plainAddress } from "@isthmus/contract";
 import { PORT_MAX } from "./config.ts";
 
 /** Network and ports of a spec. Ports need a network, by default the user-mode one. Throws INVALID_REQUEST. */
@@ -10,9 +10,9 @@ export function resolvePublishing(spec: MachineSpec): {
   if (ports.length > 0 && spec.network === "none") {
     throw new IsthmusError("INVALID_REQUEST", { field: "network", reason: "ports can be published with a network only", value: "none" });
   }
+  const network = networkOf(spec, ports.length > 0);
   const taken = new Set<string>();
-  for (const [index, port] of ports.entries()) checkPort(port, `ports[${index}]`, taken);
-  return { network: networkOf(spec, ports.length > 0), ports };
+  return { network, ports: ports.map((port, index) => checked(port, `ports[${index}]`, network, taken)) };
 }
 
 /** Throws INVALID_REQUEST for wishes that contradict one another. */
@@ -31,15 +31,11 @@ function networkOf(spec: MachineSpec, publishes: boolean): "none" | "user" | "br
     const reason = "rates are held on a network of the host's only; leave network out, which takes the network default, or name one";
     throw new IsthmusError("INVALID_REQUEST", { field: `resources.${limit}`, value: `network ${network}`, reason });
   }
-  const kind = names || lists || limit !== undefined ? "bridge" : (network ?? (publishes || egress !== undefined ? "user" : "none"));
-  if (kind === "bridge" && publishes) {
-    const reason = "ports are published with network user only, not of machines on a network of the host's";
-    throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: spec.ports?.length ?? 0, reason });
-  }
-  return kind;
+  return names || lists || limit !== undefined ? "bridge" : (network ?? (publishes || egress !== undefined ? "user" : "none"));
 }
 
-function checkPort(port: PublishedPort, field: string, taken: Set<string>): void {
+/** The port with its address in its one spelling. */
+function checked(port: PublishedPort, field: string, network: "none" | "user" | "bridge", taken: Set<string>): PublishedPort {
   for (const [name, value, least] of [
     ["guest", port.guest, 1],
     ["host", port.host, 0],
@@ -47,19 +43,18 @@ function checkPort(port: PublishedPort, field: string, taken: Set<string>): void
     if (Number.isInteger(value) && value >= least && value <= PORT_MAX) continue;
     throw new IsthmusError("INVALID_REQUEST", { field: `${field}.${name}`, reason: `it must be ${least} to ${PORT_MAX}`, value });
   }
-  const octets = port.address.split(".").map(Number);
-  if (octets.length !== 4 || octets[0] !== 127 || octets.some((octet) => !Number.isInteger(octet) || octet < 0 || octet > 255)) {
-    const reason = "it must be a loopback address, 127.0.0.0 to 127.255.255.255";
+  const address = plainAddress(port.address);
+  if (address === undefined || (network !== "bridge" && !address.startsWith("127."))) {
+    const loopback =
+      "it must be a loopback address, 127.0.0.0 to 127.255.255.255; machines on a network of the host's (network bridge) take others too";
+    const reason = network === "bridge" ? "it must be an IPv4 or IPv6 address" : loopback;
     throw new IsthmusError("INVALID_REQUEST", { field: `${field}.address`, reason, value: port.address });
   }
-  if (port.host === 0) return;
-  const key = `${port.protocol} ${port.address}:${port.host}`;
-  if (taken.has(key)) {
-    throw new IsthmusError("INVALID_REQUEST", {
-      field: `${field}.host`,
-      reason: "the same host port is published twice",
-      value: port.host,
-    });
+  const key = `${port.protocol} ${address}:${port.host}`;
+  if (port.host !== 0 && taken.has(key)) {
+    const reason = "the same host port is published twice";
+    throw new IsthmusError("INVALID_REQUEST", { field: `${field}.host`, reason, value: port.host });
   }
   taken.add(key);
+  return { ...port, address };
 }

@@ -69,11 +69,39 @@ describe("a spec and its image", () => {
   it("publish ports over the user network, and say what is shared or unusable", () => {
     const port = { guest: 80, host: 0, address: "127.0.0.1", protocol: "tcp" } as const;
     expect(resolve({ ports: [port, port] }).spec.network).toBe("user");
+    const anywhere = ["10.1.2.3", "0.0.0.0", "::", "FD00:0:0::1"].map((address) => ({ ...port, address }));
+    expect(resolve({ ports: anywhere, network: "bridge" }).spec).toMatchObject({
+      network: "bridge",
+      ports: ["10.1.2.3", "0.0.0.0", "::", "fd00::1"].map((address) => ({ ...port, address })),
+    });
     expect(resolve({ cpus: 8 }).notes).toHaveLength(1);
     expect(resolve({}, withConfig({ stopSignal: "SIGWHAT" }))).toMatchObject({
       stopSignal: 15,
       notes: [expect.stringContaining("SIGWHAT")],
     });
+  });
+});
+
+describe("what an image exposes", () => {
+  const exposes = withConfig({ exposedPorts: ["80/tcp", "443", "53/udp", "9000-9001/tcp", "80", "7/sctp", "0", "9-8"] });
+  const published = (spec: Partial<MachineSpec>, from = exposes) =>
+    resolve({ publishExposed: true, ...spec }, from).spec.ports?.map(({ guest, host, protocol }) => `${host}->${guest}/${protocol}`);
+
+  it("is published on free ports when that is asked for, beside what is named and not twice", () => {
+    expect(resolve({}, exposes).spec).toMatchObject({ ports: [], network: "none" });
+    expect(published({})).toEqual(["0->80/tcp", "0->443/tcp", "0->53/udp", "0->9000/tcp", "0->9001/tcp"]);
+    expect(resolve({ publishExposed: true }, exposes)).toMatchObject({
+      spec: { network: "user" },
+      notes: ["7/sctp", "0", "9-8"].map((word) => expect.stringContaining(word)),
+    });
+    const named = { guest: 53, host: 5353, address: "127.0.0.2", protocol: "udp" } as const;
+    expect(published({ ports: [named] })).toEqual(["5353->53/udp", "0->80/tcp", "0->443/tcp", "0->9000/tcp", "0->9001/tcp"]);
+    expect(resolve({ publishExposed: true }).spec).toMatchObject({ ports: [], network: "none" });
+  });
+
+  it("is refused when it is more than a machine can publish", () => {
+    expect(published({}, withConfig({ exposedPorts: ["1-64"] }))).toHaveLength(64);
+    expect(() => published({}, withConfig({ exposedPorts: ["1-64/udp", "1-65535"] }))).toThrow(/publishExposed.*64 ports/);
   });
 });
 
@@ -86,6 +114,13 @@ describe("a spec that cannot be had", () => {
     ["a host port twice", { ports: [port({}), port({ guest: 81 })] }, "INVALID_REQUEST", "ports[1].host"],
     ["an address that is none", { ports: [port({ address: "127.0.0.999" })] }, "INVALID_REQUEST", "ports[0].address"],
     ["an address of the outside", { ports: [port({ address: "0.0.0.0" })] }, "INVALID_REQUEST", "ports[0].address"],
+    ["an address of no kind", { network: "bridge", ports: [port({ address: "10.0.0.010" })] }, "INVALID_REQUEST", "ports[0].address"],
+    [
+      "a host port twice in two spellings",
+      { network: "bridge", ports: [port({ address: "fd00::1" }), port({ address: "FD00::0:1" })] },
+      "INVALID_REQUEST",
+      "ports[1].host",
+    ],
     ["a port out of range", { ports: [port({ host: 65_536 })] }, "INVALID_REQUEST", "ports[0].host"],
     ["one tmpfs twice", { tmpfs: [{ path: "/t" }, { path: "/./t/" }] }, "INVALID_REQUEST", "tmpfs[1].path"],
     ["a tmpfs over the root", { tmpfs: [{ path: "/" }] }, "INVALID_REQUEST", "tmpfs[0].path"],

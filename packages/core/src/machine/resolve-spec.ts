@@ -14,6 +14,7 @@ import { resolveLicences } from "../licence/needs.ts";
 import { checkTenant } from "../quota/tenant.ts";
 import { bindsOf, resolveMounts } from "../volume/mounts.ts";
 import { MEMORY_GRAIN_BYTES, SIGTERM } from "./config.ts";
+import { exposedPorts } from "./exposed.ts";
 import { resolveLabels } from "./labels.ts";
 import { checkName, shown } from "./names.ts";
 import type { Workload } from "./ports.ts";
@@ -53,11 +54,11 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
   const isolation = resolveIsolation(spec.isolation ?? defaults.isolation, context.isolations);
   const cpus = whole(spec.cpus ?? defaults.cpus, "cpus", 1, limits.cpus);
   const memoryBytes = resolveMemory(spec.memoryBytes ?? defaults.memoryBytes);
-  const { network, ports } = resolvePublishing(spec);
   const licences = resolveLicences(spec, image);
   const tmpfs = resolveTmpfs(spec, memoryBytes);
   const mounts = resolveMounts(spec, image, tmpfs);
   const notes: string[] = [];
+  const { network, ports } = resolvePublishing(withExposed(spec, image, notes));
   if (spec.idleSuspendMs !== undefined && bindsOf({ ...spec, mounts: [...mounts] }).length > 0) {
     const reason = "a machine with paths of the host cannot be suspended";
     throw new IsthmusError("INVALID_REQUEST", { field: "idleSuspendMs", reason, value: spec.idleSuspendMs });
@@ -91,6 +92,13 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     logMaxBytes: whole(spec.logMaxBytes ?? defaults.logMaxBytes, "logMaxBytes", limits.logMinBytes, limits.logMaxBytes),
   };
   return { spec: filled, isolation, workload: resolveWorkload(spec, image), stopSignal, notes };
+}
+
+/** With the ports that the image exposes, when they are asked for; from here on they are as those that were named. */
+function withExposed(spec: MachineSpec, image: Image, notes: string[]): MachineSpec {
+  if (spec.publishExposed !== true) return spec;
+  const named = spec.ports ?? [];
+  return { ...spec, ports: [...named, ...exposedPorts(image.config.exposedPorts, named, notes)] };
 }
 
 /** The number of a signal that a request names. Throws INVALID_REQUEST. */

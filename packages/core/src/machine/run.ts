@@ -29,7 +29,7 @@ export function takeOver(context: Context, handle: Handle, live: LiveMachine, st
     machine: {
       pid: live.pid,
       accelerator: live.accelerator,
-      ports: [...live.ports],
+      ports: [...live.ports, ...(handle.publication?.ports ?? [])],
       notes: [...(boot.notes ?? []), ...live.notes, ...story.notes],
       startedFrom: way,
       timings,

@@ -3,6 +3,7 @@ import type { AdmissionRequest, Grant } from "../admission/request.ts";
 import { checkPressure } from "../contention/refusal.ts";
 import type { Seat } from "../licence/lease.ts";
 import { requireNetworks } from "../network/attach.ts";
+import { publishPorts } from "../network/publish.ts";
 import { type Begun, begin } from "../template/starting.ts";
 import { checkVolumes } from "../volume/claims.ts";
 import { volumesOf } from "../volume/mounts.ts";
@@ -74,6 +75,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
   let ok = false;
   try {
     if (by === "crash") progress.live = await resume(context, handle, signal);
+    if (progress.live) await publishPorts(context, handle, context.store.machine(handle.id));
     if (!progress.live) {
       const queued = performance.now();
       grant = await enter(context, handle, signal);
@@ -92,6 +94,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
     ok = true;
     return record;
   } catch (error) {
+    handle.unpublish();
     if (progress.live) await endLive(context, handle, progress.live);
     else await progress.prepared?.end();
     // What this daemon lets go of because it stops is the next one's to finish.
@@ -263,11 +266,13 @@ async function spawn(context: Context, handle: Handle, signal: AbortSignal, prog
   return begun;
 }
 
-async function bringUpNetworks(context: Context, { machine }: MachineRecord, progress: Progress): Promise<void> {
+async function bringUpNetworks(context: Context, record: MachineRecord, progress: Progress): Promise<void> {
+  const { machine } = record;
   if (machine.spec.network !== "bridge") return;
   requireNetworks(context);
   const began = performance.now();
   for (const { network } of machine.spec.networks ?? []) await context.networks?.bringUp(network);
+  await publishPorts(context, handleOf(context, machine.id), record);
   note(progress, "network", began);
 }
 

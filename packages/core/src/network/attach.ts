@@ -72,8 +72,27 @@ export function place(context: Needs, wish: Attachment, field: string, machineId
 export function placed(context: Needs, spec: MachineSpec): MachineSpec {
   if (spec.network !== "bridge") return spec;
   const wishes = spec.networks ?? [{ network: DEFAULT_NETWORK }];
-  return { ...spec, networks: wishes.map((wish, index) => place(context, wish, `networks[${index}]`)) };
+  const networks = wishes.map((wish, index) => place(context, wish, `networks[${index}]`));
+  checkPublishing(context, spec, networks);
+  return { ...spec, networks };
 }
+
+/** Throws INVALID_REQUEST for ports that the network or the host cannot have. */
+function checkPublishing(context: Needs, { ports = [] }: MachineSpec, [attachment]: readonly Attachment[]): void {
+  if (attachment === undefined || ports.length === 0) return;
+  if (networkOf(context, attachment.network).internal) {
+    const reason = `network ${attachment.network} is internal, and has no way to the host`;
+    throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: `${ports.length} ports`, reason });
+  }
+  const own = new Set([...ANY, ...(context.networkHost?.addresses() ?? [])]);
+  for (const [index, { address }] of ports.entries()) {
+    if (own.has(address) || address.startsWith("127.")) continue;
+    const reason = "it is no address of this host; 0.0.0.0 and :: are all of them";
+    throw new IsthmusError("INVALID_REQUEST", { field: `ports[${index}].address`, value: address, reason });
+  }
+}
+
+const ANY = ["0.0.0.0", "::"] as const;
 
 /** What a clone asks for: the network and the other names of its original, with addresses of its own. */
 export function withoutAddresses(spec: MachineSpec): MachineSpec {

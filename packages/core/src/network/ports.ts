@@ -1,4 +1,4 @@
-import type { EgressDenial, GatewayMachine, NetworkRates } from "@isthmus/contract";
+import type { EgressDenial, GatewayMachine, NetworkRates, PublishedPort } from "@isthmus/contract";
 import type { NewEvent } from "../machine/stored-events.ts";
 
 /** A network as it is kept. Who is on it follows from the machines. */
@@ -51,6 +51,16 @@ export interface NetworkState {
   readonly rates: readonly TapRates[];
 }
 
+/** Ports of the host that lead to a machine, while this daemon runs. */
+export interface Publication {
+  /** as really published */
+  readonly ports: readonly PublishedPort[];
+  /** connections, and senders of UDP, that are open */
+  readonly open: number;
+  /** The ports are free when this returns; what is open ends. */
+  close(): void;
+}
+
 /** Networks on this host. */
 export interface NetworkHost {
   /** Why none can be made here; undefined when they can. */
@@ -62,6 +72,8 @@ export interface NetworkHost {
   apply(state: NetworkState): Promise<void>;
   /** Sets what may go through a tap of a network that was brought about; what is absent is not limited. Called as `apply` is. Throws HOST_COMMAND_FAILED. */
   limit(network: string, limits: TapRates): Promise<void>;
+  /** Has ports of the machine with this address of a network, which is there, listen. Throws PORT_TAKEN, HOST_COMMAND_FAILED, NETWORK_UNAVAILABLE, NO_CAPACITY. */
+  publish(network: string, address: string, ports: readonly PublishedPort[]): Promise<Publication>;
   /** Takes a network away; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
   remove(network: string): Promise<void>;
   /** Names of networks that an earlier daemon left here. */

@@ -134,6 +134,8 @@ describe("a tenant's token", () => {
     expect((await as(b, "POST", "/v1/machines", { image: "x", name: "theirs", tenant: "a" })).json().error.code).toBe("FORBIDDEN");
     const mounts = [{ type: "volume", source: "data", path: "/data" }];
     expect((await as(b, "POST", "/v1/machines", { image: "x", mounts })).json().error.code).toBe("FORBIDDEN");
+    const ports = [{ guest: 80, host: 0, address: "0.0.0.0", protocol: "tcp" }];
+    expect((await as(b, "POST", "/v1/machines", { image: "x", ports })).json().error.code).toBe("FORBIDDEN");
     expect((await as(b, "POST", "/v1/machines?pull=always", { image: "x" })).json().error.code).toBe("FORBIDDEN");
     await as(b, "POST", "/v1/machines", { image: "x", name: "theirs" });
     const names = async (token: string) =>

@@ -28,3 +28,19 @@ export const PACKETS_LEAST = 5;
 /** seconds that what is held back may wait before more of it is dropped, and the least that may wait */
 export const QUEUE_SHARE = 0.2;
 export const QUEUE_BYTES_LEAST = 131_072;
+/** connections to published ports of one machine, and of all of this daemon's: each takes two descriptors */
+export const PUBLISHED_CONNECTIONS = 1_024;
+export const PUBLISHED_CONNECTIONS_OF_ALL = 8_192;
+/** the same of UDP: one for each address and port that datagrams come from */
+export const UDP_ASSOCIATIONS = 512;
+export const UDP_ASSOCIATIONS_OF_ALL = 4_096;
+/** until a machine takes a connection */
+export const PUBLISHED_CONNECT_MS = 10_000;
+/** without a byte in either direction */
+export const TCP_IDLE_MS = 2 * 3_600_000;
+/** of a connection whose other end says nothing: whether it is still there */
+export const TCP_KEEP_ALIVE_MS = 60_000;
+export const UDP_IDLE_MS = 60_000;
+/** of the way out; those below are nobody's to give */
+export const INNER_PORT_FIRST = 1_024;
+export const INNER_PORT_LAST = 65_535;

@@ -6,6 +6,7 @@ import type { EgressDenial } from "@isthmus/contract";
 import type { Log, NetworkHost } from "@isthmus/core";
 import { namesOf } from "./names.ts";
 import { Present, type StartGateway } from "./present.ts";
+import { Published } from "./published/published.ts";
 import { leftOf } from "./strays.ts";
 import { hostAddresses } from "./uplink.ts";
 
@@ -24,6 +25,7 @@ const PROGRAMS = ["ip", "nft", "nsenter", "unshare"] as const;
 export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOptions): NetworkHost {
   const folder = join(runFolder, "networks");
   const known = new Map<string, Present>();
+  const published = new Published(log);
   let denied: (denial: EgressDenial) => void = () => {};
   const presentOf = (network: string) => {
     const names = namesOf(home, network);
@@ -41,10 +43,12 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
       await mkdir(own, { recursive: true, mode: 0o700 });
       writeFileSync(join(own, "name"), name);
       await presentOf(name).apply(state);
+      if (!state.network.internal) await published.takeUp(namesOf(home, name));
     },
     async limit(network, limits) {
       await presentOf(network).limit(limits);
     },
+    publish: (network, address, ports) => published.publish(namesOf(home, network), address, ports),
     async remove(network) {
       const present = presentOf(network);
       known.delete(network);
@@ -58,6 +62,7 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
       denied = listener;
     },
     close() {
+      published.close();
       for (const present of known.values()) present.close();
     },
   };
