@@ -24,6 +24,7 @@ export function fakeNetworks({ rates }: FakeNetworks): NetworkHost {
       for (const { tap } of machines) set(limited.find((one) => one.tap === tap) ?? { tap, rates: {} });
     },
     limit: async (_network, limits) => set(limits),
+    publish: async (_network, _address, ports) => ({ ports, open: 0, close() {} }),
     remove: async () => rates.clear(),
     left: async () => [],
     onDenied() {},
