@@ -24,7 +24,7 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export class FakeDaemon {
   readonly host = new FakeHost();
   readonly clock = new FakeClock();
-  readonly networks: FakeNetworks = { rates: new Map() };
+  readonly networks: FakeNetworks = { rates: new Map(), listening: new Set() };
   readonly folder = mkdtempSync(join(tmpdir(), "isthmus-machines-"));
   memoryTotalBytes = 64 * GIB;
   cpus = 2;

@@ -203,7 +203,7 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
   return {
     pid: process.pid,
     accelerator: "tcg",
-    ports: process.plan.ports,
+    ports: process.plan.network === "bridge" ? [] : process.plan.ports,
     notes: [],
     timings: { spawn: 1 },
     ended: process.ended.promise,
