@@ -1,7 +1,7 @@
 import { access, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EgressDenial, GatewayState } from "@isthmus/contract";
+import { type EgressDenial, type GatewayState, limits } from "@isthmus/contract";
 import type { Log, NetworkState, TapRates } from "@isthmus/core";
 import { ip, run } from "./commands.ts";
 import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
@@ -191,8 +191,8 @@ async function gatewayState({ network, gateway, machines }: NetworkState): Promi
     ...(network.internal ? {} : { uplink: UPLINK }),
     gateway,
     subnet: { v4: network.subnet, v6: network.subnet6 },
-    upstreams: network.internal ? [] : [...(await upstreams())].slice(0, 8),
-    hostAddresses: [...hostAddresses()].slice(0, 256),
+    upstreams: network.internal ? [] : [...(await upstreams())].slice(0, limits.networkUpstreams),
+    hostAddresses: [...hostAddresses()].slice(0, limits.hostAddresses),
     machines: [...machines],
   };
 }
