@@ -119,7 +119,7 @@ const cases: readonly (readonly [name: string, call: () => Promise<Answer>, code
     "INVALID_REQUEST",
   ],
   ["ports without a network", () => spec({ network: "none", ports: [{ guest: 80 }] }), "INVALID_REQUEST"],
-  ["an unknown network", () => spec({ network: "bridge" }), "INVALID_REQUEST"],
+  ["an unknown kind of network", () => spec({ network: "token-ring" }), "INVALID_REQUEST"],
   ["a signal that there is not", () => spec({ stopSignal: "SIGFOO" }), "INVALID_REQUEST"],
   ["a negative stop timeout", () => spec({ stopTimeoutMs: -1 }), "INVALID_REQUEST"],
   ["an unknown restart policy", () => spec({ restart: { policy: "sometimes" } }), "INVALID_REQUEST"],

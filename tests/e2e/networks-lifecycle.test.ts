@@ -94,7 +94,11 @@ it("are on the network `default` when they have an allow-list and name none, als
   const { namespace } = await host.network("default");
   const obeys = async () => {
     expect((await host.fetch("guarded", HOST.v4, 82)).text).toBe("host");
-    expect(await host.fetchAll("guarded", [OUT.v4, OUT.v6])).toEqual({ [OUT.v4]: "internet", [OUT.v6]: "internet" });
+    // A network that was just made has its IPv6 neighbours to find first.
+    await eventually("both ways out", async () => {
+      const found = await host.fetchAll("guarded", [OUT.v4, OUT.v6]);
+      return (found[OUT.v4] === "internet" && found[OUT.v6] === "internet") || undefined;
+    });
     expect([(await host.fetch("guarded", OUT.v4, 81)).text, (await host.fetch("client", OUT.v4, 81)).text]).toEqual(["", "more"]);
   };
   await obeys();

@@ -80,11 +80,8 @@ describe("ports of a machine on a network", () => {
     expect(udpEcho(OWN, 5300, "datagram", within(out))).toBe("datagram");
   });
 
-  it("are not reached around them, by who sends to the network's way out", () => {
-    const [namespace = ""] =
-      execFileSync("ip", ["netns"], { encoding: "utf8" })
-        .match(/isthmus-[0-9a-f]{8}/g)
-        ?.filter((name) => execFileSync("ip", ["-n", name, "-o", "addr"], { encoding: "utf8" }).includes("10.89.0.1")) ?? [];
+  it("are not reached around them, by who sends to the network's way out", async () => {
+    const { namespace } = JSON.parse(await world.ok(["network", "inspect", "default"]))[0];
     const inside = /100\.127\.[\d.]+/.exec(execFileSync("ip", ["-n", namespace, "-o", "addr"], { encoding: "utf8" }))?.[0] ?? "";
     const map = execFileSync("ip", ["netns", "exec", namespace, "nft", "list", "map", "ip", "isthmus_published", "to_tcp"], {
       encoding: "utf8",
@@ -109,7 +106,7 @@ describe("ports of a machine on a network", () => {
   it("are the same after the daemon died, and a clone has others", async () => {
     const before = await portsOf("one");
     await world.killDaemon();
-    expect(get(host, "127.0.0.1", 8080)).toBe("ECONNREFUSED");
+    expect(get(host, "127.0.0.1", 8080)).toMatch(/ECONNREFUSED|ECONNRESET/);
     await world.ok(["daemon", "start"]);
     expect(await portsOf("one")).toEqual(before);
     expect([get(host, "127.0.0.1", 8080), udpEcho("127.0.0.1", 5300, "again", within(host))]).toEqual(["deck", "again"]);

@@ -54,7 +54,9 @@ async function said(machine: LiveMachine, of: StartPlan, script: string): Promis
   return (await text(stream.stdout)).trim();
 }
 
-const counted = async (machine: LiveMachine, of: StartPlan) => Number(await said(machine, of, "cat /count"));
+/** The file is empty for a moment whenever it is written. */
+const counted = async (machine: LiveMachine, of: StartPlan) =>
+  Number(await said(machine, of, "x=; while [ -z $x ]; do x=$(cat /count); done; echo $x"));
 
 /** A clone of what was saved in `from`. */
 async function cloned(from: string, facts: CaptureFacts): Promise<{ machine: LiveMachine; of: StartPlan }> {
