@@ -16,7 +16,7 @@ import {
 } from "@isthmus/core";
 import { createQemuEngine } from "@isthmus/engine-qemu";
 import { createGroups } from "@isthmus/host-cgroup";
-import { GatewayClient, type GatewayPlace } from "@isthmus/host-gateway";
+import { GatewayClient } from "@isthmus/host-gateway";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
 import { createKernels } from "@isthmus/host-kernel";
 import { createMetrics } from "@isthmus/host-metrics";
@@ -81,7 +81,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     templates,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
-    networkHost: createNetworkHost({ home, runFolder: config.runFolder, start: startGateway, log }),
+    networkHost: createNetworkHost({ home, runFolder: config.runFolder, start: (place) => GatewayClient.open(place), log }),
     snapshotFolders: createSnapshotFolders(join(home, "snapshots")),
     hostPaths: createHostPaths(config.hostPaths, [home, config.runFolder]),
     volumeFolders: createVolumeFolders(join(home, "volumes")),
@@ -147,9 +147,4 @@ function lazyDoctor(
 function kernelsOf({ home, agentPath, kernelPath, kernelFragmentPath }: DaemonConfig, log: Log): Kernels {
   const folder = join(home, "kernels");
   return fetchingKernels(createKernels({ folder, agentPath, configuredPath: kernelPath, fragmentPath: kernelFragmentPath }), log);
-}
-
-/** A gateway outlives the daemon that started it. */
-async function startGateway(place: GatewayPlace): Promise<GatewayClient> {
-  return (await GatewayClient.isThere(place.socket)) ? await GatewayClient.attach(place.socket) : await GatewayClient.start(place);
 }
