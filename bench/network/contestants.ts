@@ -43,9 +43,9 @@ export async function contestants(stack: AsyncDisposableStack, world: BenchWorld
   const user = await ours(stack, world, { network: "user" });
   const network = await ours(stack, world, { networks: [{ network: "bench" }] });
   const guest = guestOf(user.info.pid ?? 0, join(world.home, "disks", `empty-${defaults.diskBytes}.ext4`));
-  // As nice as machines are made and, as they are, each in a session of its own, which is what the kernel shares processors between (autogroup): on a busy host the guests by hand have twice as much otherwise.
+  // As nice as machines are made.
   const niceness = getPriority(user.info.pid ?? 0) - getPriority();
-  const through = [...lab.onHost, "setsid", "nice", "-n", String(niceness)];
+  const through = [...lab.onHost, "nice", "-n", String(niceness)];
   const passts = [stack.use(await Passt.start(world.home, through)), stack.use(await Passt.start(world.home, through))] as const;
   const byPasst = ({ socket }: Passt) => ({ device: backEnds.passt(socket), network: slirpGuest, through });
   const all = {

@@ -31,7 +31,7 @@ export class Passt implements AsyncDisposable {
     // It becomes nobody otherwise, who cannot make its socket here.
     const words = ["--foreground", "--quiet", "--ipv4-only", "--runas", "0", ...guest, "--socket", join(folder, "socket")];
     const [program = "", ...argv] = [...through, "passt", ...words];
-    const passt = new Passt(folder, spawn(program, argv, { stdio: ["ignore", "ignore", "ignore"] }));
+    const passt = new Passt(folder, spawn(program, argv, { stdio: ["ignore", "ignore", "ignore"], detached: true }));
     while (!existsSync(passt.socket)) {
       if (passt.#child.exitCode !== null) throw new Error(`passt ended with ${passt.#child.exitCode}: passt ${words.join(" ")}`);
       await sleep(POLL_MS);

@@ -32,7 +32,8 @@ export class RawQemu implements AsyncDisposable {
     const file = state === undefined ? undefined : await open(state, "r");
     const stdio = ["ignore", "ignore", "inherit", ...(file ? [file.fd] : [])] as const;
     const [program = "", ...words] = [...through, "qemu-system-x86_64", ...argumentsFor(folder)];
-    const child = spawn(program, words, { stdio: [...stdio] });
+    // A session of its own, as an engine process has: the kernel shares processors between sessions (autogroup), and guests that share the bench's get other shares than machines.
+    const child = spawn(program, words, { stdio: [...stdio], detached: true });
     await file?.close();
     return new RawQemu(folder, child);
   }

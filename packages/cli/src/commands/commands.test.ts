@@ -184,7 +184,7 @@ describe("other commands", () => {
   it("run -d sends the spec and prints the id", async () => {
     await using daemon = await fakeDaemon(({ body }) => ({
       status: 201,
-      json: machine({ notes: ["seen on terminals only"] }, JSON.parse(body)),
+      json: machine({ notes: ["seen on terminals only"] }, JSON.parse(body || "{}")),
     }));
     const { code, out, err } = await cli(["run", "-d", "--name", "web", "-p", "8080:80", "busybox", "httpd", "-f"], daemon);
     expect([code, out, err]).toEqual([0, "00112233445566aa\n", ""]);
@@ -195,7 +195,7 @@ describe("other commands", () => {
       command: ["httpd", "-f"],
       ports: [{ guest: 80, host: 8080, address: "127.0.0.1", protocol: "tcp" }],
     });
-    expect(sent?.query.start).not.toBe("false");
+    expect([sent?.query.start, daemon.seen[1]?.path]).toEqual(["false", "/machines/00112233445566aa/start"]);
   });
 
   it("image ls shows a line for each name, inspect an array", async () => {

@@ -1,4 +1,6 @@
+import type { Machine, MachineHandle } from "@isthmus/sdk";
 import { Command } from "commander";
+import { exitCodes } from "../config.ts";
 import type { Context } from "../context.ts";
 import { usage } from "../failure.ts";
 import { examples } from "../help.ts";
@@ -6,6 +8,7 @@ import { addRunOptions, machineSpec, type RunOptions } from "../parse/run-option
 import { createPulling } from "../registry/pull.ts";
 import { runForeground } from "../stream/foreground.ts";
 import { requireTerminal } from "../stream/raw-terminal.ts";
+import { type OnFailure, startDetached } from "../stream/start-machine.ts";
 import { escapeControls } from "../terminal/escape.ts";
 
 export function run(context: Context): Command {
@@ -31,22 +34,33 @@ export function run(context: Context): Command {
       if (!options.detach) requireTerminal(context.world, options);
       const spec = machineSpec(image, words, options, context.world.env);
       const isthmus = await context.client();
-      const start = options.detach === true;
       const wanted = { image, policy: options.pull ?? "missing", quiet: false };
-      const machine = await createPulling(context, isthmus, wanted, (pull) => isthmus.machines.create(spec, { start, pull }));
-      if (options.detach) {
-        if (context.world.stderr.isTTY) for (const note of machine.notes) context.note(`note: ${escapeControls(note)}`);
-        if (context.json) await context.printJson(machine);
-        else await context.print(`${machine.id}\n`);
-        return;
-      }
-      if (context.json) await context.printJsonLine({ type: "machine", machine });
-      context.exitCode = await runForeground(context, isthmus, machine.id, {
+      const created = await createPulling(context, isthmus, wanted, (pull) => isthmus.machines.create(spec, { start: false, pull }));
+      const { id } = created;
+      const autoRemove = options.rm === true;
+      const onFailure = autoRemove ? "remove" : "undo";
+      if (options.detach) return await detached(context, isthmus.machines.handle(id), created, onFailure);
+      if (context.json) await context.printJsonLine({ type: "machine", machine: created });
+      context.exitCode = await runForeground(context, isthmus, id, {
         tty: options.tty === true,
         interactive: options.interactive === true,
-        start: { first: true, autoRemove: options.rm === true },
+        start: { first: true, autoRemove, onFailure },
       });
     });
+}
+
+async function detached(context: Context, handle: MachineHandle, created: Machine, onFailure: OnFailure): Promise<void> {
+  const ending = await startDetached(context, handle, onFailure);
+  if (ending !== "started") {
+    if (ending === "left") context.note("left; the machine goes on");
+    context.exitCode = exitCodes.interrupted;
+    return;
+  }
+  // One that removes itself may be gone.
+  const machine = await handle.inspect().catch(() => created);
+  if (context.world.stderr.isTTY) for (const note of machine.notes) context.note(`note: ${escapeControls(note)}`);
+  if (context.json) await context.printJson(machine);
+  else await context.print(`${machine.id}\n`);
 }
 
 function conflict(context: Context): Error {

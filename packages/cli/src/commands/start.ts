@@ -32,7 +32,7 @@ export function start(context: Context): Command {
       context.exitCode = await runForeground(context, isthmus, id, {
         tty,
         interactive,
-        start: { first: finishedAt === undefined, autoRemove: false },
+        start: { first: finishedAt === undefined, autoRemove: false, onFailure: "keep" },
       });
     });
 }

@@ -5,9 +5,8 @@ import { ReaderGone } from "../terminal/write.ts";
 import { InputSession } from "./input-session.ts";
 import { Lifeline } from "./lifeline.ts";
 import { MachineSignals } from "./machine-signals.ts";
-import { showQueuePlace } from "./queue-view.ts";
 import { outputSink } from "./sink.ts";
-import { startMachine } from "./start-machine.ts";
+import { type OnFailure, type StartEnding, startShown } from "./start-machine.ts";
 
 export interface ForegroundOptions {
   readonly tty: boolean;
@@ -16,15 +15,16 @@ export interface ForegroundOptions {
   readonly start?: {
     /** it never ran before: all of its output is this run's */
     readonly first: boolean;
-    /** the machine removes itself when it ends: be gone only after it, and remove it when it does not even start */
+    /** the machine removes itself when it ends: be gone only after it */
     readonly autoRemove: boolean;
+    readonly onFailure: OnFailure;
   };
   /** of a machine that runs already: begin with the output since its start */
   readonly logs?: boolean;
 }
 
 /** What ended it: the output did (and with it the machine), the detach keys, the start was called off by Ctrl-C, or it was left while no daemon ran. */
-type Ending = "ended" | "detached" | "interrupted" | "left";
+type Ending = "ended" | "detached" | Exclude<StartEnding, "started">;
 
 /**
  * Is a machine's terminal until it ends, over any number of daemons; gives its exit code. The output is read from the output file; of a first run it is
@@ -80,8 +80,8 @@ class ForegroundRun {
     early?.catch(() => undefined);
     const left = this.#signals.left.then((): Ending => "left");
     if (start) {
-      const starting = this.#start(start.autoRemove);
-      const ending = await Promise.race([starting, left]);
+      const parts = { signals: this.#signals, reconnect: this.#lasting.reconnect, over: this.#over, onFailure: start.onFailure };
+      const ending = await startShown(this.#context, this.#handle, parts);
       if (ending !== "started") return ending;
       this.#signals.started();
       if (this.pipeBroken) this.#signals.send("SIGPIPE");
@@ -117,21 +117,6 @@ class ForegroundRun {
     clearTimeout(this.#timer);
     this.#input.close();
     this.#signals.close();
-  }
-
-  async #start(autoRemove: boolean): Promise<"started" | "interrupted"> {
-    const hide = showQueuePlace(this.#context, this.#handle);
-    try {
-      await startMachine(this.#handle, this.#lasting);
-      return "started";
-    } catch (error) {
-      this.#over.abort();
-      if (autoRemove) await this.#handle.remove({ force: true }).catch(() => undefined);
-      if (this.#signals.interrupted) return "interrupted";
-      throw error;
-    } finally {
-      hide();
-    }
   }
 
   async #copyOutput(which: { readonly latest?: boolean; readonly tail?: number }): Promise<void> {

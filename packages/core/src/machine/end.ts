@@ -1,5 +1,4 @@
 import type { IsthmusError, MachineExit } from "@isthmus/contract";
-import type { Shortage } from "../admission/request.ts";
 import { scheduleRemoval } from "./auto-remove.ts";
 import { EXIT_CANCELLED, EXIT_ENGINE_DIED, EXIT_KILLED, KILL_DEADLINE_MS, SIGKILL, SIGTERM } from "./config.ts";
 import { type Context, engineOf, type StartedBy, sleep } from "./context.ts";
@@ -57,26 +56,7 @@ export function settleStart(context: Context, handle: Handle, failure: IsthmusEr
   afterEnd(context, handle, settled);
 }
 
-/** A start that was not let in: `refused`, kept with its reason. A job of the state queue. */
-export function settleRefused(context: Context, handle: Handle, failure: IsthmusError, shortage: Shortage, by: StartedBy): void {
-  const record = context.store.machine(handle.id);
-  const now = context.clock.now();
-  const { code, message, remedy } = failure;
-  const { limit, scope, needed, used, max, unit } = shortage;
-  const restart = by === "policy" ? decideRestart(context, record, undefined) : undefined;
-  const waitedMs = Math.max(0, now - (record.boot.queued?.atMs ?? now));
-  context.crashpoint("start.before-refused");
-  const settled = become(context, handle, "refused", {
-    machine: { failure: { code, message, remedy }, finishedAt: new Date(now).toISOString(), pid: undefined },
-    boot: restart ?? stopped,
-    details: { code, message, limit, scope, needed, used, max, unit, waitedMs },
-  });
-  context.crashpoint("start.after-refused");
-  handle.outputSeen = true;
-  afterEnd(context, handle, settled);
-}
-
-const stopped = { desired: "stopped", restartAtMs: undefined } as const;
+export const stopped = { desired: "stopped", restartAtMs: undefined } as const;
 
 /** Arms what follows an end: a restart, or the removal. Also for ends that an earlier daemon saw. */
 export function afterEnd(context: Context, handle: Handle, record: MachineRecord): void {
@@ -84,7 +64,7 @@ export function afterEnd(context: Context, handle: Handle, record: MachineRecord
   else if (record.machine.spec.autoRemove === true) scheduleRemoval(context, handle);
 }
 
-function decideRestart(context: Context, record: MachineRecord, exit: MachineExit | undefined) {
+export function decideRestart(context: Context, record: MachineRecord, exit: MachineExit | undefined) {
   const { machine, boot } = record;
   const now = context.clock.now();
   const next = nextRestart({

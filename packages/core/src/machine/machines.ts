@@ -1,6 +1,5 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
 import { createContentionActions } from "../contention/actions.ts";
-import { checkPressure } from "../contention/refusal.ts";
 import { createLicenceActions } from "../licence/actions.ts";
 import { Licences } from "../licence/licences.ts";
 import { createNetworkActions } from "../network/create-actions.ts";
@@ -163,7 +162,6 @@ function saving(context: Context): Pick<Machines, "suspend" | "resume" | "clone"
   return {
     suspend: async (ref) => await suspendMachine(context, await settled(context, ref)),
     async resume(ref, options = {}) {
-      checkPressure(context);
       return await started(context, await requestResume(context, await settled(context, ref)), options.signal);
     },
     clone: (source, spec = {}, options = {}) => cloneFrom(context, source, spec, options),

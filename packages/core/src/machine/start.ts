@@ -10,10 +10,11 @@ import { volumesOf } from "../volume/mounts.ts";
 import { layOutBinds } from "../volume/provide.ts";
 import { START_RESUMES_MAX, WAITING_EVENT_MS } from "./config.ts";
 import { type Context, engineOf, handleOf, planOf, type StartedBy } from "./context.ts";
-import { endLive, settleRefused, settleStart, sweepProcesses } from "./end.ts";
+import { endLive, settleStart, sweepProcesses } from "./end.ts";
 import { backToSuspended, goOn, layOutClone, useSaved } from "./going-on.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
 import type { LiveMachine, MachineRecord, PreparedClone } from "./ports.ts";
+import { keepRefusal, settleRefused } from "./refused.ts";
 import { takeOver } from "./run.ts";
 import { allow, amend, become, insist, lease } from "./transition.ts";
 
@@ -23,8 +24,10 @@ export function requestStart(context: Context, handle: Handle, name: string): Pr
     const record = context.store.machine(handle.id);
     allow("start", record);
     const asked = context.admitting.queued(record.machine.spec, "user");
-    checkPressure(context);
-    context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
+    keepRefusal(context, handle, () => {
+      checkPressure(context);
+      context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
+    });
     checkVolumes(context, record);
     handle.clearTimers();
     context.crashpoint("start.before-queued");

@@ -1,10 +1,12 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
+import { checkPressure } from "../contention/refusal.ts";
 import { refusalOf } from "../snapshot/usable.ts";
 import { bindsOf } from "../volume/mounts.ts";
 import type { Context, StartedBy } from "./context.ts";
 import { endLive } from "./end.ts";
 import type { Handle, StartInProgress } from "./handle.ts";
 import type { LiveMachine, MachineRecord } from "./ports.ts";
+import { keepRefusal } from "./refused.ts";
 import { launch, wanted } from "./start.ts";
 import { allow, amend, become } from "./transition.ts";
 
@@ -90,7 +92,12 @@ export function requestResume(context: Context, handle: Handle, by: StartedBy = 
     allow("resume", record);
     await checkSaved(context, record);
     const asked = context.admitting.queued(record.machine.spec, by === "user" ? "resume" : "policy");
-    if (by === "user") context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
+    if (by === "user") {
+      keepRefusal(context, handle, () => {
+        checkPressure(context);
+        context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
+      });
+    }
     handle.clearTimers();
     handle.lastUsedMs = context.clock.now();
     context.crashpoint("resume.before-queued");

@@ -75,7 +75,7 @@ function told(context: Context, record: MachineRecord, place: QueuePosition | un
     case "exited":
       return {
         summary: `ended with code ${machine.exit?.code ?? "unknown"}${machine.exit?.reason ? ` (${machine.exit.reason})` : ""}`,
-        reasons: restartsAt(record),
+        reasons: [...restartsAt(record), ...refusedSince(record)],
       };
     case "stopping":
       return { summary: "is being stopped", reasons: [] };
@@ -91,6 +91,10 @@ function failureOf({ machine }: MachineRecord): string {
 function remedyOf(record: MachineRecord): string[] {
   const remedy = record.machine.failure?.remedy ?? "";
   return [...(remedy === "" ? [] : [remedy]), ...restartsAt(record)];
+}
+
+function refusedSince({ machine: { failure } }: MachineRecord): string[] {
+  return failure === undefined ? [] : [`its last start was refused: ${failure.message}`];
 }
 
 function restartsAt({ machine }: MachineRecord): string[] {

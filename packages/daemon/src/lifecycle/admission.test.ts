@@ -80,6 +80,28 @@ describe("a start that does not fit", () => {
     expect(daemon.machines.get("b").failure).toBeUndefined();
   });
 
+  it("is kept with its reason when it was made before, and told of once", async () => {
+    await limited({ machines: 1 });
+    await daemon.machines.create({ image: "busybox", name: "b" });
+    await daemon.machines.create({ image: "busybox", name: "a" }, { start: true });
+    for (let times = 0; times < 3; times += 1) expect(await code(daemon.machines.start("b"))).toBe("NO_CAPACITY");
+    expect(states()).toEqual({ a: "running", b: "refused" });
+    expect(daemon.machines.why("b").summary).toMatch(/^b was refused: .*machines/);
+    expect(events("machine.refused").map(({ details }) => details)).toMatchObject([{ limit: "machines", used: 1, max: 1 }]);
+    await daemon.restart();
+    expect(daemon.machines.why("b").summary).toMatch(/^b was refused: .*machines/);
+    await daemon.machines.stop("a");
+    await daemon.machines.start("b");
+    expect(daemon.machines.get("b").failure).toBeUndefined();
+    expect(await code(daemon.machines.start("a"))).toBe("NO_CAPACITY");
+    const { summary, reasons } = daemon.machines.why("a");
+    expect([states().a, summary, reasons.join("\n")]).toEqual([
+      "exited",
+      expect.stringMatching(/^a ended with code/),
+      expect.stringMatching(/its last start was refused: .*machines/),
+    ]);
+  });
+
   it("is refused for ever when it could never fit", async () => {
     await limited({});
     daemon.machines.quotas.set("small", { machines: 0 });
@@ -139,6 +161,7 @@ describe("what exists already", () => {
     await daemon.machines.create({ image: "busybox", name: "b" }, { start: true });
     expect(await code(daemon.machines.resume("a"))).toBe("NO_CAPACITY");
     expect(states()).toEqual({ a: "suspended", b: "running" });
+    expect(daemon.machines.why("a").reasons.join("\n")).toMatch(/its last resume failed: .*machines/);
     await daemon.machines.stop("b");
     await daemon.machines.resume("a");
     expect(states()).toEqual({ a: "running", b: "exited" });
