@@ -21,13 +21,17 @@ async function suite(name: string, action: () => Promise<void>): Promise<void> {
   await action();
 }
 
-async function vitest(project: string): Promise<void> {
+/** Two for two cores, and one more where tests wait more than they compute. */
+const WORKERS = { unit: 3, system: 2 } as const;
+
+async function vitest(project: keyof typeof WORKERS): Promise<void> {
   const report = join(folder, `${project}.json`);
   const args = [
     "node_modules/.bin/vitest",
     "run",
     "--project",
     project,
+    `--maxWorkers=${WORKERS[project]}`,
     "--reporter",
     "default",
     "--reporter",
