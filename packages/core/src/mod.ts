@@ -33,6 +33,7 @@ export { type CrashPoint, type Crashpoint, crashPoints } from "./machine/crash-p
 export { createMachines } from "./machine/machines.ts";
 export type { MachinesParts } from "./machine/machines-parts.ts";
 export type * from "./machine/ports.ts";
+export { defaultHostname } from "./machine/resolve-spec.ts";
 export type { NetworkActions } from "./network/actions.ts";
 export { macAddressOf } from "./network/mac.ts";
 export type * from "./network/ports.ts";

@@ -1,3 +1,4 @@
+import type { MachineState } from "@isthmus/contract";
 import { describe, expect, it } from "vitest";
 import { runCli } from "../cli.ts";
 import { type FakeDaemon, failure, fakeDaemon, machine } from "../testing/fake-daemon.ts";
@@ -8,7 +9,7 @@ const place = { position: 2, ahead: 1, waitedMs: 900, cause: "start-slots", text
 
 /** A daemon whose one machine waits to be let in until it is stopped, or is refused at once. */
 function busy(refused: boolean): Promise<FakeDaemon> {
-  let state = "requested";
+  let state: MachineState = "requested";
   const stopped = Promise.withResolvers<void>();
   return fakeDaemon(async ({ method, path }) => {
     if (path === "/machines") return { status: 201, json: machine({ state: "requested" }) };

@@ -44,6 +44,11 @@ export interface ResolvedSpec {
 /** characters of the id that make the default hostname */
 const HOSTNAME_FROM_ID_CHARS = 12;
 
+/** Of a machine whose spec names none. */
+export function defaultHostname(id: string): string {
+  return id.slice(0, HOSTNAME_FROM_ID_CHARS);
+}
+
 /**
  * Throws INVALID_NAME, INVALID_REQUEST (naming field, value and limit), ISOLATION_UNAVAILABLE, IMAGE_NO_COMMAND, TOO_LARGE. Pure.
  */
@@ -71,7 +76,7 @@ export function resolveSpec(spec: MachineSpec, image: Image, context: ResolveCon
     isolation: spec.isolation ?? defaults.isolation,
     tenant: spec.tenant ?? defaults.tenant,
     priority: spec.priority ?? defaults.priority,
-    hostname: spec.hostname ?? context.id.slice(0, HOSTNAME_FROM_ID_CHARS),
+    hostname: spec.hostname ?? defaultHostname(context.id),
     cpus,
     memoryBytes,
     diskBytes: whole(spec.diskBytes ?? defaults.diskBytes, "diskBytes", limits.diskMinBytes, limits.diskMaxBytes),

@@ -6,6 +6,7 @@ import { checkName, makeName } from "../machine/names.ts";
 import type { MachineRecord } from "../machine/ports.ts";
 import { resolvePublishing } from "../machine/publishing.ts";
 import { removeMachine } from "../machine/remove.ts";
+import { defaultHostname } from "../machine/resolve-spec.ts";
 import { wanted } from "../machine/start.ts";
 import { started } from "../machine/wait.ts";
 import { placed, withoutAddresses } from "../network/attach.ts";
@@ -156,10 +157,9 @@ function specOf(original: MachineSpec, asked: CloneSpec, id: string, name: strin
     throw new IsthmusError("INVALID_REQUEST", { field: "ports", value: `${ports.length} ports`, reason });
   }
   const autoRemove = asked.autoRemove ?? original.autoRemove ?? false;
-  return { ...original, name, hostname: id.slice(0, HOSTNAME_FROM_ID_CHARS), ports: [...ports], autoRemove };
+  return { ...original, name, hostname: defaultHostname(id), ports: [...ports], autoRemove };
 }
 
-const HOSTNAME_FROM_ID_CHARS = 12;
 
 /** A host port that the original has cannot be the clone's too, so it gets a free one. */
 function portsOf(original: MachineSpec, asked: CloneSpec): PublishedPort[] {

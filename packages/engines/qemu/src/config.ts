@@ -42,7 +42,7 @@ export const BACKGROUND_RECONNECT_MAX_MS = 30_000;
 
 /** Between letting go of an idle guest and saving it: it must have noticed that its host left, and done what a boot leaves for later. */
 export const TEMPLATE_SETTLE_MS = 400;
-/** Of the identity that is practised with; as long as a machine's own, so that its files need not change their size. */
+/** The id that is practised with; as long as a machine's own, so that what is written of it need not change its size: a guest takes 5 ms to cut a file. */
 export const NOBODY = "nobody0000000000";
 /** A template's guest practises a start this often: the second time goes the way that a clone's goes. */
 export const REHEARSALS = 2;

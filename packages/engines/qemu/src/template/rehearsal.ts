@@ -1,6 +1,6 @@
 import type { AgentSession } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
-import type { GuestShape } from "@isthmus/core";
+import { defaultHostname, type GuestShape } from "@isthmus/core";
 import { CONFIGURE_DEADLINE_MS, NOBODY, REHEARSAL_DEADLINE_MS } from "../config.ts";
 import { configuration } from "../guest-setup.ts";
 import { execInGuest } from "../guest-stream.ts";
@@ -13,7 +13,7 @@ const NO_WORK = ["sh", "-c", ":"];
  * needs, and the emulator has translated it. Throws what the guest refuses, and TIMEOUT.
  */
 export async function rehearse(session: AgentSession, network: GuestShape["network"]): Promise<void> {
-  const identity = configuration({ id: NOBODY, hostname: NOBODY, network }, Date.now());
+  const identity = configuration({ id: NOBODY, hostname: defaultHostname(NOBODY), network }, Date.now());
   await session.request("configure", identity, { deadlineMs: CONFIGURE_DEADLINE_MS });
   const stream = await execInGuest(session, { argv: NO_WORK, env: [], cwd: "/", user: "", tty: false, stdin: false });
   stream.stdout.resume();
