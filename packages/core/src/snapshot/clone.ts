@@ -160,7 +160,6 @@ function specOf(original: MachineSpec, asked: CloneSpec, id: string, name: strin
   return { ...original, name, hostname: defaultHostname(id), ports: [...ports], autoRemove };
 }
 
-
 /** A host port that the original has cannot be the clone's too, so it gets a free one. */
 function portsOf(original: MachineSpec, asked: CloneSpec): PublishedPort[] {
   return asked.ports ?? (original.ports ?? []).map((port) => ({ ...port, host: 0 }));
