@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { link, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { link, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { MachineFolders } from "@isthmus/core";
@@ -66,8 +67,8 @@ export function createFolders(home: string, runFolder: string): MachineFolders {
     createFileShare: (id, index, file, readOnly) => createFileShare(fileSharePath(id, index), file, readOnly),
     createVolumeOverlay: (id, index, sizeBytes) => newOverlay(id, volumeOverlayPath(id, index), sizeBytes),
     saved: createSavedFolders(folder),
-    has: (id) => exists(folder(id)),
-    hasDisk: async (id) => (await exists(diskPath(id))) || (await exists(overlayPath(id))),
+    has: async (id) => existsSync(folder(id)),
+    hasDisk: async (id) => existsSync(diskPath(id)) || existsSync(overlayPath(id)),
     removeDisk: (id) => rm(diskPath(id), { force: true }),
     async remove(id) {
       await rm(socketFolder(id), { recursive: true, force: true });
@@ -120,10 +121,3 @@ async function usedBytes(folder: string): Promise<number> {
 
 /** of `stat` */
 const BLOCK_BYTES = 512;
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdirSync, renameSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparedPlaces } from "@isthmus/core";
 import { copyDisk } from "./disks.ts";
@@ -26,11 +27,12 @@ export function createPlaces(home: string, runFolder: string): PreparedPlaces {
       });
       return disk === undefined ? place : { ...place, diskPath: join(place.folder, DISK_FILE) };
     },
+    // Names only, so at once: a thread of the pool takes longer to wake than this does, three times over.
     async give(id, machineId) {
       await guarded(`machine ${machineId}`, async () => {
-        await mkdir(machinesFolder(home), { recursive: true, mode: 0o700 });
-        await rename(socketFolder(id), machines.socketFolder(machineId));
-        await rename(folder(id), machines.folder(machineId));
+        mkdirSync(machinesFolder(home), { recursive: true, mode: 0o700 });
+        renameSync(socketFolder(id), machines.socketFolder(machineId));
+        renameSync(folder(id), machines.folder(machineId));
       });
     },
     async remove(id) {

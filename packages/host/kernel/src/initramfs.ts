@@ -32,12 +32,13 @@ function entries(agent: Buffer, task: Buffer, modules: readonly KernelModule[]):
 /** The initramfs files of one data folder, named by what they were made of. Not compressed: a boot is no faster with 1.5 MB either way. */
 export class InitramfsStore {
   readonly #folder: string;
-  readonly #programs: readonly [agent: string, task: string];
+  /** executables, from which every one is made */
+  readonly programs: readonly [agent: string, task: string];
   readonly #digests: FileDigests;
 
   constructor(options: { folder: string; agentPath: string; digests: FileDigests }) {
     this.#folder = options.folder;
-    this.#programs = [options.agentPath, join(dirname(options.agentPath), TASK_PROGRAM)];
+    this.programs = [options.agentPath, join(dirname(options.agentPath), TASK_PROGRAM)];
     this.#digests = options.digests;
   }
 
@@ -47,7 +48,7 @@ export class InitramfsStore {
     modules: () => Promise<readonly KernelModule[]>,
     modulesKey: string,
   ): Promise<{ path: string; digest: string }> {
-    const [agent, program] = this.#programs;
+    const [agent, program] = this.programs;
     const programDigests = [await this.#digestOf(agent), await this.#digestOf(program)];
     const digest = digestOf([`layout ${INITRAMFS_LAYOUT}`, ...programDigests, kernelDigest, modulesKey]);
     const path = join(this.#folder, digest + SUFFIX);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { IsthmusError, type Kernel } from "@isthmus/contract";
 import type { BootKernel, Kernels } from "@isthmus/core";
@@ -7,7 +8,8 @@ import { digestOf, FileDigests } from "./digest.ts";
 import { sweepTemporary } from "./durable.ts";
 import { fetchDebianKernel } from "./fetch.ts";
 import { InitramfsStore } from "./initramfs.ts";
-import { type Candidate, findKernels, KERNEL_FILE } from "./sources.ts";
+import { type Candidate, findKernels, KERNEL_FILE, sourcesStamp } from "./sources.ts";
+import { fileStamp } from "./stamp.ts";
 
 export interface KernelsOptions {
   /** the data folder's `kernels`: holds built/, debian/, initramfs/ */
@@ -31,6 +33,7 @@ class HostKernels implements Kernels {
   readonly #digests = new FileDigests();
   readonly #initramfs: InitramfsStore;
   #resolving: Promise<BootKernel> | undefined;
+  #found: { readonly kernel: BootKernel; readonly stamp: string; readonly candidate: Candidate } | undefined;
   #sweeping: Promise<void> | undefined;
   #building: { readonly signal?: AbortSignal; readonly done: Promise<void> } | undefined;
 
@@ -43,21 +46,33 @@ class HostKernels implements Kernels {
     });
   }
 
-  /** Callers at the same time share one answer. */
-  resolve(): Promise<BootKernel> {
+  /** Every start asks, so what was found goes on being the answer while all files are the same. Callers at the same time share one answer. */
+  async resolve(): Promise<BootKernel> {
+    const found = this.#found;
+    if (found !== undefined && existsSync(found.kernel.initramfsPath) && this.#stamp(found.candidate) === found.stamp) return found.kernel;
     this.#resolving ??= this.#resolve().finally(() => {
       this.#resolving = undefined;
     });
-    return this.#resolving;
+    return await this.#resolving;
+  }
+
+  /** Of all that decides on the answer, given which kernel it is. */
+  #stamp(candidate: Candidate, sources = sourcesStamp(this.#options)): string {
+    return [sources, candidate.modulesKey(), ...this.#initramfs.programs.map(fileStamp)].join("\n");
   }
 
   async #resolve(): Promise<BootKernel> {
     // What a killed daemon left half-made may be gigabytes; nobody waits for its end.
     this.#sweeping ??= sweepTemporary(this.#options.folder).catch(() => undefined);
     let refusal: unknown;
+    // Taken first: what changes while this looks is seen by the next.
+    const sources = sourcesStamp(this.#options);
     for (const candidate of await findKernels(this.#options)) {
       try {
-        return await this.#bootable(candidate);
+        const stamp = this.#stamp(candidate, sources);
+        const kernel = await this.#bootable(candidate);
+        this.#found = { kernel, candidate, stamp };
+        return kernel;
       } catch (error) {
         if (!(error instanceof IsthmusError) || error.code !== "KERNEL_NOT_FOUND") throw error;
         refusal = error;
@@ -68,7 +83,7 @@ class HostKernels implements Kernels {
 
   async #bootable(candidate: Candidate): Promise<BootKernel> {
     const kernelDigest = await this.#digests.of(candidate.path);
-    const { path, digest } = await this.#initramfs.ensure(kernelDigest, () => candidate.modules(), await candidate.modulesKey());
+    const { path, digest } = await this.#initramfs.ensure(kernelDigest, () => candidate.modules(), candidate.modulesKey());
     return { kernelPath: candidate.path, initramfsPath: path, version: candidate.version, digest: digestOf([kernelDigest, digest]) };
   }
 

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { IsthmusError, type Kernel } from "@isthmus/contract";
 import { bzImageVersion } from "./bzimage.ts";
 import { collectModules, type KernelModule, orderedModules } from "./modules.ts";
+import { fileStamp, folderStamp } from "./stamp.ts";
 
 /** A kernel file that could be booted, and where its modules come from. */
 export interface Candidate {
@@ -15,7 +16,7 @@ export interface Candidate {
   /** Throws KERNEL_NOT_FOUND when the kernel lacks what a guest needs. */
   modules(): Promise<readonly KernelModule[]>;
   /** changes when what `modules` gives does; cheap */
-  modulesKey(): Promise<string>;
+  modulesKey(): string;
 }
 
 export interface SourceOptions {
@@ -38,18 +39,6 @@ async function readable(path: string): Promise<boolean> {
   }
 }
 
-/** Names, sizes and times of the files right in `folder`; empty when there is none. */
-async function stamp(folder: string): Promise<string> {
-  const files = (await readdir(folder).catch(() => [])).sort();
-  const parts = await Promise.all(
-    files.map(async (name) => {
-      const info = await stat(join(folder, name), { bigint: true });
-      return `${name} ${info.size} ${info.mtimeNs}`;
-    }),
-  );
-  return parts.join("\n");
-}
-
 async function candidate(source: Kernel["source"], path: string, modulesFolder: string): Promise<Candidate | undefined> {
   if (!(await readable(path))) return undefined;
   const [version, info] = await Promise.all([bzImageVersion(path), stat(path)]);
@@ -59,7 +48,7 @@ async function candidate(source: Kernel["source"], path: string, modulesFolder: 
     version,
     sizeBytes: info.size,
     modules: () => orderedModules(modulesFolder),
-    modulesKey: () => stamp(modulesFolder),
+    modulesKey: () => folderStamp(modulesFolder),
   };
 }
 
@@ -87,7 +76,7 @@ async function kept(source: "built" | "debian", folder: string): Promise<readonl
 
 async function hostOwn(root: string): Promise<Candidate | undefined> {
   const tree = join(root, "lib/modules", release());
-  const found = await candidate("host", join(root, "boot", `${KERNEL_FILE}-${release()}`), tree);
+  const found = await candidate("host", hostKernel(root), tree);
   if (found === undefined) return undefined;
   const modules = async (): Promise<readonly KernelModule[]> => {
     const set = await collectModules(tree);
@@ -95,6 +84,16 @@ async function hostOwn(root: string): Promise<Candidate | undefined> {
     return set.modules;
   };
   return { ...found, modules };
+}
+
+function hostKernel(root: string): string {
+  return join(root, "boot", `${KERNEL_FILE}-${release()}`);
+}
+
+/** Changes when `findKernels` would find something else; cheap. */
+export function sourcesStamp({ folder, configuredPath, root = "/" }: SourceOptions): string {
+  const kept = ["built", "debian"].map((source) => folderStamp(join(folder, source), KERNEL_FILE));
+  return [...kept, configuredPath === undefined ? "" : fileStamp(configuredPath), fileStamp(hostKernel(root))].join("\n");
 }
 
 /** All kernels of this host, best first. A configured one that is not there is an error, never passed over. Throws CONFIG_INVALID. */

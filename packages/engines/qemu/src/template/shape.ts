@@ -5,6 +5,9 @@ import { basename } from "node:path";
 import type { BootKernel, GuestShape, TemplateShape } from "@isthmus/core";
 import { type BootVariant, commandLine } from "../command-line.ts";
 
+/** Asking for it reads files of each processor. */
+const HOST_CPU = cpus()[0]?.model ?? "";
+
 /** Names that differ from machine to machine and mean nothing to the guest. */
 const ANY = { name: "any", folder: "/any", socketFolder: "/any", outputPath: "/any", rootfsPath: "/any" } as const;
 
@@ -33,7 +36,7 @@ export async function templateShape(
     rootfs: `${basename(shape.rootfsPath)} ${size} ${mtimeMs}`,
     diskBytes: shape.diskBytes ?? 0,
     disk: shape.diskBytes === undefined ? "none" : shape.keptDisk ? "kept" : "new",
-    hostCpu: cpus()[0]?.model ?? "",
+    hostCpu: HOST_CPU,
     arguments: commandLine(layout, variant).join(" "),
   };
   return { key: createHash("sha256").update(JSON.stringify(parts)).digest("hex"), accelerator: variant.accelerator, parts };
