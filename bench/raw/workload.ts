@@ -9,7 +9,7 @@ export async function configure(session: AgentSession, network: NetworkRequest |
     machineId: randomBytes(16).toString("hex"),
     bootId: randomUUID(),
     clock: { sec: Math.floor(now / 1000), nsec: (now % 1000) * 1_000_000 },
-    entropy: randomBytes(256).toString("hex"),
+    entropy: randomBytes(64).toString("hex"),
     network,
   });
 }

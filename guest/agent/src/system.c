@@ -1,7 +1,7 @@
 /* Identity and entropy of this machine. */
 #include "agent.h"
 
-#define OWN_FOLDER "/dev/.isthmus" /* always writable; files here stand in for those that cannot be written */
+#define OWN_FOLDER "/dev/.isthmus" /* in memory, and always writable */
 enum { RNDADDENTROPY = 0x40085203, RNDRESEEDCRNG = 0x5207 }; /* linux/random.h */
 
 static bool write_file(const char *path, const char *text) {
@@ -12,18 +12,21 @@ static bool write_file(const char *path, const char *text) {
   return ok;
 }
 
+/* The file is ours, mounted over the image's: a clone then writes into memory, which takes a third of the time that its disk takes. */
 const char *system_write(const char *path, const char *format, ...) {
   char own[64], text[1024];
+  struct stat ours, seen;
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   snprintf(own, sizeof own, OWN_FOLDER "%s", strrchr(path, '/'));
-  mkdir("/etc", 0755);
-  if (write_file(path, text)) return NULL;
-  if (errno != EROFS && unlink(path) == 0 && write_file(path, text)) return NULL; /* a link to nowhere, for instance */
   mkdir(OWN_FOLDER, 0755);
   if (!write_file(own, text)) return "write under /dev";
+  bool there = stat(path, &seen) == 0;
+  if (there && stat(own, &ours) == 0 && ours.st_dev == seen.st_dev && ours.st_ino == seen.st_ino) return NULL;
+  mkdir("/etc", 0755);
+  if (!there && !write_file(path, "") && errno != EROFS && unlink(path) == 0) write_file(path, ""); /* a link to nowhere, for instance */
   mount(own, path, NULL, MS_BIND, NULL); /* an image without such a file on a read-only root goes without */
   return NULL;
 }
@@ -36,10 +39,14 @@ const char *system_hostname(const char *name, const char *address) {
   return failed ? failed : system_write("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", ip, name);
 }
 
-/* Bytes decoded, or -1. */
+/* Bytes decoded, or -1. Not by sscanf: an emulated guest takes 10 ms for that. */
 static int decode_hex(const char *in, uint8_t *out, int max) {
+  static const char digits[] = "0123456789abcdef";
   int count = 0;
-  for (int used = 0; count < max && sscanf(in, "%2hhx%n", out + count, &used) == 1 && used == 2; count++) in += 2;
+  for (const char *high, *low; count < max && *in && in[1]; in += 2) {
+    if (!(high = strchr(digits, in[0])) || !(low = strchr(digits, in[1]))) return -1;
+    out[count++] = (uint8_t)((high - digits) * 16 + (low - digits));
+  }
   return *in ? -1 : count;
 }
 

@@ -80,7 +80,7 @@ export const PROBE_MEMORY_BYTES = 128 * MIB;
 export const TCG_BUFFER_MIB = 64;
 /** Output that the guest keeps writing while no daemon listens; more is counted and dropped. */
 export const UNATTENDED_OUTPUT_BYTES = 256 * MIB;
-export const ENTROPY_BYTES = 256;
+export const ENTROPY_BYTES = 64;
 /** What of the VMM's own words goes into an error. */
 export const STDERR_TAIL_BYTES = 2_048;
 /** A free port can be taken by another between our look and QEMU's. */
