@@ -134,26 +134,28 @@ static void set_clock(struct request *r, struct json from) {
   if (!r->answered && clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = sec, .tv_nsec = nsec}) < 0) check(r, "set clock");
 }
 
-static void set_network(struct request *r, struct json net, char known[64]) {
-  char mac[32], address[64], gateway[64], address6[64], gateway6[64], dns[64], servers[512] = "";
+static void set_network(struct request *r, struct json net, char known[128]) {
+  char mac[32], address[64], gateway[64], address6[64], gateway6[64], both[128], dns[64], servers[512] = "";
   struct json cursor, item;
   text(r, net, "mac", mac, sizeof mac);
-  bool kept = strcmp(text(r, net, "address", address, sizeof address), known) == 0; /* it stays, and its routes with it */
+  text(r, net, "address", address, sizeof address);
   text(r, net, "gateway", gateway, sizeof gateway);
   text(r, net, "address6", address6, sizeof address6);
+  snprintf(both, sizeof both, "%s%s", address, address6);
+  bool kept = strcmp(both, known) == 0; /* it stays, and its routes with it */
   text(r, net, "gateway6", gateway6, sizeof gateway6);
   for (bool ok = json_find(net, "dns", &item) && json_array(item, &cursor); ok && json_next(&cursor, &item);)
     if (json_string(item, dns, sizeof dns) && strspn(dns, "0123456789abcdef.:") == strlen(dns))
       snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "nameserver %s\n", dns);
   if (!r->answered) check(r, network_up("eth0", mac, kept ? "" : address, kept ? "" : gateway));
   if (!r->answered && !kept && *address6) check(r, network_up6("eth0", address6, gateway6));
-  strcpy(known, r->answered ? "" : address);
+  strcpy(known, r->answered ? "" : both);
   if (!r->answered && *servers && !kept) check(r, system_write("/etc/resolv.conf", "%s", servers));
 }
 
 /* Entropy and clock come first: nothing may be derived from those of the guest that this one was cloned from. */
 static void configure(struct request *r, int) {
-  static char address[64];
+  static char address[128]; /* IPv6 behind the prefix of IPv4 */
   char hostname[65], machine_id[33], boot_id[37], entropy[2 * ENTROPY_MAX_BYTES + 1];
   struct json item;
   if (strpbrk(text(r, r->body, "hostname", hostname, sizeof hostname), " \t\r\n/")) refuse(r, "hostname");
