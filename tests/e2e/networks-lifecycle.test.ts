@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
-import type { Event } from "@isthmus/sdk";
+import { type Event, hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { eventually, type World } from "../world.ts";
 import { HOST, HostNamespace, ip, OUT, SERVE } from "./host-namespace.fixture.ts";
@@ -25,6 +25,10 @@ const addressesOf = async (ref: string) => {
   return [v4, ip6];
 };
 const deviceOf = (ref: string) => world.ok(["exec", ref, "cat", "/sys/class/net/eth0/address"]);
+const answers = (addresses: readonly string[], word: string) => Object.fromEntries(addresses.map((address) => [address, word]));
+const namespaces = () => readdirSync("/run/netns").filter((name) => name.startsWith("isthmus-"));
+/** none of a namespace of somebody else's that goes meanwhile */
+const devicesIn = (namespace: string) => (namespaces().includes(namespace) ? ip(`-n ${namespace} -o link`) : "");
 const gateway = (namespace: string): number | undefined =>
   ip(`netns pids ${namespace}`)
     .split("\n")
@@ -106,6 +110,50 @@ it("are on the network `default` when they have an allow-list and name none, als
   await eventually("the network goes with its last machine", async () => (ip("netns list").includes(namespace) ? undefined : true));
   await world.ok(["resume", "guarded"]);
   await obeys();
+});
+
+it("leave a network and come onto another while they run, also when the daemon dies in between", async () => {
+  const { networks, machines } = world.isthmus;
+  const addresses = async (ref: string) => (await machines.get(ref)).spec.networks?.flatMap(({ ip: v4 = "", ip6 = "" }) => [v4, ip6]) ?? [];
+  const published = () => host.inHost("sh", "-c", "curl -s -m 5 http://127.0.0.1:8088/ || true").trim();
+  await networks.create({ name: "east", subnet: "10.41.0.0/24", subnet6: "fd41::/64" });
+  await host.run("mover", "--network", "web", "-p", "127.0.0.1:8088:80", "-h", "mover", ...SERVE);
+  await networks.disconnect("web", "taker");
+  await networks.connect("east", { machine: "taker" });
+  const { id, pid } = await machines.get("mover");
+  const [old, east, api] = await Promise.all([addresses("mover"), addresses("taker"), addresses("api")]);
+  expect([await host.fetchAll("client", old), published()]).toEqual([answers(old, "mover"), "mover"]);
+
+  const off = await networks.disconnect("web", "mover");
+  expect([off.state, off.spec.networks, off.ports, published()]).toEqual(["running", [], [], ""]);
+  expect(await world.ok(["exec", "mover", "cat", "/sys/class/net/eth0/carrier"])).toBe("0");
+  expect([await host.fetchAll("client", old), await host.lookUp("client", "mover")]).toEqual([answers(old, ""), [""]]);
+  const tap = `tap${id.slice(0, 12)}`;
+  const parking = namespaces().find((name) => devicesIn(name).includes(tap)) ?? "";
+  expect(parking).not.toBe((await networks.get("web")).namespace);
+
+  await world.killDaemon();
+  expect((await world.cli(["daemon", "start"], { env: { CRASH_AT: "move.after-mark" } })).code).toBe(0);
+  const onto = { machine: "mover", ip: "10.41.0.20", aliases: ["moved"] };
+  expect(await networks.connect("east", onto).then(() => "done", hasCode)).toBe(true);
+  await world.ok(["daemon", "start"]);
+  await eventually("the next daemon finishes it", async () => ((await machines.get("mover")).ports.length === 1 ? true : undefined));
+  const now = ["10.41.0.20", "fd41::14"];
+  expect([await addresses("mover"), (await machines.get("mover")).pid, published()]).toEqual([now, pid, "mover"]);
+  expect([await host.lookUp("taker", "moved"), await host.lookUp("mover", "taker")]).toEqual([now, [...east].sort()]);
+  const reached = { ...answers(api, ""), ...answers([OUT.v4, OUT.v6], "internet") };
+  expect([await host.fetchAll("taker", now), await host.fetchAll("mover", Object.keys(reached))]).toEqual([answers(now, "mover"), reached]);
+
+  await networks.disconnect("east", "mover");
+  await networks.connect("east", { machine: "mover", ip: "10.41.0.20", ip6: "fd41::99" });
+  expect(await host.fetchAll("taker", ["10.41.0.20", "fd41::99"])).toEqual(answers(["10.41.0.20", "fd41::99"], "mover"));
+
+  await machines.remove("taker", { force: true });
+  await networks.disconnect("east", "mover");
+  expect(devicesIn(parking)).toContain(tap);
+  await networks.remove("east");
+  await machines.remove("mover", { force: true });
+  await eventually("its device goes with it", async () => (namespaces().includes(parking) ? undefined : true));
 });
 
 it("go on when their gateway is killed, and another takes its place", async () => {

@@ -14,6 +14,9 @@ export const isOfSaving = (point: CrashPoint): boolean => /^(snapshot|clone|susp
 /** Of those that only volumes come to, which have sweeps of their own. */
 export const isOfVolumes = (point: CrashPoint): boolean => /volume/.test(point);
 
+/** Of those that machines on networks of the host come to, for a daemon that is root. */
+export const isOfNetworks = (point: CrashPoint): boolean => point.startsWith("move");
+
 /** Row 2 of the battery: the daemon dies before and after each side effect, once; a restart ends in "done" or "cleanly absent". */
 export function converges(points: readonly CrashPoint[]): void {
   it(

@@ -39,7 +39,10 @@ export class Networks {
     return (await this.#transport.json<{ networks: readonly Network[] }>(call)).networks;
   }
 
-  /** Puts a machine on a network from its next start on. Throws STATE_CONFLICT while it has a process or is suspended, ADDRESS_TAKEN. */
+  /**
+   * Puts a machine on a network: one that runs, and has a device that is on none, at once, one without a process from its next start on. Throws STATE_CONFLICT for others, ADDRESS_TAKEN, NETWORK_FULL,
+   * and of one that runs PORT_TAKEN, AGENT_UNREACHABLE, HOST_COMMAND_FAILED.
+   */
   connect(name: string, wish: NetworkConnect, options: CallOptions = {}): Promise<Machine> {
     return this.#transport.json({ method: "POST", path: `${pathOf(name)}/connect`, json: wish, signal: options.signal });
   }

@@ -10,7 +10,9 @@ interface ConnectOptions {
 
 export function networkConnect(context: Context): Command {
   return new Command("connect")
-    .description("Put a machine on a network from its next start on. A machine that runs or is suspended is refused: stop it before.")
+    .description(
+      "Put a machine on a network: one that runs and was taken off a network at once, one without a process from its next start on. Others are refused.",
+    )
     .argument("<network>", "name")
     .argument("<machine>", "name or id")
     .option("--ip <address>", "its IPv4 address; a free one when absent")

@@ -5,7 +5,7 @@ import { examples } from "../help.ts";
 export function networkDisconnect(context: Context): Command {
   return new Command("disconnect")
     .description(
-      "Take a machine off a network: it has none from its next start on. A machine that runs or is suspended is refused: stop it before.",
+      "Take a machine off a network: one that runs at once, one without a process from its next start on. One that is paused or suspended is refused.",
     )
     .argument("<network>", "name")
     .argument("<machine>", "name or id")

@@ -1,4 +1,5 @@
 import { can, hasCode, IsthmusError, isSettled } from "@isthmus/contract";
+import { finishMove } from "../network/move.ts";
 import { publishAgain } from "../network/publish.ts";
 import { sweepVolumes } from "../volume/provide.ts";
 import type { AdoptionReport } from "./actions.ts";
@@ -100,6 +101,12 @@ async function reach(context: Context, handle: Handle, record: MachineRecord): P
   else forgetSaved(context, handle);
   resumeLife(context, handle, record, live);
   await publishAgain(context, handle, record);
+  await finishMove(context, handle, live).catch((error: unknown) =>
+    context.log.error(
+      { machine: handle.id, network: record.boot.moving, err: error },
+      "a machine could not be put on its network, or off it",
+    ),
+  );
   return "adopted";
 }
 

@@ -12,7 +12,7 @@ import type {
   Resources,
 } from "@isthmus/contract";
 import type { ImageStore } from "../image/ports.ts";
-import type { Nic } from "../network/ports.ts";
+import type { Nic, NicPlace } from "../network/ports.ts";
 import type { Delivery } from "../secret/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
 import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
@@ -38,7 +38,7 @@ export interface StartPlan {
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly network: "none" | "user" | "bridge";
-  /** of network `bridge`: where its device goes */
+  /** of network `bridge`: where its device goes; absent for a guest that is nobody's yet */
   readonly nic?: Nic;
   /** of network `user`: only published ports go through */
   readonly sealed?: true;
@@ -131,6 +131,10 @@ export interface LiveMachine {
   unpause(): Promise<void>;
   /** Sets the limits of its process and disks to these, from `former` ones, while it runs. Returns what could not be done. */
   limit(limits: Resources, former: Resources): Promise<readonly string[]>;
+  /** The guest sees its network device without a link. It need not answer. Throws HOST_COMMAND_FAILED, AGENT_UNREACHABLE. */
+  unplug(): Promise<void>;
+  /** The guest sees its device with a link, and has this place from here on instead of any before. Throws HOST_COMMAND_FAILED, AGENT_UNREACHABLE, AGENT_REFUSED. */
+  plug(place: NicPlace): Promise<void>;
   /** Saves the guest as it is at one moment. Throws CAPTURE_FAILED, DISK_FULL, CANCELLED, AGENT_UNREACHABLE: the guest goes on then. */
   capture(plan: CapturePlan, signal: AbortSignal): Promise<CaptureFacts>;
   /** Processor time of the engine process, and TCP connections that are open on its published ports. */

@@ -46,6 +46,7 @@ export const wanted = {
   restartAtMs: undefined,
   resumes: 0,
   yielded: undefined,
+  moving: undefined,
 } as const;
 
 /** Begins the start of a machine that is `queued`, or `starting` since an earlier daemon. */
@@ -274,7 +275,9 @@ async function bringUpNetworks(context: Context, record: MachineRecord, progress
   if (machine.spec.network !== "bridge") return;
   requireNetworks(context);
   const began = performance.now();
-  for (const { network } of machine.spec.networks ?? []) await context.networks?.bringUp(network);
+  const { networks = [] } = machine.spec;
+  for (const { network } of networks) await context.networks?.bringUp(network);
+  if (networks.length === 0) await context.networks?.park(machine.id);
   await publishPorts(context, handleOf(context, machine.id), record);
   note(progress, "network", began);
 }

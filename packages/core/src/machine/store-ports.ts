@@ -58,6 +58,8 @@ export interface BootRecord {
   readonly yielded?: true;
   /** a suspension is under way: what a daemon that dies in it leaves is undone */
   readonly suspending?: true;
+  /** the network that it is put on or taken off while it runs: what a daemon that dies in it leaves is finished */
+  readonly moving?: string;
   /** how its start asked to be let in */
   readonly queued?: { readonly atMs: number; readonly maxWaitMs: number; readonly priority: "low" | "normal" | "high" };
   /** what its start was granted; goes in the commit in which the machine settles */

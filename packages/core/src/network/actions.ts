@@ -11,8 +11,11 @@ export interface NetworkActions {
   remove(name: string): Promise<Network>;
   /** Removes those that no machine has addresses of. */
   prune(): Promise<readonly Network[]>;
-  /** The machine is on the network when it starts next. Throws STATE_CONFLICT for one that has a process or is suspended, and what addresses throw. */
+  /**
+   * A machine that runs and has a device on no network is on this one when it resolves, with the ports that it publishes; one without a process when it starts next. Throws STATE_CONFLICT for others,
+   * what addresses throw, PORT_TAKEN, and for one that runs AGENT_UNREACHABLE, AGENT_REFUSED, HOST_COMMAND_FAILED: it is on none then.
+   */
   connect(name: string, wish: NetworkConnect): Promise<Machine>;
-  /** It has no network when it starts next. Throws STATE_CONFLICT as `connect`. */
+  /** A machine that runs is off the network when it resolves, and keeps its device; one without a process has none when it starts next. Throws STATE_CONFLICT as `connect`, HOST_COMMAND_FAILED. */
   disconnect(name: string, machine: string): Promise<Machine>;
 }

@@ -78,7 +78,7 @@ export function placed(context: Needs, spec: MachineSpec): MachineSpec {
 }
 
 /** Throws INVALID_REQUEST for ports that the network or the host cannot have. */
-function checkPublishing(context: Needs, { ports = [] }: MachineSpec, [attachment]: readonly Attachment[]): void {
+export function checkPublishing(context: Needs, { ports = [] }: MachineSpec, [attachment]: readonly Attachment[]): void {
   if (attachment === undefined || ports.length === 0) return;
   if (networkOf(context, attachment.network).internal) {
     const reason = `network ${attachment.network} is internal, and has no way to the host`;
@@ -107,18 +107,22 @@ export function tapOf(id: string): string {
   return `tap${id.slice(0, TAP_ID_CHARS)}`;
 }
 
-/** Where the device of a machine on a network goes. */
+/** Where the network device of a machine goes that has one on a tap. */
 export function nicOf(context: Needs, { machine }: MachineRecord): Nic | undefined {
   const [attachment] = machine.spec.networks ?? [];
-  if (machine.spec.network !== "bridge" || attachment === undefined || context.networkHost === undefined) return undefined;
+  if (machine.spec.network !== "bridge" || context.networkHost === undefined) return undefined;
+  const tap = tapOf(machine.id);
+  if (attachment === undefined) return { namespace: context.networkHost.parking.namespace, tap };
   const { subnet, subnet6, name } = networkOf(context, attachment.network);
   const [block, block6] = [blockOf(subnet), blockOf(subnet6)];
   return {
     namespace: context.networkHost.namespace(name),
-    tap: tapOf(machine.id),
-    address: `${attachment.ip}/${block.bits}`,
-    gateway: nth(block, 1),
-    address6: `${attachment.ip6}/${block6.bits}`,
-    gateway6: nth(block6, 1),
+    tap,
+    place: {
+      address: `${attachment.ip}/${block.bits}`,
+      gateway: nth(block, 1),
+      address6: `${attachment.ip6}/${block6.bits}`,
+      gateway6: nth(block6, 1),
+    },
   };
 }

@@ -5,6 +5,7 @@ import { amend, conflict } from "../machine/transition.ts";
 import type { NetworkActions } from "./actions.ts";
 import { blockOf, nth } from "./addresses.ts";
 import { networkOf, place, planNetwork, requireNetworks } from "./attach.ts";
+import { finishMove, moved, moveLive } from "./move.ts";
 import { isOn } from "./networks.ts";
 import type { StoredNetwork } from "./ports.ts";
 
@@ -33,8 +34,14 @@ export function createNetworkActions(context: Context): NetworkActions {
       return removed;
     },
     connect: (name, { machine, ip, ip6, aliases }) =>
-      change(context, machine, "connect", (before) => {
+      change(context, { ref: machine, action: "connect", network: name }, (before, runs) => {
         const [other] = before.spec.networks ?? [];
+        if (other?.network === name && runs)
+          throw new IsthmusError("INVALID_REQUEST", {
+            field: "machine",
+            value: before.name,
+            reason: `it is on network ${name}, and runs; to give it another place there, have it leave before with: isthmus network disconnect ${name} ${before.name}`,
+          });
         if (other !== undefined && other.network !== name)
           throw new IsthmusError("INVALID_REQUEST", {
             field: "machine",
@@ -45,10 +52,12 @@ export function createNetworkActions(context: Context): NetworkActions {
         return { ...before.spec, network: "bridge", networks: [attachment] };
       }),
     disconnect: (name, machine) =>
-      change(context, machine, "disconnect", ({ spec, name: machineName }) => {
+      change(context, { ref: machine, action: "disconnect", network: name }, ({ spec, name: machineName }, runs) => {
         networkOf(context, name);
         if (!spec.networks?.some(({ network }) => network === name))
           throw new IsthmusError("INVALID_REQUEST", { field: "machine", value: machineName, reason: `it is not on network ${name}` });
+        // Its device stays in the guest, also when that starts anew.
+        if (runs) return { ...spec, networks: [] };
         const { networks: _networks, ...rest } = spec;
         return { ...rest, network: "none" };
       }),
@@ -70,14 +79,31 @@ async function removeUnused(context: Context, name: string): Promise<Network> {
 
 const changeable: readonly MachineState[] = ["requested", "exited", "failed", "refused"];
 
-/** Of a machine without a process: its guest has the device that it began with. */
-async function change(context: Context, ref: string, action: string, next: (machine: Machine) => Machine["spec"]): Promise<Machine> {
+interface Wanted {
+  readonly ref: string;
+  readonly action: "connect" | "disconnect";
+  readonly network: string;
+}
+
+/** Of a machine without a process, or one that runs and has a device on a tap: a guest has the devices that it began with. */
+async function change(
+  context: Context,
+  { ref, action, network }: Wanted,
+  next: (machine: Machine, runs: boolean) => Machine["spec"],
+): Promise<Machine> {
   const { handle, record } = find(context, ref);
   await handle.ready;
-  return await handle.queue.request(record.machine.name, () => {
+  return await handle.queue.request(record.machine.name, async () => {
     const present = context.store.machine(handle.id);
-    if (!changeable.includes(present.machine.state)) throw conflict(action, present, changeable);
-    return amend(context, handle, { machine: { spec: next(present.machine) } }).machine;
+    const { machine } = present;
+    const allowed: readonly MachineState[] = machine.spec.network === "bridge" ? [...changeable, "running"] : changeable;
+    if (!allowed.includes(machine.state)) throw conflict(action, present, allowed);
+    const runs = machine.state === "running";
+    // What an earlier move left to be done comes first: its device may still be on the network that it leaves. One that is to leave need not be there before.
+    if (runs && action === "connect" && handle.live !== undefined) await finishMove(context, handle, handle.live);
+    const spec = next(machine, runs);
+    if (runs) return await moveLive(context, handle, spec, network);
+    return amend(context, handle, { machine: { spec } }, [moved(machine, network, spec)]).machine;
   });
 }
 

@@ -29,6 +29,8 @@ export class Networks {
   readonly #applied = new Map<string, string>();
   readonly #queues = new Map<string, Promise<void>>();
   #looking = false;
+  /** machines that run may be on no network */
+  #parked = false;
 
   constructor(host: NetworkHost, needs: Needs) {
     this.#host = host;
@@ -42,6 +44,12 @@ export class Networks {
   /** Resolves when the network is as the machines that are on it need it. Throws HOST_COMMAND_FAILED, TIMEOUT, NETWORK_UNAVAILABLE. */
   bringUp(name: string): Promise<void> {
     return this.#queue(name, () => this.#sync(name));
+  }
+
+  /** Has a device for a machine that is about to start and is on no network. Throws HOST_COMMAND_FAILED. */
+  async park(id: string): Promise<void> {
+    this.#parked = true;
+    await this.#host.parking.add(tapOf(id));
   }
 
   /** Limits what a machine that has a process sends and receives, at once. The next look takes what its record says. Throws HOST_COMMAND_FAILED. */
@@ -65,6 +73,7 @@ export class Networks {
       await this.bringUp(name).catch((error: unknown) =>
         this.#needs.log.error({ network: name, err: error }, "could not take a network up"),
       );
+    await this.#sweep();
   }
 
   /** Takes the network off the host, and has `forget` remove its record where nothing comes between. */
@@ -72,8 +81,24 @@ export class Networks {
     return this.#queue(name, async () => {
       forget();
       this.#applied.delete(name);
-      await this.#host.remove(name);
+      await this.#host.remove(name, this.#leaving());
     });
+  }
+
+  /** Taps that a network gives back while their machines run. */
+  #leaving(): ReadonlySet<string> {
+    const records = this.#needs.store.allMachines().filter((record) => isOn(record) && record.machine.spec.network === "bridge");
+    const leaving = records.filter(({ machine, boot }) => boot.moving !== undefined || (machine.spec.networks ?? []).length === 0);
+    if (leaving.length > 0) this.#parked = true;
+    return new Set(leaving.map(({ machine }) => tapOf(machine.id)));
+  }
+
+  async #sweep(): Promise<void> {
+    try {
+      this.#parked = await this.#host.parking.keep(this.#leaving());
+    } catch (error) {
+      this.#needs.log.error({ err: error }, "devices of machines that are gone could not be removed");
+    }
   }
 
   #queue(name: string, job: () => Promise<void>): Promise<void> {
@@ -89,13 +114,13 @@ export class Networks {
     const state = this.#stateOf(name);
     if (state === undefined || state.machines.length === 0) {
       this.#applied.delete(name);
-      await this.#host.remove(name);
+      await this.#host.remove(name, this.#leaving());
       return;
     }
     const text = JSON.stringify(state);
     if (this.#applied.get(name) === text) return;
     this.#applied.delete(name);
-    await this.#host.apply(state);
+    await this.#host.apply(state, this.#leaving());
     this.#applied.set(name, text);
   }
 
@@ -110,7 +135,7 @@ export class Networks {
   }
 
   #lookSoon(): void {
-    if (this.#looking || this.#applied.size === 0) return;
+    if (this.#looking || (this.#applied.size === 0 && !this.#parked)) return;
     this.#looking = true;
     this.#needs.clock.after(SETTLE_MS, () => {
       this.#looking = false;
@@ -119,6 +144,7 @@ export class Networks {
         this.bringUp(name).catch((error: unknown) =>
           this.#needs.log.error({ network: name, err: error }, "a network could not be changed"),
         );
+      if (this.#parked) void this.#sweep();
     });
   }
 

@@ -27,6 +27,12 @@ export interface Nic {
   /** the network's, as `ip netns` knows it; it is there when the machine starts, and the tap in it */
   readonly namespace: string;
   readonly tap: string;
+  /** absent: it is on no network */
+  readonly place?: NicPlace;
+}
+
+/** What a machine has on its network. */
+export interface NicPlace {
   /** with prefix: 10.89.0.2/24 */
   readonly address: string;
   readonly gateway: string;
@@ -61,6 +67,15 @@ export interface Publication {
   close(): void;
 }
 
+/** Where taps are that are on no network. */
+export interface Parking {
+  readonly namespace: string;
+  /** A tap for a machine that is about to start. Throws HOST_COMMAND_FAILED. */
+  add(tap: string): Promise<void>;
+  /** Removes all but these; whether any are there then. Throws HOST_COMMAND_FAILED. */
+  keep(taps: ReadonlySet<string>): Promise<boolean>;
+}
+
 /** Networks on this host. */
 export interface NetworkHost {
   /** Why none can be made here; undefined when they can. */
@@ -68,14 +83,16 @@ export interface NetworkHost {
   namespace(network: string): string;
   /** of all interfaces of the host, in their one spelling */
   addresses(): readonly string[];
-  /** Brings a network about as it is to be, whole. Called for one network at a time. Throws HOST_COMMAND_FAILED, TIMEOUT. */
-  apply(state: NetworkState): Promise<void>;
+  /** Of machines that have a device and are on no network. */
+  readonly parking: Parking;
+  /** Brings a network about as it is to be, whole. Called for one network at a time. Taps in `leaving` that are on it and have no place there go to the parking, those of its machines come from there. Throws HOST_COMMAND_FAILED, TIMEOUT. */
+  apply(state: NetworkState, leaving: ReadonlySet<string>): Promise<void>;
   /** Sets what may go through a tap of a network that was brought about; what is absent is not limited. Called as `apply` is. Throws HOST_COMMAND_FAILED. */
   limit(network: string, limits: TapRates): Promise<void>;
   /** Has ports of the machine with this address of a network, which is there, listen. Throws PORT_TAKEN, HOST_COMMAND_FAILED, NETWORK_UNAVAILABLE, NO_CAPACITY. */
   publish(network: string, address: string, ports: readonly PublishedPort[]): Promise<Publication>;
-  /** Takes a network away; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
-  remove(network: string): Promise<void>;
+  /** Takes a network away but for taps in `leaving`, as `apply`; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
+  remove(network: string, leaving: ReadonlySet<string>): Promise<void>;
   /** Names of networks that an earlier daemon left here. */
   left(): Promise<readonly string[]>;
   /** Who is told of what machines were refused. */

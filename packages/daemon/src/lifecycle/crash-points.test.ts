@@ -16,6 +16,7 @@ const scenarios = {
   suspend: (daemon) => void daemon.machines.suspend("m").catch(() => undefined),
   resume: (daemon) => void daemon.machines.resume("m").catch(() => undefined),
   "remove with volumes": (daemon) => void daemon.machines.remove("m", { volumes: true }).catch(() => undefined),
+  connect: (daemon) => void daemon.machines.networks.connect("web", { machine: "m" }).catch(() => undefined),
   "volume create": (daemon) => void daemon.machines.volumes.create({ name: "v" }).catch(() => undefined),
   "volume remove": (daemon) => void daemon.machines.volumes.remove("v").catch(() => undefined),
 } satisfies Record<string, (daemon: FakeDaemon) => void>;
@@ -23,6 +24,7 @@ const scenarios = {
 function scenarioOf(point: CrashPoint): keyof typeof scenarios {
   if (point.startsWith("volume")) return point.endsWith("create") ? "volume create" : "volume remove";
   if (point.endsWith("volume")) return "remove with volumes";
+  if (point.startsWith("move")) return "connect";
   if (point.startsWith("snapshot")) return "snapshot";
   if (point.startsWith("clone")) return "clone";
   if (point.startsWith("suspend")) return point.endsWith("exited") ? "kill" : "suspend";
@@ -38,7 +40,10 @@ async function prepare(daemon: FakeDaemon, point: CrashPoint): Promise<void> {
   if (scenario === "volume remove") await daemon.machines.volumes.create({ name: "v" });
   if (scenario.startsWith("volume")) return;
   const mounts = scenario === "remove with volumes" ? [{ type: "volume" as const, path: "/v" }] : [];
-  if (scenario !== "create") await daemon.machines.create({ image: "busybox", name: "m", mounts }, { start: scenario !== "start" });
+  const device = scenario === "connect" ? { network: "bridge" as const, networks: [] } : {};
+  if (scenario === "connect") await daemon.machines.networks.create({ name: "web" });
+  if (scenario !== "create")
+    await daemon.machines.create({ image: "busybox", name: "m", mounts, ...device }, { start: scenario !== "start" });
   if (scenario === "resume" || /^suspend.*exited/.test(point)) await daemon.machines.suspend("m");
   if (scenario.startsWith("remove")) await daemon.machines.stop("m");
   if (point.endsWith("failed")) daemon.host.nextStarts = ["hang"];

@@ -24,7 +24,7 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export class FakeDaemon {
   readonly host = new FakeHost();
   readonly clock = new FakeClock();
-  readonly networks: FakeNetworks = { rates: new Map(), listening: new Set() };
+  readonly networks: FakeNetworks = { rates: new Map(), listening: new Set(), taps: new Map() };
   readonly folder = mkdtempSync(join(tmpdir(), "isthmus-machines-"));
   memoryTotalBytes = 64 * GIB;
   cpus = 2;
@@ -85,7 +85,7 @@ export class FakeDaemon {
       folders: mortalFolders(fakeFolders(this.host), life),
       snapshotFolders: mortal(fakeSnapshots(this.host), life),
       volumeFolders: mortal(fakeVolumes(this.host.volumes), life),
-      networkHost: mortal(fakeNetworks(this.networks), life),
+      networkHost: mortalNetworks(fakeNetworks(this.networks), life),
       output: mortal(fakeOutput(this.host), life),
       images: { resolve: async (ref) => (ref === "missing" ? Promise.reject(new IsthmusError("IMAGE_NOT_FOUND", { ref })) : busybox) },
       clock: {
@@ -115,6 +115,10 @@ export class FakeDaemon {
 
 function mortalFolders(folders: MachineFolders, life: { readonly dead: boolean }): MachineFolders {
   return mortal({ ...folders, saved: mortal(folders.saved, life) }, life);
+}
+
+function mortalNetworks(host: NetworkHost, life: { readonly dead: boolean }): NetworkHost {
+  return mortal({ ...host, parking: mortal(host.parking, life) }, life);
 }
 
 function mortalMachines(engine: Engine, life: { readonly dead: boolean }): Engine {

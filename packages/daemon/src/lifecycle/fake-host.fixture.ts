@@ -8,6 +8,7 @@ import type {
   GuestStream,
   LiveMachine,
   MachineFolders,
+  NicPlace,
   OutputFiles,
   OutputRecord,
   SavedFolders,
@@ -28,6 +29,8 @@ export interface FakeProcess {
   /** takes no notice of an orderly stop */
   stubborn: boolean;
   limits?: Resources;
+  /** its network as the guest sees it: since its start, or without a link */
+  place: NicPlace | "as it started" | "no link";
   /** the workload was started; before that a start can be cut short */
   complete: boolean;
   /** it goes on from a saved guest, which is in memory */
@@ -79,7 +82,18 @@ export class FakeHost {
     if (this.processes.has(plan.id)) this.secondCopies += 1;
     this.#pid += 1;
     const ended = Promise.withResolvers<EngineEnd>();
-    const process = { pid: this.#pid, plan, ended, paused: false, hung: false, stubborn: false, complete: false, restoring: false };
+    const place = "as it started" as const;
+    const process: FakeProcess = {
+      pid: this.#pid,
+      plan,
+      ended,
+      place,
+      paused: false,
+      hung: false,
+      stubborn: false,
+      complete: false,
+      restoring: false,
+    };
     this.processes.set(plan.id, process);
     return process;
   }
@@ -237,6 +251,13 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
       if (limits.pidsMax === 13) return ["pidsMax has no effect: there is no pids.max"];
       process.limits = limits;
       return [];
+    },
+    async unplug() {
+      process.place = "no link";
+    },
+    async plug(place) {
+      if (process.hung) throw new IsthmusError("AGENT_UNREACHABLE", { name: process.plan.name, reason: "it hangs" });
+      process.place = place;
     },
     activity: async () => ({ cpuMs: 0, connections: 0 }),
     async capture(plan) {

@@ -7,22 +7,46 @@ export interface FakeNetworks {
   readonly rates: Map<string, NetworkRates>;
   /** ports that listen, `tcp 127.0.0.1:80`; a daemon's end frees them */
   readonly listening: Set<string>;
+  /** taps, by the network that they are on; `parking` for none */
+  readonly taps: Map<string, string>;
 }
+
+const PARKING = "parking";
 
 /** a rate that the host does not take */
 export const REFUSED_RATE = 13;
 
-export function fakeNetworks({ rates, listening }: FakeNetworks): NetworkHost {
+export function fakeNetworks({ rates, listening, taps }: FakeNetworks): NetworkHost {
   listening.clear();
   const set = ({ tap, rates: wanted }: TapRates) => {
     rates.set(tap, wanted);
     if (wanted.netSendBps?.rate === REFUSED_RATE) throw new IsthmusError("HOST_COMMAND_FAILED", { program: "tc", reason: "no such thing" });
   };
+  /** As the host does it: a tap that is removed while its machine runs never comes back. */
+  const leave = (network: string, wanted: ReadonlySet<string>, leaving: ReadonlySet<string>) => {
+    for (const [tap, at] of taps) {
+      if (at !== network || wanted.has(tap)) continue;
+      if (leaving.has(tap)) taps.set(tap, PARKING);
+      else taps.delete(tap);
+    }
+  };
   return {
     refusal: () => undefined,
     namespace: (network) => `ns-${network}`,
     addresses: () => [],
-    async apply({ machines, rates: limited }) {
+    parking: {
+      namespace: "ns-parking",
+      async add(tap) {
+        if (!taps.has(tap)) taps.set(tap, PARKING);
+      },
+      async keep(kept) {
+        for (const [tap, at] of taps) if (at === PARKING && !kept.has(tap)) taps.delete(tap);
+        return [...taps.values()].includes(PARKING);
+      },
+    },
+    async apply({ network: { name }, machines, rates: limited }, leaving) {
+      leave(name, new Set(machines.map(({ tap }) => tap)), leaving);
+      for (const { tap } of machines) taps.set(tap, name);
       rates.clear();
       for (const { tap } of machines) set(limited.find((one) => one.tap === tap) ?? { tap, rates: {} });
     },
@@ -41,7 +65,10 @@ export function fakeNetworks({ rates, listening }: FakeNetworks): NetworkHost {
         },
       };
     },
-    remove: async () => rates.clear(),
+    async remove(network, leaving) {
+      leave(network, new Set(), leaving);
+      rates.clear();
+    },
     left: async () => [],
     onDenied() {},
     close() {},

@@ -18,8 +18,8 @@ const host = createNetworkHost({ home, runFolder, start: (place) => GatewayClien
 if (apply !== undefined) {
   const { network, subnet, machines } = apply;
   const created = { name: network, subnet, subnet6: "fd40::/64", internal: false, labels: {}, createdAt: "" };
-  await host.apply({ network: created, gateway: { v4: subnet.replace(/0\/.*/, "1"), v6: "fd40::1" }, machines, rates: [] });
+  await host.apply({ network: created, gateway: { v4: subnet.replace(/0\/.*/, "1"), v6: "fd40::1" }, machines, rates: [] }, new Set());
 }
-for (const network of remove) await host.remove(network);
+for (const network of remove) await host.remove(network, new Set());
 process.stdout.write(JSON.stringify(left ? await host.left() : host.namespace(apply?.network ?? "")));
 host.close();

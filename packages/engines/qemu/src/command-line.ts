@@ -214,6 +214,8 @@ function portArguments(layout: VmmLayout, suffix: string): string[] {
 
 /** of a guest that is on no network yet: it is made in the namespace of its own that `inNamespace` gives it, and goes with it */
 const NO_TAP = "tap0";
+/** what the monitor calls the guest's network */
+export const NETDEV = "net";
 
 function networkArguments(layout: VmmLayout, suffix: string): string[] {
   if (layout.network === "none") return [];
@@ -224,13 +226,13 @@ function networkArguments(layout: VmmLayout, suffix: string): string[] {
   const netdev =
     layout.network === "bridge"
       ? optionArgument("tap", [
-          ["id", "net"],
+          ["id", NETDEV],
           ["ifname", layout.nic?.tap ?? NO_TAP],
           ["script", "no"],
           ["downscript", "no"],
         ])
-      : optionArgument("user", [["id", "net"], ["restrict", layout.sealed === true ? "on" : "off"], ["ipv6", "off"], ...forwards]);
-  return ["-netdev", netdev, "-device", `virtio-net-${suffix},netdev=net`];
+      : optionArgument("user", [["id", NETDEV], ["restrict", layout.sealed === true ? "on" : "off"], ["ipv6", "off"], ...forwards]);
+  return ["-netdev", netdev, "-device", `virtio-net-${suffix},netdev=${NETDEV}`];
 }
 
 /**

@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { type AgentSession, type ConfigureRequest, decodeRecords, type NetworkRequest, type StartRequest } from "@isthmus/agent-client";
 import { hasCode } from "@isthmus/contract";
-import { macAddressOf, type StartPlan } from "@isthmus/core";
+import { macAddressOf, type NicPlace, type StartPlan } from "@isthmus/core";
 import {
   CONFIGURE_DEADLINE_MS,
   DNS_ADDRESS,
@@ -36,8 +36,13 @@ export function configuration(plan: Pick<StartPlan, "id" | "hostname" | "network
 /** A template's guest has the addresses of the user-mode network on any other too: they are none of its clones'. */
 function addressesOf({ nic }: Pick<StartPlan, "nic">): Partial<NetworkRequest> {
   if (nic === undefined) return { address: `${GUEST_ADDRESS}/${GUEST_PREFIX}`, gateway: GATEWAY_ADDRESS, dns: [DNS_ADDRESS] };
-  const { address, gateway, address6, gateway6 } = nic;
-  return { address, gateway, address6, gateway6, dns: [gateway] };
+  return nic.place === undefined ? {} : { ...nic.place, dns: [nic.place.gateway] };
+}
+
+/** A place on a network for a guest that runs; its workload goes on. Throws AGENT_REFUSED, AGENT_UNREACHABLE. */
+export async function placeGuest(session: AgentSession, { id, hostname }: StartPlan, place: NicPlace): Promise<void> {
+  const network: NetworkRequest = { mac: macAddressOf(id), ...place, dns: [place.gateway] };
+  await session.request("configure", { hostname, network }, { deadlineMs: CONFIGURE_DEADLINE_MS });
 }
 
 function workloadRequest({ workload }: StartPlan, secretEnv: readonly string[]): StartRequest {

@@ -25,6 +25,7 @@ import type {
   GuestStream,
   LiveMachine,
   MachineGroups,
+  NicPlace,
   PathStat,
   StartPlan,
   Workload,
@@ -33,8 +34,10 @@ import type {
 import type { AgentLink } from "./agent-link.ts";
 import { capture } from "./capture/capture.ts";
 import { machineTypeOf } from "./capture/parts.ts";
+import { NETDEV } from "./command-line.ts";
 import { CHANGES_DEADLINE_MS, STATS_DEADLINE_MS } from "./config.ts";
 import { clearLeftovers, type EngineState } from "./engine-state.ts";
+import { placeGuest } from "./guest-setup.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
 import { connectionsTo } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
@@ -130,6 +133,18 @@ export class QemuMachine implements LiveMachine {
     const refused = groups?.limit(this.pid, limits, former) ?? [];
     await throttleDisks(monitor, { ...plan, resources: limits }, machineTypeOf(state.parts), former);
     return refused;
+  }
+
+  async unplug(): Promise<void> {
+    this.#present();
+    await this.#parts.monitor.execute("set_link", { name: NETDEV, up: false });
+  }
+
+  async plug(place: NicPlace): Promise<void> {
+    const session = await this.#session();
+    // What it would send under the addresses that it had before is another's here.
+    await placeGuest(session, this.#parts.plan, place);
+    await this.#parts.monitor.execute("set_link", { name: NETDEV, up: true });
   }
 
   async capture(wanted: CapturePlan, signal: AbortSignal): Promise<CaptureFacts> {

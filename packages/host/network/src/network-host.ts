@@ -5,6 +5,7 @@ import process from "node:process";
 import type { EgressDenial } from "@isthmus/contract";
 import type { Log, NetworkHost } from "@isthmus/core";
 import { namesOf } from "./names.ts";
+import { Parking } from "./parking.ts";
 import { Present, type StartGateway } from "./present.ts";
 import { Published } from "./published/published.ts";
 import { leftOf } from "./strays.ts";
@@ -26,10 +27,13 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
   const folder = join(runFolder, "networks");
   const known = new Map<string, Present>();
   const published = new Published(log);
+  // No network has an empty name.
+  const parking = new Parking(namesOf(home, ""));
   let denied: (denial: EgressDenial) => void = () => {};
   const presentOf = (network: string) => {
     const names = namesOf(home, network);
-    const present = known.get(network) ?? new Present({ names, folder: join(folder, names.tag), start, denied: (one) => denied(one), log });
+    const present =
+      known.get(network) ?? new Present({ names, folder: join(folder, names.tag), parking, start, denied: (one) => denied(one), log });
     known.set(network, present);
     return present;
   };
@@ -37,22 +41,27 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
     refusal,
     namespace: (network) => namesOf(home, network).namespace,
     addresses: hostAddresses,
-    async apply(state) {
+    parking: {
+      namespace: parking.namespace,
+      add: (tap) => parking.add(tap),
+      keep: (taps) => parking.keep(taps),
+    },
+    async apply(state, leaving) {
       const { name } = state.network;
       const own = join(folder, namesOf(home, name).tag);
       await mkdir(own, { recursive: true, mode: 0o700 });
       writeFileSync(join(own, "name"), name);
-      await presentOf(name).apply(state);
+      await presentOf(name).apply(state, leaving);
       if (!state.network.internal) await published.takeUp(namesOf(home, name));
     },
     async limit(network, limits) {
       await presentOf(network).limit(limits);
     },
     publish: (network, address, ports) => published.publish(namesOf(home, network), address, ports),
-    async remove(network) {
+    async remove(network, leaving) {
       const present = presentOf(network);
       known.delete(network);
-      await present.remove();
+      await present.remove(leaving);
       await rm(join(folder, namesOf(home, network).tag), { recursive: true, force: true });
     },
     async left() {

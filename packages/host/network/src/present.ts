@@ -8,6 +8,7 @@ import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
 import { hostRules } from "./host-rules.ts";
 import { type Links, links } from "./links.ts";
 import type { NetworkNames } from "./names.ts";
+import type { Parking } from "./parking.ts";
 import { RateLimits } from "./rate-limits.ts";
 import { endGateways, hasHostPart } from "./strays.ts";
 import { hostAddresses, makeUplink, openHost, removeUplink, upstreams } from "./uplink.ts";
@@ -33,6 +34,7 @@ export interface PresentParts {
   readonly names: NetworkNames;
   /** of this network: sockets and log of its gateway */
   readonly folder: string;
+  readonly parking: Parking;
   readonly start: StartGateway;
   readonly denied: (denial: EgressDenial) => void;
   readonly log: Log;
@@ -53,18 +55,19 @@ export class Present {
     this.#rates = new RateLimits(parts.names.namespace);
   }
 
-  async apply(state: NetworkState): Promise<void> {
+  /** Taps in `leaving` are parked rather than removed. */
+  async apply(state: NetworkState, leaving: ReadonlySet<string>): Promise<void> {
     const { namespace } = this.#parts.names;
     this.#state = state;
     this.#over = false;
     if (!(await exists(join(NAMESPACES, namespace)))) await this.#make(state);
     else if (this.#gateway === undefined && !(await this.#whole())) {
-      await this.remove();
+      await this.remove(leaving);
       this.#over = false;
       this.#state = state;
       await this.#make(state);
     }
-    await this.#rates.apply(state.rates, await this.#taps(state));
+    await this.#rates.apply(state.rates, await this.#taps(state, leaving));
     await this.#open(state);
     if (this.#gateway === undefined && !(await exists(join(this.#parts.folder, "gateway.sock")))) await endGateways(namespace);
     const gateway = this.#gateway ?? (await this.#join());
@@ -90,15 +93,20 @@ export class Present {
   }
 
   /** Taps of those that are gone go, and with them nothing that runs. */
-  async #taps({ machines }: NetworkState): Promise<Links> {
-    const { namespace } = this.#parts.names;
+  async #taps({ machines }: NetworkState, leaving: ReadonlySet<string>): Promise<Links> {
+    const { names, parking } = this.#parts;
+    const { namespace } = names;
     const known = await links(namespace);
     const wanted = new Set(machines.map(({ tap }) => tap));
     const added = [...wanted].filter((tap) => !known.has(tap));
     const gone = [...known.keys()].filter((name) => name.startsWith("tap") && !wanted.has(name));
+    const parked = gone.filter((tap) => leaving.has(tap));
+    await parking.put(namespace, parked);
+    const claimed = await parking.claim(namespace, added);
+    const made = added.filter((tap) => !claimed.includes(tap));
     await ip(namespace, [
-      ...gone.map((tap) => `link del ${tap}`),
-      ...added.flatMap((tap) => [`tuntap add dev ${tap} mode tap vnet_hdr`, `link set ${tap} master ${BRIDGE} up`]),
+      ...gone.filter((tap) => !parked.includes(tap)).map((tap) => `link del ${tap}`),
+      ...made.flatMap((tap) => [`tuntap add dev ${tap} mode tap vnet_hdr`, `link set ${tap} master ${BRIDGE} up`]),
     ]);
     return new Map([...[...known].filter(([name]) => !gone.includes(name)), ...added.map((tap) => [tap, ""] as const)]);
   }
@@ -119,7 +127,7 @@ export class Present {
       ]);
       if (!network.internal) await makeUplink(names);
     } catch (error) {
-      await this.remove();
+      await this.remove(new Set());
       throw error;
     }
   }
@@ -159,9 +167,9 @@ export class Present {
     }
   }
 
-  /** Everything of it; a no-op when there is nothing. */
-  async remove(): Promise<void> {
-    const { names, folder, log, start } = this.#parts;
+  /** Everything of it but taps in `leaving`, which are parked; a no-op when there is nothing. */
+  async remove(leaving: ReadonlySet<string>): Promise<void> {
+    const { names, folder, log, start, parking } = this.#parts;
     this.#over = true;
     this.#opened = undefined;
     const there = await exists(join(NAMESPACES, names.namespace));
@@ -171,6 +179,11 @@ export class Present {
     await this.#gateway?.stop().catch((error: unknown) => log.warn({ namespace: names.namespace, err: error }, "a gateway did not stop"));
     this.#gateway?.close();
     this.#gateway = undefined;
+    if (there && leaving.size > 0)
+      await parking.put(
+        names.namespace,
+        [...(await links(names.namespace)).keys()].filter((name) => leaving.has(name)),
+      );
     if (there) await endGateways(names.namespace);
     if (there || (await hasHostPart(names))) await removeUplink(names);
     if (there) await run("ip", ["netns", "del", names.namespace]);

@@ -10,7 +10,8 @@ import { markedBy, type namesOf, TABLE_PREFIX, UPLINK_PREFIX } from "./names.ts"
 export async function leftOf(home: string, folder: string): Promise<readonly string[]> {
   const marks = [...(await namespaceMarks()), ...(await uplinkMarks()), ...(await tableMarks())];
   const marked = marks.flatMap((mark) => markedBy(home, mark) ?? []);
-  return [...new Set([...namedIn(folder), ...marked])];
+  // The place of machines that are on no network has no name.
+  return [...new Set([...namedIn(folder), ...marked])].filter(Boolean);
 }
 
 function namedIn(folder: string): readonly string[] {

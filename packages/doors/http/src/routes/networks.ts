@@ -62,7 +62,8 @@ export const networkRoutes: Routes = (app) => {
   const change = (summary: string) => ({
     tags,
     summary,
-    description: "Of a machine that has no process and is not suspended; it counts from its next start on.",
+    description:
+      "Of a machine that runs and has a device on a network of the host, at once; of one that has no process and is not suspended, from its next start on.",
     params: NameParams,
     response: { 200: MachineSchema, ...failures },
   });
