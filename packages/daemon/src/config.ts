@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { IsthmusError, MIB } from "@isthmus/contract";
-import type { AdmissionSettings } from "@isthmus/core";
+import type { AdmissionSettings, PoolSettings } from "@isthmus/core";
 import type { RegistrySettings } from "@isthmus/host-images";
 import { readAdmission } from "./admission-settings.ts";
 import type { HostPathPolicy } from "./host-paths.ts";
+import { readPools } from "./pool-settings.ts";
 import { readRegistries } from "./registry-settings.ts";
 
 /** connections to a suspended machine that wait until it is resumed */
@@ -48,8 +49,8 @@ export interface DaemonConfig {
   readonly tcp?: TcpConfig;
   /** false: every machine boots */
   readonly templates: boolean;
-  /** false: no clone is prepared ahead */
-  readonly pools: boolean;
+  /** absent: no clone is prepared ahead */
+  readonly pools?: PoolSettings;
   /** false: the host is not watched, and nothing is done about pressure */
   readonly contention: boolean;
   /** group below which engine processes get theirs; `auto` finds one, `off` leaves them in the daemon's */
@@ -85,7 +86,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     logLevel,
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
-    pools: onOrOff(env, "ISTHMUS_POOLS"),
+    pools: onOrOff(env, "ISTHMUS_POOLS") ? readPools(env) : undefined,
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
     hostPaths: hostPaths(env.ISTHMUS_HOST_PATHS || "owner"),
