@@ -110,7 +110,8 @@ describe("machines of a network", () => {
     expect([refused.code === 0, refused.stderr.includes("machine api")]).toEqual([false, true]);
   });
 
-  it("changes for a machine that has ended, and not for one that runs", async () => {
+  it("changes for a machine that has ended, and not for one that is paused", async () => {
+    await world.ok(["pause", "stranger"]);
     expect((await world.cli(["network", "disconnect", "other", "stranger"])).stderr).toContain("stranger");
     await world.ok(["kill", "stranger"]);
     await world.ok(["network", "disconnect", "other", "stranger"]);
