@@ -69,4 +69,11 @@ describe("a daemon with ISTHMUS_TLS_CLIENT_CA_FILE", () => {
     process.kill(await world.daemonPid(), "SIGHUP");
     await eventually("the new authority", async () => ((await world.cli(["ps"], { env })).code === 0 ? true : undefined));
   });
+
+  it("does not start with a file that does not do", async () => {
+    const env = { ISTHMUS_HOME: join(folder, "home"), ISTHMUS_SOCKET: join(folder, "run", "d.sock") };
+    const refused = await world.cli(["daemon", "run"], { env: { ...env, ISTHMUS_TLS_CLIENT_CA_FILE: put("bad.pem", "garbage") } });
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("setting ISTHMUS_TLS_CLIENT_CA_FILE is not valid: no certificate in PEM form is in it");
+  });
 });
