@@ -28,7 +28,7 @@ const CLIENT_ID = "isthmus";
 export class Authorization {
   readonly #options: AuthorizationOptions;
   #header: string | undefined;
-  #renewing: Promise<void> | undefined;
+  #renewing: { readonly challenge: string; readonly done: Promise<void> } | undefined;
 
   constructor(options: AuthorizationOptions) {
     this.#options = options;
@@ -41,15 +41,22 @@ export class Authorization {
   }
 
   /** Answers the challenge of a 401. False when there is nothing (more) to offer. `used` is the header that was refused. */
-  async renew(answer: HttpAnswer, used: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+  async renew({ headers }: Pick<HttpAnswer, "headers">, used: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+    const challenge = headers["www-authenticate"] ?? "";
+    // What another challenge asks for may be refused where this one is not: its end is waited for, its failure is not ours.
+    while (used === this.#header && this.#renewing !== undefined && this.#renewing.challenge !== challenge)
+      await this.#renewing.done.catch(() => undefined);
     if (used !== this.#header) return true;
-    const challenges = parseChallenges(answer.headers["www-authenticate"] ?? "");
     // Requests side by side are refused together, and one new token does for all.
-    this.#renewing ??= this.#choose(challenges, signal).finally(() => {
+    this.#renewing ??= { challenge, done: this.#renewed(challenge, signal) };
+    await this.#renewing.done;
+    return this.#header !== used;
+  }
+
+  async #renewed(challenge: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#choose(parseChallenges(challenge), signal).finally(() => {
       this.#renewing = undefined;
     });
-    await this.#renewing;
-    return this.#header !== used;
   }
 
   async #choose(challenges: readonly Challenge[], signal: AbortSignal | undefined): Promise<void> {
