@@ -63,7 +63,14 @@ it("limits of disks and processor change while a machine runs, and what it boots
     resources: { cpuMax: 0.5, ioWriteBps: { rate: 1_048_576 } },
     restart: { policy: "unless-stopped" },
   });
-  await world.ok(["exec", "u", "sh", "-c", "echo y > /y; sync"]);
+  await world.ok(["update", "--device-write-iops", "4", "u"]);
+  // Each of them writes at least once, so that there are no more than the limit allows, however fast the host is.
+  const script = "n=0; end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do echo $n > /y; sync; n=$((n + 1)); done; echo $n";
+  const synced = async () => Number(await world.ok(["exec", "u", "sh", "-c", script]));
+  const slow = await synced();
+  expect(slow).toBeLessThanOrEqual(3 * 4 + 4);
+  await world.ok(["update", "--unlimited", "device-write-iops", "u"]);
+  expect(await synced()).toBeGreaterThan(slow);
   await world.ok(["update", "--unlimited", "device-write-bps", "--unlimited", "device-read-iops", "--unlimited", "cpu-quota", "u"]);
   await world.ok(["exec", "u", "sync"]);
   const fixed = await world.cli(["update", "--cpus", "2", "u"]);

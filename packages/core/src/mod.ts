@@ -45,6 +45,7 @@ export type { SnapshotActions } from "./snapshot/actions.ts";
 export type * from "./snapshot/ports.ts";
 export type * from "./snapshot/saved.ts";
 export type { TemplateActions } from "./template/actions.ts";
+export { type PoolSettings, poolDefaults } from "./template/config.ts";
 export type * from "./template/ports.ts";
 export type * from "./template/shape.ts";
 export { type TemplateAnswer, Templates, type TemplatesParts } from "./template/templates.ts";

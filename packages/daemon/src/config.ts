@@ -1,10 +1,12 @@
 import { join } from "node:path";
-import { IsthmusError, MIB } from "@isthmus/contract";
-import type { AdmissionSettings } from "@isthmus/core";
+import { MIB } from "@isthmus/contract";
+import type { AdmissionSettings, PoolSettings } from "@isthmus/core";
 import type { RegistrySettings } from "@isthmus/host-images";
 import { readAdmission } from "./admission-settings.ts";
 import type { HostPathPolicy } from "./host-paths.ts";
+import { readPools } from "./pool-settings.ts";
 import { readRegistries } from "./registry-settings.ts";
+import { type Environment, invalid } from "./setting.ts";
 
 /** connections to a suspended machine that wait until it is resumed */
 export const HELD_CONNECTIONS_MAX = 256;
@@ -48,8 +50,8 @@ export interface DaemonConfig {
   readonly tcp?: TcpConfig;
   /** false: every machine boots */
   readonly templates: boolean;
-  /** false: no clone is prepared ahead */
-  readonly pools: boolean;
+  /** absent: no clone is prepared ahead */
+  readonly pools?: PoolSettings;
   /** false: the host is not watched, and nothing is done about pressure */
   readonly contention: boolean;
   /** group below which engine processes get theirs; `auto` finds one, `off` leaves them in the daemon's */
@@ -63,8 +65,6 @@ export interface DaemonConfig {
   /** fault tests: the place where the daemon kills itself */
   readonly crashAt?: string;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
 
@@ -85,7 +85,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     logLevel,
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
-    pools: onOrOff(env, "ISTHMUS_POOLS"),
+    pools: onOrOff(env, "ISTHMUS_POOLS") ? readPools(env) : undefined,
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),
     hostPaths: hostPaths(env.ISTHMUS_HOST_PATHS || "owner"),
@@ -141,8 +141,4 @@ function absolute(field: string, value: string): string {
   if (!value.startsWith("/")) throw invalid(field, value, "must be an absolute path");
   if (/[\n\0]/.test(value)) throw invalid(field, value, "must not hold line breaks");
   return value;
-}
-
-function invalid(field: string, value: string, reason: string): IsthmusError {
-  return new IsthmusError("CONFIG_INVALID", { field, value, reason });
 }

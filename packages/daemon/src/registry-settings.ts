@@ -1,7 +1,5 @@
-import { IsthmusError } from "@isthmus/contract";
 import type { RegistrySettings } from "@isthmus/host-images";
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, invalid } from "./setting.ts";
 
 const HOST = /^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:\d{1,5})?$/;
 const proxyNames = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"] as const;
@@ -41,8 +39,4 @@ function mirrorOf(entry: string, insecure: readonly string[]): { readonly regist
   if (url.protocol !== "https:" && !plain)
     throw invalid(field, entry, "without TLS only on loopback, or named in ISTHMUS_INSECURE_REGISTRIES");
   return { registry, url: url.href };
-}
-
-function invalid(field: string, value: string, reason: string): IsthmusError {
-  return new IsthmusError("CONFIG_INVALID", { field, value, reason });
 }

@@ -79,6 +79,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     measuredBytes: (id) => watching.watcher?.memoryBytes(id),
     measures: () => watching.watcher?.measures ?? [],
     templates,
+    pools: config.pools,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
     contacts: createContactPorts(),
     networkHost: createNetworkHost({ home, runFolder: config.runFolder, start: (place) => GatewayClient.open(place), log }),

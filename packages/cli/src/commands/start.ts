@@ -4,6 +4,7 @@ import { eachTarget } from "../each.ts";
 import { usage } from "../failure.ts";
 import { examples } from "../help.ts";
 import { runForeground } from "../stream/foreground.ts";
+import { startingShown } from "../stream/queue-view.ts";
 import { requireTerminal } from "../stream/raw-terminal.ts";
 
 interface StartOptions {
@@ -21,7 +22,9 @@ export function start(context: Context): Command {
     .action(async (refs: string[], options: StartOptions) => {
       const [ref] = refs;
       if ((!options.attach && !options.interactive) || ref === undefined) {
-        return eachTarget(context, refs, (isthmus, target) => isthmus.machines.start(target));
+        return eachTarget(context, refs, ({ machines }, target) =>
+          startingShown(context, machines.handle(target), refs, () => machines.start(target)),
+        );
       }
       if (refs.length > 1) throw usage(context, "-a and -i take one machine");
       const isthmus = await context.client();

@@ -32,3 +32,18 @@ export function showQueuePlace(context: Context, handle: MachineHandle): () => v
     view?.stop();
   };
 }
+
+/** Does what starts a machine. Where several are started at once none tells its place: there is one line for it. */
+export async function startingShown<T>(
+  context: Context,
+  handle: MachineHandle,
+  started: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const hide = started.length === 1 ? showQueuePlace(context, handle) : () => undefined;
+  try {
+    return await work();
+  } finally {
+    hide();
+  }
+}

@@ -3,6 +3,7 @@ import type { HostGauge } from "../host/ports.ts";
 import type { NetworkHost } from "../network/ports.ts";
 import type { SecretBox } from "../secret/ports.ts";
 import type { SnapshotFolders } from "../snapshot/ports.ts";
+import type { PoolSettings } from "../template/config.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
 import type { HostPaths, VolumeFolders } from "../volume/ports.ts";
@@ -24,6 +25,8 @@ export interface MachinesParts {
   readonly templates?: Templates;
   /** absent: no clone is prepared ahead */
   readonly places?: PreparedPlaces;
+  /** absent: as many as is usual */
+  readonly pools?: PoolSettings;
   /** absent: suspended machines are resumed by their users only */
   readonly contacts?: ContactPorts;
   /** absent: no snapshots are taken */

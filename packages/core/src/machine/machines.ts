@@ -93,9 +93,9 @@ export function createMachines(parts: MachinesParts): Machines {
   };
 }
 
-function poolsOf({ places, templates, clock, capacity, log }: MachinesParts, admitting: Admitting): Pools | undefined {
+function poolsOf({ places, templates, clock, capacity, log, pools }: MachinesParts, admitting: Admitting): Pools | undefined {
   if (places === undefined || templates === undefined) return undefined;
-  return new Pools({ places, templates, clock, capacity, log, busy: () => admitting.inFlight > 0 });
+  return new Pools({ places, templates, clock, capacity, log, busy: () => admitting.inFlight > 0, settings: pools });
 }
 
 function quotasOf({ store, clock, leases, admitting }: Context): QuotaActions {

@@ -10,7 +10,7 @@ export interface TemplateActions {
   /** Last used first. */
   list(): Promise<readonly Template[]>;
   /**
-   * Makes the template that machines of this spec are cloned from, unless there is one. Throws what making a machine of it would throw, and TEMPLATE_FAILED
+   * Makes the template that machines of this spec are cloned from, unless there is one, and counts as a start of one for its pool. Throws what making a machine of it would throw, and TEMPLATE_FAILED
    * with the reason why its machines will boot.
    */
   warm(spec: MachineSpec, signal?: AbortSignal): Promise<Template>;
@@ -48,6 +48,7 @@ export function createTemplateActions(parts: TemplateActionsParts): TemplateActi
       const answer = await templates.acquire({ cloning, shape, imageDigest: image.digest }, signal);
       if (answer === undefined) throw new IsthmusError("TEMPLATE_FAILED", { reason: "templates are switched off" });
       if ("without" in answer) throw new IsthmusError("TEMPLATE_FAILED", { reason: answer.without });
+      parts.pools?.want(answer.key, cloning, shape);
       return shown(templates.get(answer.key));
     },
     async remove(ref) {

@@ -8,11 +8,19 @@ export const QUARANTINE_MS = 10 * 60_000;
 /** ms between two notes on disk that a template was used */
 export const USE_NOTED_MS = 60_000;
 
-/** prepared clones of one template, and of all */
-export const POOL_MAX_PER_TEMPLATE = 4;
-export const POOL_MAX = 8;
-/** ms in which the demand for a template that nobody starts machines from is halved */
-export const DEMAND_HALF_LIFE_MS = 60_000;
+/** How many prepared clones wait, of each template that machines were started from or that was warmed. */
+export interface PoolSettings {
+  /** also when nobody asks for any */
+  readonly min: number;
+  /** however many are asked for */
+  readonly max: number;
+  /** ms in which the demand is halved while nobody starts machines */
+  readonly halfLifeMs: number;
+}
+
+export const poolDefaults: PoolSettings = { min: 0, max: 4, halfLifeMs: 60_000 };
+/** those of all templates together are so many times the most of one */
+export const POOL_MAX_FACTOR = 2;
 /** demand below which nothing is kept ready */
 export const DEMAND_FORGOTTEN = 0.1;
 /** ms without a start before clones are prepared: preparing must not slow what it is for */

@@ -1,9 +1,14 @@
-import { DEMAND_FORGOTTEN, DEMAND_HALF_LIFE_MS } from "./config.ts";
+import { DEMAND_FORGOTTEN } from "./config.ts";
 
 /** How much machines of one kind are wanted of late: each start counts one, and half of it is forgotten with every half-life. */
 export class Demand {
+  readonly #halfLifeMs: number;
   #level = 0;
   #atMs = 0;
+
+  constructor(halfLifeMs: number) {
+    this.#halfLifeMs = halfLifeMs;
+  }
 
   add(nowMs: number): void {
     this.#level = this.#decayed(nowMs) + 1;
@@ -21,6 +26,6 @@ export class Demand {
   }
 
   #decayed(nowMs: number): number {
-    return this.#level * 2 ** (-Math.max(0, nowMs - this.#atMs) / DEMAND_HALF_LIFE_MS);
+    return this.#level * 2 ** (-Math.max(0, nowMs - this.#atMs) / this.#halfLifeMs);
   }
 }

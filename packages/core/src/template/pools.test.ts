@@ -1,7 +1,7 @@
 import { IsthmusError } from "@isthmus/contract";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Cloning, Engine, PreparedClone, StartPlan } from "../machine/ports.ts";
-import { POOL_LOOK_MS, POOL_MAX_PER_TEMPLATE } from "./config.ts";
+import { POOL_LOOK_MS, type PoolSettings, poolDefaults } from "./config.ts";
 import { Pools } from "./pools.ts";
 import type { PreparedPlaces } from "./ports.ts";
 import { Templates } from "./templates.ts";
@@ -52,6 +52,8 @@ let clones: Clone[];
 let places: Places;
 let pools: Pools;
 let engine: Engine;
+let templates: Templates;
+let settings: { -readonly [key in keyof PoolSettings]: PoolSettings[key] };
 
 const clock = {
   now: () => nowMs,
@@ -106,9 +108,10 @@ beforeEach(() => {
     update: async () => {},
     remove: async () => {},
   };
-  const templates = new Templates({ folders, clock, log });
+  settings = { ...poolDefaults };
+  templates = new Templates({ folders, clock, log });
   const capacity = { memoryTotalBytes: () => 16 * GIB, memoryFreeBytes: () => freeBytes, cpus: () => 2, bootId: () => "b" };
-  pools = new Pools({ places, templates, clock, capacity, log, busy: () => busy });
+  pools = new Pools({ places, templates, clock, capacity, log, busy: () => busy, settings });
   void templates.clear([]);
   void pools.clear([]);
   const none = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
@@ -144,11 +147,28 @@ describe("a pool", () => {
     expect(places.given).toEqual(["m2"]);
     for (let index = 0; index < 10; index += 1) await pools.claim(engine, plan(`n${index}`));
     await pass(1000);
-    expect(pools.count("aa")).toBe(POOL_MAX_PER_TEMPLATE);
+    expect(pools.count("aa")).toBe(poolDefaults.max);
     await pass(20 * 60_000);
     expect(pools.count("aa")).toBe(0);
     expect(places.there.size).toBe(0);
     expect(clones.filter(({ over }) => !over)).toHaveLength(places.given.length);
+  });
+
+  it("keeps its minimum when nobody asks any more, but not of a template that is gone", async () => {
+    settings.min = 2;
+    await pools.claim(engine, plan("m1"));
+    await pass(20 * 60_000);
+    expect(pools.count("aa")).toBe(2);
+    freeBytes = GIB / 2;
+    await pass(POOL_LOOK_MS);
+    expect(pools.count("aa")).toBe(0);
+    freeBytes = 8 * GIB;
+    await pass(POOL_LOOK_MS + 1000);
+    expect(pools.count("aa")).toBe(2);
+    await templates.quarantine("aa", new Error("broken"));
+    await Promise.all(clones.map((clone) => clone.end()));
+    await pass(60_000);
+    expect(places.there.size).toBe(0);
   });
 
   it("is not filled while machines start", async () => {

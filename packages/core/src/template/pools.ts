@@ -1,6 +1,6 @@
 import { IsthmusError } from "@isthmus/contract";
 import type { Clock, Cloning, Engine, HostCapacity, Log, PreparedClone, StartPlan } from "../machine/ports.ts";
-import { POOL_FREE_PART, POOL_LOOK_MS, POOL_MAX, POOL_MAX_PER_TEMPLATE, POOL_QUIET_MS } from "./config.ts";
+import { POOL_FREE_PART, POOL_LOOK_MS, POOL_MAX_FACTOR, POOL_QUIET_MS, type PoolSettings, poolDefaults } from "./config.ts";
 import { Demand } from "./demand.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { PreparedPlaces } from "./ports.ts";
@@ -16,6 +16,7 @@ export interface PoolsParts {
   readonly log: Log;
   /** true while machines start */
   readonly busy: () => boolean;
+  readonly settings?: PoolSettings;
 }
 
 interface Entry {
@@ -33,6 +34,7 @@ interface Pool {
 /** Engine processes prepared ahead, as many of each template as its recent demand asks for. They are no machines: a daemon that goes ends them. */
 export class Pools {
   readonly #parts: PoolsParts;
+  readonly #settings: PoolSettings;
   readonly #pools = new Map<string, Pool>();
   readonly #stop = new AbortController();
   #cleared = false;
@@ -42,6 +44,7 @@ export class Pools {
 
   constructor(parts: PoolsParts) {
     this.#parts = parts;
+    this.#settings = parts.settings ?? poolDefaults;
   }
 
   /** How many stand ready. */
@@ -75,7 +78,7 @@ export class Pools {
     if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0 || plan.nic) return undefined;
     const shape = shapeOf(plan);
     const { key } = await cloning.shape(shape);
-    this.#wanted(key, cloning, shape);
+    this.want(key, cloning, shape);
     const entry = this.#pools.get(key)?.ready.shift();
     if (entry === undefined) return undefined;
     try {
@@ -103,9 +106,10 @@ export class Pools {
     await this.#shrink(() => 0);
   }
 
-  #wanted(key: string, cloning: Cloning, shape: GuestShape): void {
+  /** Somebody starts a machine of this template, or will: the demand for it grows by one. */
+  want(key: string, cloning: Cloning, shape: GuestShape): void {
     const known = this.#pools.get(key);
-    const pool: Pool = known ?? { cloning, shape, demand: new Demand(), ready: [] };
+    const pool: Pool = known ?? { cloning, shape, demand: new Demand(this.#settings.halfLifeMs), ready: [] };
     if (known === undefined) this.#pools.set(key, pool);
     pool.demand.add(this.#parts.clock.now());
     this.#look(POOL_QUIET_MS);
@@ -129,12 +133,13 @@ export class Pools {
     const low = this.#memoryIsLow();
     await this.#shrink((pool) => (low ? 0 : this.#target(pool)));
     for (const [key, pool] of this.#pools) {
-      if (pool.ready.length === 0 && this.#target(pool) === 0) this.#pools.delete(key);
+      const unused = this.#target(pool) === 0 || !this.#parts.templates.ready(key);
+      if (pool.ready.length === 0 && unused && this.#demanded(pool) === 0) this.#pools.delete(key);
     }
     while (this.#cleared && !this.#stop.signal.aborted && !this.#memoryIsLow()) {
       const short = [...this.#pools].find(([key, pool]) => this.#parts.templates.ready(key) && pool.ready.length < this.#target(pool));
       const total = [...this.#pools.values()].reduce((sum, { ready }) => sum + ready.length, 0);
-      if (short === undefined || total >= POOL_MAX) return;
+      if (short === undefined || total >= this.#settings.max * POOL_MAX_FACTOR) return;
       if (this.#parts.busy()) {
         await new Promise<void>((resolve) => this.#parts.clock.after(POOL_QUIET_MS, resolve));
         continue;
@@ -181,7 +186,12 @@ export class Pools {
   }
 
   #target(pool: Pool): number {
-    return Math.min(POOL_MAX_PER_TEMPLATE, pool.demand.machines(this.#parts.clock.now()));
+    const { min, max } = this.#settings;
+    return Math.min(max, Math.max(min, this.#demanded(pool)));
+  }
+
+  #demanded({ demand }: Pool): number {
+    return demand.machines(this.#parts.clock.now());
   }
 
   #memoryIsLow(): boolean {
