@@ -216,7 +216,7 @@ export function noise(bytes: number, seed = 1): Buffer {
 }
 
 /** Polls until `probe` gives a value; the last error or a plain statement after `ms`. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined>, ms = 30_000): Promise<T> {
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined>, ms = 60_000): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {
     const value = await probe();
