@@ -316,6 +316,12 @@ export const errorRegistry = {
 
   // Daemon and client
   DAEMON_UNREACHABLE: { status: 503, message: "no daemon answers at {address}: {reason}", remedy: "Start it: isthmus daemon start" },
+  CLIENT_CERTIFICATE_REFUSED: {
+    status: 403,
+    message: "the daemon at {address} refused the TLS handshake: {reason}",
+    remedy:
+      "Give a certificate by an authority in the daemon's ISTHMUS_TLS_CLIENT_CA_FILE, and its key: ISTHMUS_CERT_FILE and ISTHMUS_KEY_FILE, or certificate and key of the SDK.",
+  },
   DAEMON_START_FAILED: { status: 503, message: "the daemon did not start: {reason}", remedy: "See its log: {log}" },
   SHUTTING_DOWN: { status: 503, message: "the daemon is stopping", remedy: "Try again when it runs; machines go on." },
   PROTOCOL: { status: 502, message: "the other side broke the protocol: {reason}", remedy: "Use the same version on both sides." },

@@ -66,7 +66,9 @@ describe("the daemon's settings", () => {
   });
 
   it("serve TCP with certificate, key and token", () => {
-    expect(readConfig(tcp, 0, "/p").tcp).toEqual({ host: "::1", port: 7443, certPath: "/c", keyPath: "/k", tokenPath: "/t" });
+    const read = { host: "::1", port: 7443, certPath: "/c", keyPath: "/k", tokenPath: "/t" };
+    expect(readConfig(tcp, 0, "/p").tcp).toEqual(read);
+    expect(readConfig({ ...tcp, ISTHMUS_TLS_CLIENT_CA_FILE: "/a" }, 0, "/p").tcp).toEqual({ ...read, clientCaPath: "/a" });
   });
 
   it.each<[string, Record<string, string>]>([
@@ -85,6 +87,7 @@ describe("the daemon's settings", () => {
     ["ISTHMUS_TCP_ADDRESS", { ...tcp, ISTHMUS_TCP_ADDRESS: "localhost:70000" }],
     ["ISTHMUS_TLS_CERT", { ...tcp, ISTHMUS_TLS_CERT: "" }],
     ["ISTHMUS_TLS_KEY", { ...tcp, ISTHMUS_TLS_KEY: "" }],
+    ["ISTHMUS_TLS_CLIENT_CA_FILE", { ...tcp, ISTHMUS_TLS_CLIENT_CA_FILE: "ca.pem" }],
     ["ISTHMUS_TOKEN_FILE", { ...tcp, ISTHMUS_TOKEN_FILE: "token" }],
   ])("are refused, naming %s", (field, env) => {
     expect(() => readConfig(env, 0, "/p")).toThrow(

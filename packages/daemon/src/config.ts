@@ -18,7 +18,7 @@ export const LOG_ROTATE_BYTES = 16 * MIB;
 export const LOG_CHECK_MS = 60_000;
 /** Lines of the log that wait for room on a full disk. */
 export const LOG_WAITING_BYTES = MIB;
-/** Between two looks at the files of certificate and key. */
+/** Between two looks at the files of certificate, key and client authorities. */
 export const TLS_LOOK_MS = 10_000;
 /** Time that a stop may take before the process ends anyway. */
 export const STOP_DEADLINE_MS = 15_000;
@@ -30,6 +30,8 @@ export interface TcpConfig {
   readonly port: number;
   readonly certPath: string;
   readonly keyPath: string;
+  /** of the authorities whose clients are let in; without it clients need no certificate */
+  readonly clientCaPath?: string;
   /** of a token that may do everything; without it clients use those that were made with the API */
   readonly tokenPath?: string;
 }
@@ -133,8 +135,12 @@ function readTcp(env: Environment): TcpConfig | undefined {
     return absolute(field, value);
   };
   const [certPath, keyPath] = [need("ISTHMUS_TLS_CERT"), need("ISTHMUS_TLS_KEY")];
-  const tokenPath = env.ISTHMUS_TOKEN_FILE ? absolute("ISTHMUS_TOKEN_FILE", env.ISTHMUS_TOKEN_FILE) : undefined;
-  return { host: match[1], port, certPath, keyPath, tokenPath };
+  const may = (field: "ISTHMUS_TLS_CLIENT_CA_FILE" | "ISTHMUS_TOKEN_FILE") => {
+    const value = env[field];
+    return value ? absolute(field, value) : undefined;
+  };
+  const [clientCaPath, tokenPath] = [may("ISTHMUS_TLS_CLIENT_CA_FILE"), may("ISTHMUS_TOKEN_FILE")];
+  return { host: match[1], port, certPath, keyPath, clientCaPath, tokenPath };
 }
 
 function absolute(field: string, value: string): string {

@@ -16,7 +16,7 @@ export interface RunningDaemon {
   readonly tcpPort?: number;
   /** settles when every machine of an earlier daemon has its verdict */
   readonly adopted: Promise<void>;
-  /** Takes up certificate and key of the TCP listener anew. */
+  /** Takes up certificate, key and client authorities of the TCP listener anew. */
   reload(): void;
   /** Refuses new requests, ends streams, lets go of machines, which keep running, and removes the socket. A second call waits for the first. */
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import process from "node:process";
-import { IsthmusError } from "@isthmus/contract";
+import { hasCode, IsthmusError } from "@isthmus/contract";
 import { type DaemonConfig, readConfig, STOP_DEADLINE_MS } from "./config.ts";
 import { type RunningDaemon, startDaemon } from "./daemon.ts";
 import { openLog } from "./log.ts";
@@ -47,6 +47,8 @@ export async function runDaemon(): Promise<void> {
     daemon = await startDaemon(config, log);
   } catch (error) {
     log.fatal({ err: error }, IsthmusError.from(error).message);
+    // What is wrong with a file that a setting names shows only when it is read.
+    if (hasCode(error, "CONFIG_INVALID")) exitForConfig(error);
     process.exit(1);
   }
   if (ending) await daemon.close();
@@ -56,8 +58,11 @@ function configOrExit(): DaemonConfig {
   try {
     return readConfig(process.env, process.getuid?.() ?? 0, PROJECT_ROOT);
   } catch (error) {
-    const { code, message, remedy } = IsthmusError.from(error);
-    process.stderr.write(`${JSON.stringify({ level: 60, code, msg: `${message}. ${remedy}` })}\n`);
-    process.exit(EXIT_CONFIG);
+    return exitForConfig(IsthmusError.from(error));
   }
+}
+
+function exitForConfig({ code, message, remedy }: IsthmusError): never {
+  process.stderr.write(`${JSON.stringify({ level: 60, code, msg: `${message}. ${remedy}` })}\n`);
+  process.exit(EXIT_CONFIG);
 }

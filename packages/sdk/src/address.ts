@@ -1,5 +1,6 @@
 import path from "node:path";
 import { IsthmusError } from "@isthmus/contract";
+import { checkClientCertificate } from "./client-certificate.ts";
 
 /** Where a daemon is and what it needs to let us in. */
 export interface IsthmusOptions {
@@ -11,18 +12,26 @@ export interface IsthmusOptions {
   readonly token?: string;
   /** PEM of the certificate authority that signed the daemon's certificate; the system's authorities when absent */
   readonly ca?: string | Buffer;
+  /** PEM of this client's certificate, with those between it and its authority; for a daemon that asks for one */
+  readonly certificate?: string | Buffer;
+  /** PEM of the certificate's key, not encrypted */
+  readonly key?: string | Buffer;
+}
+
+export interface TlsAddress {
+  readonly kind: "tls";
+  readonly host: string;
+  readonly port: number;
+  readonly token: string;
+  readonly ca?: string | Buffer;
+  readonly certificate?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly label: string;
 }
 
 export type Address =
   | { readonly kind: "socket"; readonly socketPath: string; readonly token?: string; readonly label: string }
-  | {
-      readonly kind: "tls";
-      readonly host: string;
-      readonly port: number;
-      readonly token: string;
-      readonly ca?: string | Buffer;
-      readonly label: string;
-    };
+  | TlsAddress;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -43,7 +52,10 @@ function bad(field: string, value: string, reason: string, cause?: unknown): Ist
 
 /** Throws CONFIG_INVALID. */
 export function parseAddress(options: IsthmusOptions): Address {
+  const { ca, certificate, key } = options;
   if (options.url === undefined) {
+    if (certificate !== undefined || key !== undefined)
+      throw bad("url", "(none)", "a client certificate is given, which is for a daemon on TCP: name it by its url");
     const socketPath = options.socketPath ?? defaultSocketPath();
     return { kind: "socket", socketPath, label: socketPath, ...(options.token ? { token: options.token } : {}) };
   }
@@ -58,5 +70,11 @@ export function parseAddress(options: IsthmusOptions): Address {
   if (!options.token) throw bad("token", "(none)", "a daemon on TCP asks for a token");
   const port = url.port === "" ? 443 : Number(url.port);
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  return { kind: "tls", host, port, token: options.token, label: url.origin, ...(options.ca === undefined ? {} : { ca: options.ca }) };
+  checkClientCertificate(certificate, key);
+  return { kind: "tls", host, port, token: options.token, label: url.origin, ca, certificate, key };
+}
+
+/** What a TLS connection to the daemon is made with. */
+export function tlsOptions({ ca, certificate, key }: TlsAddress) {
+  return { ca, cert: certificate, key, minVersion: "TLSv1.3" } as const;
 }

@@ -8,6 +8,8 @@ export const MAX_FREE_SOCKETS = 4;
 export const IDLE_SOCKET_MS = 30_000;
 /** Time to reach a daemon over TCP. */
 export const CONNECT_TIMEOUT_MS = 10_000;
+/** Time for a daemon to cut a connection whose client certificate it refuses. */
+export const REFUSAL_MS = 1_000;
 /** TCP keep-alive probes find a peer that is gone. */
 export const KEEPALIVE_PROBE_MS = 30_000;
 /** Largest JSON answer that is read. */

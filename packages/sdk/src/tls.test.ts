@@ -1,15 +1,16 @@
 import { Readable } from "node:stream";
-import { createHttpDoor } from "@isthmus/door-http";
-import { fakeDeps, testTls } from "@isthmus/door-http/testing";
-import { describe, expect, it } from "vitest";
+import { createServer } from "node:tls";
+import { createHttpDoor, type TlsKeys } from "@isthmus/door-http";
+import { fakeDeps, TestAuthority, testTls } from "@isthmus/door-http/testing";
+import { afterAll, describe, expect, it } from "vitest";
 import { Isthmus } from "./mod.ts";
 
 const TOKEN = "a-token-of-some-length";
 
-async function setUp() {
+async function setUp(tls: TlsKeys = testTls) {
   const deps = fakeDeps();
   const door = await createHttpDoor(deps);
-  const { tcpPort } = await door.listen({ tcp: { host: "127.0.0.1", port: 0, tls: testTls, token: TOKEN } });
+  const { tcpPort } = await door.listen({ tcp: { host: "127.0.0.1", port: 0, tls, token: TOKEN } });
   return { deps, url: `https://127.0.0.1:${tcpPort}`, [Symbol.asyncDispose]: () => door.close() };
 }
 
@@ -36,5 +37,82 @@ describe("a daemon on TCP", () => {
     using isthmus = new Isthmus({ url: t.url, token: TOKEN });
     await expect(isthmus.version()).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
     await expect(isthmus.machines.handle("m").exec(["true"])).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
+  });
+});
+
+describe("a daemon that asks for client certificates", () => {
+  const authority = new TestAuthority("authority");
+  const other = new TestAuthority("other");
+  afterAll(() => {
+    authority[Symbol.dispose]();
+    other[Symbol.dispose]();
+  });
+  const tls = { ...testTls, clientCa: authority.cert };
+  const { cert: certificate, key } = authority.issue("laptop");
+
+  it("serves requests, streams and sessions to those that have one", async () => {
+    await using t = await setUp(tls);
+    using isthmus = new Isthmus({ url: t.url, token: TOKEN, ca: testTls.cert, certificate, key });
+    await using machine = await isthmus.machines.run({ image: "busybox" });
+    expect(await machine.execText(["sh", "-c", "echo both known"])).toEqual({ code: 0, stdout: "both known\n", stderr: "" });
+    await machine.putArchive("/data", Readable.from([Buffer.alloc(200_000)]));
+    using untold = new Isthmus({ url: t.url, token: `${TOKEN}x`, ca: testTls.cert, certificate, key });
+    await expect(untold.version()).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  });
+
+  it.each([
+    ["none was given", undefined],
+    ["(CN=late) has expired, at ", authority.issue("late", -1)],
+    ["(CN=stranger) is not one for clients by an authority that it trusts; it is signed by CN=other", other.issue("stranger")],
+  ])("tells others what is missing: %s", async (reason, issued) => {
+    await using t = await setUp(tls);
+    using isthmus = new Isthmus({ url: t.url, token: TOKEN, ca: testTls.cert, certificate: issued?.cert, key: issued?.key });
+    const refused = {
+      code: "CLIENT_CERTIFICATE_REFUSED",
+      message: expect.stringContaining(reason),
+      remedy: expect.stringContaining("ISTHMUS_CERT_FILE and ISTHMUS_KEY_FILE"),
+      cause: expect.any(Error),
+    };
+    await expect(isthmus.version()).rejects.toMatchObject(refused);
+    const machine = isthmus.machines.handle("m");
+    await expect(machine.putArchive("/data", Readable.from([Buffer.alloc(2_000_000)]))).rejects.toMatchObject(refused);
+    await expect(machine.exec(["true"])).rejects.toMatchObject(refused);
+  });
+
+  it("is told from one that is lost before it answers", async () => {
+    const server = createServer({ ...testTls, requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3" }, (socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.destroy());
+    });
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address();
+        resolve(typeof address === "object" && address ? address.port : 0);
+      });
+    });
+    using isthmus = new Isthmus({ url: `https://127.0.0.1:${port}`, token: TOKEN, ca: testTls.cert, certificate, key });
+    await expect(isthmus.version()).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE", details: { reason: "the connection was lost" } });
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it.each([
+    ["key", { certificate }, "a certificate is given"],
+    ["certificate", { key }, "a key is given"],
+    ["certificate", { certificate: "", key }, "a key is given"],
+    ["certificate", { certificate: "x", key }, "not readable as PEM"],
+    ["key", { certificate, key: "x" }, "not readable as PEM"],
+    ["key", { certificate, key: "-----BEGIN ENCRYPTED PRIVATE KEY-----" }, "without a passphrase"],
+    ["key", { certificate, key: testTls.key }, "not the key of the certificate"],
+  ])("is not asked with a bad %s", (field, pair, reason) => {
+    expect(() => new Isthmus({ url: "https://127.0.0.1:1", token: TOKEN, ...pair })).toThrow(
+      expect.objectContaining({
+        code: "CONFIG_INVALID",
+        details: expect.objectContaining({ field, reason: expect.stringContaining(reason) }),
+      }),
+    );
+  });
+
+  it("is on TCP: a socket asks for none", () => {
+    expect(() => new Isthmus({ socketPath: "/nowhere", certificate, key })).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }));
   });
 });

@@ -1,7 +1,7 @@
 import type HttpModule from "node:http";
 import type { Readable } from "node:stream";
 import { API_PREFIX, IsthmusError } from "@isthmus/contract";
-import type { Address } from "./address.ts";
+import { type Address, tlsOptions } from "./address.ts";
 import { ERROR_ANSWER_BYTES, IDLE_SOCKET_MS, JSON_ANSWER_BYTES, KEEPALIVE_PROBE_MS, MAX_FREE_SOCKETS, MAX_SOCKETS } from "./config.ts";
 import { cancelled, unreachable } from "./failures.ts";
 
@@ -33,7 +33,7 @@ export class Transport {
     this.address = address;
   }
 
-  /** The answer, its body not yet read. Throws the daemon's error, DAEMON_UNREACHABLE, CANCELLED, PROTOCOL. */
+  /** The answer, its body not yet read. Throws the daemon's error, DAEMON_UNREACHABLE, CLIENT_CERTIFICATE_REFUSED, CANCELLED, PROTOCOL. */
   async send(call: Call): Promise<HttpModule.IncomingMessage> {
     if (call.signal?.aborted) throw cancelled(call);
     const answer = await this.#exchange(call, call.repeatable ?? call.method === "GET");
@@ -82,7 +82,8 @@ export class Transport {
         if (call.signal?.aborted) return reject(cancelled(call, cause));
         const stale = request.reusedSocket && (cause.code === "ECONNRESET" || cause.code === "EPIPE");
         if (stale && repeatable && call.body === undefined) return resolve(this.#exchange(call, false));
-        reject(unreachable(this.address, cause));
+        if (request.reusedSocket || this.address.kind === "socket") return reject(unreachable(this.address, cause));
+        import("./lost-handshake.ts").then(({ explain }) => explain(this.address, cause)).then(reject, reject);
       });
       sendBody(request, call);
     });
@@ -106,7 +107,7 @@ export class Transport {
       this.#agent = new http.Agent(options);
     } else {
       const { Agent } = await import("node:https");
-      this.#agent ??= new Agent({ ...options, ca: this.address.ca, minVersion: "TLSv1.3" });
+      this.#agent ??= new Agent({ ...options, ...tlsOptions(this.address) });
     }
     this.#agent.on("free", (socket: { setTimeout(ms: number): void }) => socket.setTimeout(IDLE_SOCKET_MS));
     return this.#agent;

@@ -11,12 +11,12 @@ interface Surroundings {
 }
 
 /**
- * A client whose daemon answers. ISTHMUS_URL, ISTHMUS_TOKEN and ISTHMUS_CA_FILE name a daemon on TCP, which is never started from here.
- * Throws DAEMON_UNREACHABLE, DAEMON_START_FAILED, CONFIG_INVALID.
+ * A client whose daemon answers. ISTHMUS_URL, ISTHMUS_TOKEN, ISTHMUS_CA_FILE, ISTHMUS_CERT_FILE and ISTHMUS_KEY_FILE are of a daemon on
+ * TCP, which is never started from here. Throws DAEMON_UNREACHABLE, DAEMON_START_FAILED, CONFIG_INVALID, LOCAL_FILE.
  */
 export async function connect(world: Surroundings, options: { readonly autostart: boolean; readonly quiet: boolean }): Promise<Isthmus> {
   const { env } = world;
-  if (env.ISTHMUS_URL) return new Isthmus({ url: env.ISTHMUS_URL, token: env.ISTHMUS_TOKEN, ca: authority(env.ISTHMUS_CA_FILE) });
+  if (env.ISTHMUS_URL) return overTcp(env, env.ISTHMUS_URL);
   const paths = daemonPaths(env);
   const isthmus = new Isthmus({ socketPath: paths.socket, token: env.ISTHMUS_TOKEN || undefined });
   const state = await probe(paths.socket);
@@ -49,7 +49,23 @@ export async function answers(isthmus: Isthmus): Promise<boolean> {
   }
 }
 
-function authority(file: string | undefined): Buffer | undefined {
+/** Options of the SDK by the variables that they are given in. */
+const pairVariables = { certificate: "ISTHMUS_CERT_FILE", key: "ISTHMUS_KEY_FILE" } as const;
+
+function overTcp(env: NodeJS.ProcessEnv, url: string): Isthmus {
+  const options = { url, token: env.ISTHMUS_TOKEN, ca: pem(env.ISTHMUS_CA_FILE) };
+  const pair = { certificate: pem(env.ISTHMUS_CERT_FILE), key: pem(env.ISTHMUS_KEY_FILE) };
+  try {
+    return new Isthmus({ ...options, ...pair });
+  } catch (cause) {
+    const field = hasCode(cause, "CONFIG_INVALID") ? cause.details.field : undefined;
+    if (!hasCode(cause) || (field !== "certificate" && field !== "key")) throw cause;
+    const variable = pairVariables[field];
+    throw new IsthmusError("CONFIG_INVALID", { ...cause.details, field: variable, value: env[variable] || "(none)" }, { cause });
+  }
+}
+
+function pem(file: string | undefined): Buffer | undefined {
   if (!file) return undefined;
   try {
     return readFileSync(file);

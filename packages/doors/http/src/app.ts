@@ -13,7 +13,6 @@ import {
   MAX_CONNECTIONS,
   MAX_SESSIONS,
   PARAM_CHARS,
-  TLS_VERSION_MIN,
 } from "./config.ts";
 import type { App, DoorContext, DoorDeps, Routes } from "./deps.ts";
 import { answerToGarbage, sendError, toIsthmusError } from "./failures.ts";
@@ -39,17 +38,11 @@ import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { volumeRoutes, volumeUploadRoutes } from "./routes/volumes.ts";
+import { type TlsKeys, tlsOptions } from "./tls-keys.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
 
 // An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs.
 const http: typeof Http = process.getBuiltinModule("node:http");
-
-export interface TlsKeys {
-  /** PEM */
-  readonly cert: string | Buffer;
-  /** PEM */
-  readonly key: string | Buffer;
-}
 
 export interface AppOptions {
   readonly tls?: TlsKeys;
@@ -94,9 +87,7 @@ function makeServer(handler: Http.RequestListener, tls: TlsKeys | undefined): Ht
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
     noDelay: true,
   };
-  const server = tls
-    ? https().createServer({ ...options, ...tls, minVersion: TLS_VERSION_MIN }, handler)
-    : http.createServer(options, handler);
+  const server = tls ? https().createServer({ ...options, ...tlsOptions(tls) }, handler) : http.createServer(options, handler);
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }

@@ -1,8 +1,9 @@
-import { createSecureContext, Server as TlsServer } from "node:tls";
+import { type TLSSocket, Server as TlsServer } from "node:tls";
 import { IsthmusError } from "@isthmus/contract";
-import { buildApp, type TlsKeys } from "./app.ts";
-import { CLOSE_GRACE_MS, TLS_VERSION_MIN, TOKEN_MIN_CHARS } from "./config.ts";
+import { buildApp } from "./app.ts";
+import { CLOSE_GRACE_MS, TOKEN_MIN_CHARS } from "./config.ts";
 import type { App, DoorContext, DoorDeps } from "./deps.ts";
+import { checkAsksAlike, checkTls, invalid, type TlsKeys, tlsOptions } from "./tls-keys.ts";
 import { listenOnSocket } from "./unix-socket.ts";
 
 export interface TcpOptions {
@@ -23,7 +24,7 @@ export interface ListenOptions {
 export interface HttpDoor {
   /** Opens for requests. Throws CONFIG_INVALID. The answer tells the real TCP port. */
   listen(options: ListenOptions): Promise<{ readonly tcpPort?: number }>;
-  /** From now on new connections are met with these keys; those that are open go on. Throws CONFIG_INVALID, and nothing changes. */
+  /** From now on new connections are met with these keys and authorities; those that are open go on. Throws CONFIG_INVALID, and nothing changes. */
   renew(tls: TlsKeys): void;
   /** Refuses new requests, ends streams, lets short answers finish for a bounded time. */
   close(): Promise<void>;
@@ -37,6 +38,7 @@ export async function createHttpDoor(deps: DoorDeps): Promise<HttpDoor> {
   const context: DoorContext = { closing: closing.signal, sessions: 0 };
   const app = await buildApp(deps, context);
   const apps: App[] = [app];
+  let inForce: TlsKeys | undefined;
   return {
     app,
     async listen({ socketPath, tcp }) {
@@ -44,7 +46,11 @@ export async function createHttpDoor(deps: DoorDeps): Promise<HttpDoor> {
       if (socketPath !== undefined) await listenOnSocket(app, socketPath);
       if (!tcp) return {};
       const secured = await buildApp(deps, context, { tls: tcp.tls, authority: { owner: false, hostToken: tcp.token } });
+      secured.server.on("tlsClientError", (error: NodeJS.ErrnoException, { authorizationError }: TLSSocket) => {
+        deps.log.debug({ reason: authorizationError ?? error.code }, "a TLS handshake failed");
+      });
       apps.push(secured);
+      inForce = tcp.tls;
       await secured.listen({ host: tcp.host, port: tcp.port }).catch((cause: Error) => {
         throw new IsthmusError("CONFIG_INVALID", { field: "tcp", value: `${tcp.host}:${tcp.port}`, reason: cause.message }, { cause });
       });
@@ -53,7 +59,8 @@ export async function createHttpDoor(deps: DoorDeps): Promise<HttpDoor> {
     },
     renew(tls) {
       checkTls(tls);
-      for (const { server } of apps) if (server instanceof TlsServer) server.setSecureContext({ ...tls, minVersion: TLS_VERSION_MIN });
+      if (inForce !== undefined) checkAsksAlike(inForce, tls);
+      for (const { server } of apps) if (server instanceof TlsServer) server.setSecureContext(tlsOptions(tls));
     },
     async close() {
       closing.abort(new IsthmusError("SHUTTING_DOWN"));
@@ -76,21 +83,8 @@ async function closeApp(app: App): Promise<void> {
 
 function checkTcp(tcp: TcpOptions): void {
   if (tcp.token !== undefined && tcp.token.length < TOKEN_MIN_CHARS)
-    throw bad("tcp.token", "(hidden)", `a token has ${TOKEN_MIN_CHARS} characters or more`);
+    throw invalid("tcp.token", "(hidden)", `a token has ${TOKEN_MIN_CHARS} characters or more`);
   if (tcp.token !== undefined && !/^[\x21-\x7e]+$/.test(tcp.token))
-    throw bad("tcp.token", "(hidden)", "it must be visible ASCII characters");
+    throw invalid("tcp.token", "(hidden)", "it must be visible ASCII characters");
   checkTls(tcp.tls);
-}
-
-function checkTls(tls: TlsKeys): void {
-  if (!tls?.cert || !tls.key) throw bad("tcp.tls", "(none)", "TCP is served with TLS only: certificate and key are needed");
-  try {
-    createSecureContext({ cert: tls.cert, key: tls.key });
-  } catch (cause) {
-    throw bad("tcp.tls", "(hidden)", cause instanceof Error ? cause.message : "not usable", cause);
-  }
-}
-
-function bad(field: string, value: string, reason: string, cause?: unknown): IsthmusError {
-  return new IsthmusError("CONFIG_INVALID", { field, value, reason }, { cause });
 }

@@ -5,9 +5,9 @@ import https from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TlsKeys } from "./app.ts";
 import { createHttpDoor, type HttpDoor } from "./door.ts";
 import { fakeDeps, testTls } from "./testing/fakes.ts";
+import type { TlsKeys } from "./tls-keys.ts";
 
 const TOKEN = "a-token-of-some-length";
 /** Requests while certificates are changed. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type HttpModule from "node:http";
 import type { Duplex } from "node:stream";
 import { IsthmusError } from "@isthmus/contract";
-import type { Address } from "../address.ts";
+import { type Address, tlsOptions } from "../address.ts";
 import { CONNECT_TIMEOUT_MS, HANDSHAKE_ANSWER_BYTES, KEEPALIVE_PROBE_MS } from "../config.ts";
 import { cancelled, unreachable } from "../failures.ts";
 import { parseError, pathOf, type Query, readAll } from "../transport.ts";
@@ -35,10 +35,10 @@ async function requestOf(address: Address, target: Target, key: string): Promise
     return http.request({ ...common, socketPath: address.socketPath });
   }
   const https = await import("node:https");
-  return https.request({ ...common, host: address.host, port: address.port, ca: address.ca, minVersion: "TLSv1.3" });
+  return https.request({ ...common, host: address.host, port: address.port, ...tlsOptions(address) });
 }
 
-/** Opens a WebSocket to the daemon. Throws the daemon's error, DAEMON_UNREACHABLE, CANCELLED, PROTOCOL. */
+/** Opens a WebSocket to the daemon. Throws the daemon's error, DAEMON_UNREACHABLE, CLIENT_CERTIFICATE_REFUSED, CANCELLED, PROTOCOL. */
 export async function connect(address: Address, target: Target, limitBytes: number): Promise<ClientSocket> {
   if (target.signal?.aborted) throw cancelled(target);
   const key = randomBytes(16).toString("base64");
@@ -59,7 +59,11 @@ export async function connect(address: Address, target: Target, limitBytes: numb
       );
     });
     request.once("timeout", () => request.destroy(new IsthmusError("TIMEOUT", { what: "the handshake", limit: CONNECT_TIMEOUT_MS })));
-    request.once("error", (cause) => reject(target.signal?.aborted ? cancelled(target, cause) : unreachable(address, cause)));
+    request.once("error", (cause) => {
+      if (target.signal?.aborted) return reject(cancelled(target, cause));
+      if (address.kind === "socket") return reject(unreachable(address, cause));
+      import("../lost-handshake.ts").then(({ explain }) => explain(address, cause)).then(reject, reject);
+    });
     request.end();
   });
 }

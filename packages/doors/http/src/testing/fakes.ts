@@ -8,6 +8,7 @@ import type { DoorDeps } from "../deps.ts";
 import { createHttpDoor, type HttpDoor } from "../door.ts";
 import { FakeMachines } from "./fake-machines.ts";
 
+export { TestAuthority } from "./authority.ts";
 export { FakeMachines } from "./fake-machines.ts";
 export { FakeProcess } from "./fake-process.ts";
 
