@@ -19,9 +19,9 @@ demo: setup ## run a microVM and show what it says
 test: setup ## everything: unit, property, fault and end-to-end tests against real QEMU
 	@node scripts/test.ts
 
-soak: setup ## what is too long for every commit: long sizes, and what is run at no other time
+soak: setup packages-soak ## what is too long for every commit: long sizes, and what is run at no other time
 	@SOAK=1 vitest run --project unit packages/host/store/src/durability.test.ts packages/host/images/src
-	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts tests/e2e/network-load.test.ts
+	@SOAK=1 vitest run --project system tests/faults tests/e2e/built-kernel.test.ts tests/e2e/network-load.test.ts tests/e2e/servers.test.ts tests/e2e/credential-helpers.test.ts
 
 check: $(MODULES) ## format, lint, layers, types, dead code, budgets
 	@node scripts/check.ts
@@ -36,6 +36,9 @@ setup: packages-debian $(MODULES) $(AGENT) $(BUNDLE) ## Debian packages, npm pac
 packages-debian:
 	@scripts/debian-packages
 
+packages-soak:
+	@scripts/debian-packages soak
+
 $(MODULES): package-lock.json
 	@scripts/npm-packages
 	@touch $@
@@ -49,4 +52,4 @@ $(AGENT): $(wildcard guest/agent/src/*.c guest/agent/src/*.h guest/agent/host/*.
 clean: ## remove what was built or downloaded here (not the data folder)
 	rm -rf node_modules dist guest/agent/build coverage bench-results .cache
 
-.PHONY: help demo test soak check bench agent setup packages-debian clean
+.PHONY: help demo test soak check bench agent setup packages-debian packages-soak clean

@@ -37,6 +37,7 @@ async function makeImage(base: string): Promise<string> {
     env: "GREETING=hello",
     stopsignal: "SIGQUIT",
     label: "team=web",
+    exposedports: "8080/tcp",
   };
   const flags = Object.entries(config).flatMap(([key, value]) => [`--config.${key}`, value]);
   await umoci("config", "--image", `${layout}:app`, ...flags, "--config.cmd", "-c", "--config.cmd", 'id -u; id -g; pwd; echo "$GREETING"');
@@ -80,6 +81,18 @@ describe("an image in a registry with accounts", () => {
     expect(log).not.toContain(Buffer.from(`${account.username}:${account.password}`).toString("base64"));
   });
 
+  it("serves the port that it exposes on a free one, which ps and inspect tell", async () => {
+    const serve = ["--name", "served", ref, "-c", "exec /bin/busybox httpd -f -p 8080 -h /etc"];
+    expect(await world.cli(["run", "-d", "-P", ...serve], { env: { DOCKER_CONFIG: base } })).toMatchObject({ code: 0 });
+    const [{ ports }] = JSON.parse(await world.ok(["inspect", "served"]));
+    expect(ports).toEqual([{ guest: 8080, host: expect.any(Number), address: "127.0.0.1", protocol: "tcp" }]);
+    expect(ports[0].host).toBeGreaterThan(0);
+    expect(await world.ok(["ps"])).toContain(`127.0.0.1:${ports[0].host}->8080/tcp`);
+    const page = await eventually("the page", () => pageOf(`http://127.0.0.1:${ports[0].host}/passwd`));
+    expect(page).toContain("web:x:1001:1002::/srv:/bin/sh");
+    await world.ok(["rm", "-f", "served"]);
+  });
+
   it("is no longer waited for after Ctrl-C, and nothing of it stays", async () => {
     await using slow = await fakeRegistry();
     slow.add(ociImage({ layers: [{ blob: tar(file("large", randomBytes(500_000))) }] }), "v1");
@@ -101,3 +114,11 @@ describe("an image in a registry with accounts", () => {
     expect((await world.isthmus.images.list()).some(({ tags }) => tags.includes(`${slow.host}/app:v1`))).toBe(false);
   });
 });
+
+/** Until the workload listens, connections end without an answer. */
+async function pageOf(url: string): Promise<string | undefined> {
+  return await fetch(url).then(
+    (answer) => answer.text(),
+    () => undefined,
+  );
+}

@@ -66,9 +66,12 @@ describe.runIf(soak)("servers of Debian from a registry", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("nginx serves a page", async () => {
-    const id = await world.ok(["run", "-d", "--memory", "256m", "-p", "127.0.0.1:0:80", `${registry.host}/nginx:v1`]);
-    const port = (await world.isthmus.machines.get(id)).ports[0]?.host ?? 0;
+  it("nginx serves a page on a free port for the one that its image exposes", async () => {
+    const id = await world.ok(["run", "-d", "--memory", "256m", "-P", `${registry.host}/nginx:v1`]);
+    const { ports } = await world.isthmus.machines.get(id);
+    expect(ports).toEqual([{ guest: 80, host: expect.any(Number), address: "127.0.0.1", protocol: "tcp" }]);
+    const port = ports[0]?.host ?? 0;
+    expect(await world.ok(["ps"])).toContain(`127.0.0.1:${port}->80/tcp`);
     const page = await eventually("the page", () => get(port), START_DEADLINE_MS);
     expect(page).toContain("Welcome to nginx");
     await world.ok(["rm", "-f", id]);

@@ -40,3 +40,5 @@ export const LIST_PAGE = 200;
 export const CREDENTIAL_HELPER_MS = 60_000;
 /** Largest answer of a docker credential helper. */
 export const CREDENTIAL_BYTES = 64 * KIB;
+/** What is told of a docker credential helper's reason to fail, in characters. */
+export const HELPER_REASON_CHARS = 200;

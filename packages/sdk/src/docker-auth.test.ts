@@ -64,12 +64,35 @@ describe("docker's accounts", () => {
     expect(await dockerAuth("file.example/app", { folder })).toEqual({ username: "f", password: "p" });
   });
 
+  it("are found under other names of docker.io, and an empty helper keeps a registry from the one for all", async () => {
+    await helper("hub", "docker.io", { Username: "podman", Secret: "pw" });
+    await config({ credHelpers: { "https://index.docker.io/v1/": "hub", "file.example": "" }, credsStore: "not-installed" });
+    expect(await dockerAuth("busybox", { folder })).toEqual({ username: "podman", password: "pw" });
+    expect(await dockerAuth("file.example/app", { folder })).toBeUndefined();
+    await config({ credHelpers: { "index.docker.io": "hub" }, auths: { "docker.io": { auth: base64("file:pw") } } });
+    expect(await dockerAuth("docker.io/team/app", { folder })).toEqual({ username: "podman", password: "pw" });
+    await config({ auths: { "docker.io": { auth: base64("file:pw") } } });
+    expect(await dockerAuth("busybox", { folder })).toEqual({ username: "file", password: "pw" });
+  });
+
   it("tell what is wrong without telling a secret", async () => {
     await config('{"auths": secret');
     await expect(dockerAuth("busybox", { folder })).rejects.toMatchObject({
       code: "LOCAL_FILE",
       message: expect.not.stringContaining("secret"),
     });
+    await writeFile(path.join(folder, "docker-credential-locked"), "#!/bin/sh\nprintf 'no \\033[2Jkey\\nmore\\n'; exit 3\n", {
+      mode: 0o755,
+    });
+    await config({ credsStore: "locked" });
+    await expect(dockerAuth("busybox", { folder })).rejects.toMatchObject({
+      code: "LOCAL_FILE",
+      message: expect.stringMatching(/docker-credential-locked: it ended with code 3: no \?\[2Jkey$/),
+    });
+    const broken = `#!/bin/sh\necho '${JSON.stringify({ Username: "u", Secret: "secret" })}'; exit 3\n`;
+    await writeFile(path.join(folder, "docker-credential-broken"), broken, { mode: 0o755 });
+    await config({ credsStore: "broken" });
+    await expect(dockerAuth("busybox", { folder })).rejects.toMatchObject({ message: expect.not.stringContaining("secret") });
     await config({ credsStore: "../../bin/evil" });
     await expect(dockerAuth("busybox", { folder })).rejects.toMatchObject({ code: "LOCAL_FILE" });
     await config({ credsStore: "not-installed" });

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { DEFAULT_REGISTRY, IsthmusError, type RegistryAuth, registryOf } from "@isthmus/contract";
-import { CREDENTIAL_BYTES, CREDENTIAL_HELPER_MS } from "./config.ts";
+import { CREDENTIAL_BYTES, CREDENTIAL_HELPER_MS, HELPER_REASON_CHARS } from "./config.ts";
 
 /** Where docker's settings are. */
 export interface DockerAuthOptions {
@@ -38,14 +38,22 @@ export async function dockerAuth(ref: string, options: DockerAuthOptions = {}): 
   const { registry } = registryOf(ref);
   const file = path.join(options.folder ?? (process.env.DOCKER_CONFIG || path.join(homedir(), ".docker")), "config.json");
   const config = await readConfig(file);
-  const helpers = isFields(config.credHelpers) ? config.credHelpers : {};
-  const helper = text(helpers[registry]) || text(config.credsStore);
-  const key = registry === DEFAULT_REGISTRY ? HUB_KEY : registry;
+  const keys = keysOf(registry);
+  const own = entryOf(config.credHelpers, keys);
+  // An empty name keeps one registry from the helper of all.
+  const helper = text(own === undefined ? config.credsStore : own);
   if (helper !== "") {
-    const found = await ask(helper, key, options.signal);
-    if (found !== undefined) return found;
+    for (const key of keys) {
+      const found = await ask(helper, key, options.signal);
+      if (found !== undefined) return found;
+    }
   }
-  return ofEntry(entryOf(isFields(config.auths) ? config.auths : {}, key));
+  return ofEntry(entryOf(config.auths, keys));
+}
+
+/** What an account may be kept under, docker's own way first: podman and skopeo write docker.io as it is, older versions and helpers URLs. */
+function keysOf(registry: string): readonly string[] {
+  return registry === DEFAULT_REGISTRY ? [HUB_KEY, registry] : [registry, `https://${registry}`];
 }
 
 async function readConfig(file: string): Promise<Fields> {
@@ -67,10 +75,12 @@ async function readConfig(file: string): Promise<Fields> {
 }
 
 /** Keys are hosts, or URLs as older versions wrote them. */
-function entryOf(auths: Fields, key: string): unknown {
-  if (Object.hasOwn(auths, key)) return auths[key];
-  const host = hostOf(key);
-  return Object.entries(auths).find(([name]) => hostOf(name) === host)?.[1];
+function entryOf(entries: unknown, keys: readonly string[]): unknown {
+  if (!isFields(entries)) return undefined;
+  const exact = keys.find((key) => Object.hasOwn(entries, key));
+  if (exact !== undefined) return entries[exact];
+  const hosts = keys.map(hostOf);
+  return Object.entries(entries).find(([name]) => hosts.includes(hostOf(name)))?.[1];
 }
 
 function hostOf(key: string): string {
@@ -100,7 +110,7 @@ async function ask(helper: string, key: string, signal: AbortSignal | undefined)
   });
   if (code !== 0) {
     if (NOT_FOUND.test(output)) return undefined;
-    throw failed(`it ended with code ${code}`);
+    throw failed([`it ended with code ${code}`, reasonIn(output)].filter((part) => part !== "").join(": "));
   }
   let answer: unknown;
   try {
@@ -113,6 +123,12 @@ async function ask(helper: string, key: string, signal: AbortSignal | undefined)
   const secret = text(answer.Secret);
   if (username === TOKEN_USER && secret !== "") return { identityToken: secret };
   return username === "" ? undefined : { username, password: secret };
+}
+
+/** Helpers tell on stdout why they failed. One that broke off in its answer would tell a secret. */
+function reasonIn(output: string): string {
+  const line = output.trim().split("\n")[0] ?? "";
+  return line.includes("{") ? "" : line.replace(/[^\x20-\x7e]/g, "?").slice(0, HELPER_REASON_CHARS);
 }
 
 function runHelper(

@@ -101,12 +101,13 @@ describe("push, save, history and prune", () => {
     const lines = [
       { step: "upload", item: layer, doneBytes: 1, totalBytes: 4, percent: 25 },
       { step: "pushed", item: layer },
+      { step: "mounted", item: "ba9876543210", message: "from team/base", doneBytes: 4, totalBytes: 4, percent: 100 },
       { pushed: { digest } },
     ];
     await using daemon = await fakeDaemon(() => ({ bytes: Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join("")) }));
     const { code, out, err } = await cli(["push", "localhost:5000/app:v1"], daemon);
     expect([code, out]).toEqual([0, `localhost:5000/app:v1: ${digest}\n`]);
-    expect(err).toBe(`${layer}: upload: 1 B of 4 B (25 %)\n${layer}: done\n`);
+    expect(err).toBe(`${layer}: upload: 1 B of 4 B (25 %)\n${layer}: done\nba9876543210: mounted: from team/base\n`);
     expect(daemon.seen[0]?.path).toBe("/images/push");
     expect(JSON.parse((await cli(["image", "push", "--json", "a:1"], daemon)).out)).toEqual([{ ref: "a:1", digest }]);
   });

@@ -19,7 +19,7 @@ export function layersView(stream: Screen, quiet: boolean): ProgressView {
 }
 
 const isDone = ({ step, percent }: Progress): boolean =>
-  step === "present" || (step === "download" && percent === 100) || step === "pushed";
+  ["present", "mounted", "pushed"].includes(step) || (step === "download" && percent === 100);
 
 function plainLines(stream: Screen): ProgressView {
   const whole = progressView(stream, false);
@@ -39,7 +39,8 @@ function plainLines(stream: Screen): ProgressView {
   };
 }
 
-function doneText({ step }: Progress): string {
+function doneText({ step, message }: Progress): string {
+  if (step === "mounted") return progressText({ step, message });
   return step === "present" ? "here already" : "done";
 }
 

@@ -39,7 +39,10 @@ export interface ImageStore {
    * Throws INVALID_IMAGE_REF, IMAGE_NO_PLATFORM, IMAGE_DIGEST_MISMATCH, CANCELLED, REGISTRY_*.
    */
   pull(ref: string, options?: RegistryOptions): Promise<Image>;
-  /** Sends an image to the registry that its tag names; what is there already is not sent again. Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF, CANCELLED, REGISTRY_*. */
+  /**
+   * Sends an image to the registry that its tag names; what is there already is not sent again, what another repository of the registry has is mounted from
+   * there. Throws IMAGE_NOT_FOUND, INVALID_IMAGE_REF, CANCELLED, REGISTRY_*.
+   */
   push(ref: string, options?: RegistryOptions): Promise<{ readonly digest: string }>;
   /** Images as an OCI archive that is also what `docker load` reads. Removing one meanwhile does no harm. Throws IMAGE_NOT_FOUND. */
   save(refs: readonly string[]): Promise<Readable>;

@@ -127,6 +127,11 @@ export class ImageCatalog {
     return undefined;
   }
 
+  /** Images that have a blob, newest first. */
+  imagesWith(digest: string): readonly Image[] {
+    return this.list().filter((image) => this.#records.get(image.digest)?.blobs.includes(digest));
+  }
+
   /** True when the image is there with its rootfs as it was packed. */
   async isIntact(digest: string): Promise<boolean> {
     const record = this.#records.get(digest);

@@ -34,6 +34,8 @@ export interface ClientsOptions {
   readonly ref: string;
   readonly auth?: RegistryAuth | undefined;
   readonly actions: "pull" | "pull,push";
+  /** other repositories of the registry that are read from */
+  readonly alsoPull?: readonly string[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -41,9 +43,9 @@ export interface ClientsOptions {
 export function clientsOf(
   { settings, limits, http }: RegistryAccess,
   remote: RemoteReference,
-  { ref, auth, actions, signal }: ClientsOptions,
+  { ref, auth, actions, alsoPull = [], signal }: ClientsOptions,
 ): readonly RegistryClient[] {
   const endpoints = endpointsOf(remote.registry, settings).filter(({ isMirror }) => actions === "pull" || !isMirror);
-  const common = { http, limits, repository: remote.repository, ref, auth, actions, signal };
+  const common = { http, limits, repository: remote.repository, ref, auth, actions, alsoPull, signal };
   return endpoints.map((endpoint) => new RegistryClient({ ...common, endpoint }));
 }

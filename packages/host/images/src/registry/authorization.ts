@@ -14,6 +14,8 @@ export interface AuthorizationOptions {
   readonly secure: boolean;
   /** `repository:library/busybox:pull` */
   readonly scope: string;
+  /** asked for besides, and done without when the token server refuses them */
+  readonly alsoScopes: readonly string[];
 }
 
 /** how we name ourselves to token servers */
@@ -26,7 +28,7 @@ const CLIENT_ID = "isthmus";
 export class Authorization {
   readonly #options: AuthorizationOptions;
   #header: string | undefined;
-  #renewing: Promise<void> | undefined;
+  #renewing: { readonly challenge: string; readonly done: Promise<void> } | undefined;
 
   constructor(options: AuthorizationOptions) {
     this.#options = options;
@@ -39,15 +41,22 @@ export class Authorization {
   }
 
   /** Answers the challenge of a 401. False when there is nothing (more) to offer. `used` is the header that was refused. */
-  async renew(answer: HttpAnswer, used: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+  async renew({ headers }: Pick<HttpAnswer, "headers">, used: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+    const challenge = headers["www-authenticate"] ?? "";
+    // What another challenge asks for may be refused where this one is not: its end is waited for, its failure is not ours.
+    while (used === this.#header && this.#renewing !== undefined && this.#renewing.challenge !== challenge)
+      await this.#renewing.done.catch(() => undefined);
     if (used !== this.#header) return true;
-    const challenges = parseChallenges(answer.headers["www-authenticate"] ?? "");
     // Requests side by side are refused together, and one new token does for all.
-    this.#renewing ??= this.#choose(challenges, signal).finally(() => {
+    this.#renewing ??= { challenge, done: this.#renewed(challenge, signal) };
+    await this.#renewing.done;
+    return this.#header !== used;
+  }
+
+  async #renewed(challenge: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#choose(parseChallenges(challenge), signal).finally(() => {
       this.#renewing = undefined;
     });
-    await this.#renewing;
-    return this.#header !== used;
   }
 
   async #choose(challenges: readonly Challenge[], signal: AbortSignal | undefined): Promise<void> {
@@ -61,19 +70,33 @@ export class Authorization {
   }
 
   async #token(params: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<string> {
+    const needed = (params.get("scope") ?? this.#options.scope).split(" ").filter((scope) => scope !== "");
+    const all = [...new Set([...needed, ...this.#options.alsoScopes])];
+    try {
+      return await this.#tokenFor(all, params, signal);
+    } catch (error) {
+      // Most servers leave out what the account may not have; some refuse the whole.
+      if (!(error instanceof IsthmusError && error.code === "REGISTRY_DENIED") || all.length === needed.length) throw error;
+      return await this.#tokenFor(needed, params, signal);
+    }
+  }
+
+  async #tokenFor(scopes: readonly string[], params: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<string> {
     const { http, limits, registry, auth, secure } = this.#options;
     const url = this.#realm(params.get("realm") ?? "");
-    const scope = params.get("scope") ?? this.#options.scope;
     const service = params.get("service");
-    const fields = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope });
+    const fields = new URLSearchParams(service === undefined ? {} : { service });
     let answer: HttpAnswer;
     if (auth !== undefined && "identityToken" in auth) {
+      fields.set("scope", scopes.join(" "));
       fields.set("grant_type", "refresh_token");
       fields.set("client_id", CLIENT_ID);
       fields.set("refresh_token", auth.identityToken);
       const headers = { "content-type": "application/x-www-form-urlencoded" };
       answer = await http.send({ method: "POST", url, headers, body: fields.toString(), secure, signal });
     } else {
+      // One field for each: there a space divides nothing.
+      for (const scope of scopes) fields.append("scope", scope);
       for (const [name, value] of fields) url.searchParams.append(name, value);
       const authorization = basic(auth);
       answer = await http.send({ method: "GET", url, headers: authorization === undefined ? {} : { authorization }, secure, signal });

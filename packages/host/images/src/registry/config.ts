@@ -4,6 +4,8 @@ import { KIB, MIB } from "@isthmus/contract";
 export const registryLimits = {
   /** layers of one image on their way at a time */
   parallelLayers: 3,
+  /** other repositories that blobs of one push are mounted from: each is a scope of its token */
+  mountRepositories: 4,
   /** ms without a byte, connecting included */
   idleMs: 30_000,
   /** the same while it takes in an upload: some copy it before they answer */

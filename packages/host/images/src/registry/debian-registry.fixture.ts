@@ -16,6 +16,15 @@ export interface DebianRegistry extends AsyncDisposable {
   readonly folder: string;
 }
 
+/** What a registry has to know of the server that it sends everybody to. */
+export interface TokenIssuer {
+  readonly realm: string;
+  readonly service: string;
+  readonly issuer: string;
+  /** path of its certificate */
+  readonly certificate: string;
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -27,7 +36,11 @@ async function freePort(): Promise<number> {
 /** Debian's docker-registry on a loopback port, its files below `base`. */
 export async function debianRegistry(
   base: string,
-  options: { readonly auth?: boolean; readonly tls?: { readonly certificate: string; readonly key: string } } = {},
+  options: {
+    readonly auth?: boolean;
+    readonly tokens?: TokenIssuer;
+    readonly tls?: { readonly certificate: string; readonly key: string };
+  } = {},
 ): Promise<DebianRegistry> {
   const port = await freePort();
   const folder = join(base, `registry-${port}`);
@@ -38,7 +51,8 @@ export async function debianRegistry(
     log: { level: "error" },
     storage: { filesystem: { rootdirectory: join(folder, "data") } },
     http: { addr: `127.0.0.1:${port}`, ...(options.tls && { tls: options.tls }) },
-    ...(options.auth === true ? { auth: { htpasswd: { realm: "tests", path: join(folder, "htpasswd") } } } : {}),
+    ...(options.auth === true && { auth: { htpasswd: { realm: "tests", path: join(folder, "htpasswd") } } }),
+    ...(options.tokens && { auth: { token: tokenAuth(options.tokens) } }),
   };
   // JSON is YAML too.
   await writeFile(join(folder, "config.yml"), JSON.stringify(config));
@@ -58,6 +72,10 @@ export async function debianRegistry(
       await closed;
     },
   };
+}
+
+function tokenAuth({ realm, service, issuer, certificate }: TokenIssuer) {
+  return { realm, service, issuer, rootcertbundle: certificate };
 }
 
 /** Of one with TLS a connection is enough: whom it convinces is what the tests ask. */

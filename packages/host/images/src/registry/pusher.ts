@@ -1,17 +1,16 @@
-import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { IsthmusError, type Progress } from "@isthmus/contract";
+import { type Image, IsthmusError } from "@isthmus/contract";
 import type { RegistryOptions } from "@isthmus/core";
 import type { ImageCatalog } from "../catalog.ts";
-import { streaming } from "../config.ts";
 import { imageFailure, throwIfCancelled } from "../failures.ts";
 import { blobPath } from "../image-index.ts";
 import { parseObject, stringField } from "../json.ts";
 import { type Descriptor, mediaTypes, parseManifest } from "../manifest.ts";
 import { clientsOf, type RegistryAccess } from "./access.ts";
-import { ITEM_CHARS, layerProgress } from "./layer-progress.ts";
+import { LayerUploads } from "./layer-uploads.ts";
+import { mountSources } from "./mount-sources.ts";
 import type { RegistryClient } from "./registry-client.ts";
-import { parseRemote } from "./remote-reference.ts";
+import { parseRemote, type RemoteReference } from "./remote-reference.ts";
 import { registryFailure } from "./retry.ts";
 
 const WHAT = "the push";
@@ -40,9 +39,13 @@ export class Pusher {
       const manifest = await readFile(blobPath(this.#catalog.folder, digest));
       const parsed = parseManifest(manifest, "");
       if (parsed.kind === "index") throw new IsthmusError("INTERNAL", { reason: "the store holds an index" });
-      const [client] = clientsOf(this.#registries, remote, { ref, auth, actions: "pull,push", signal: both });
+      const blobs = [parsed.config, ...parsed.layers];
+      const mounts = this.#mounts(remote, digest, blobs);
+      const alsoPull = [...new Set(mounts.values())];
+      const [client] = clientsOf(this.#registries, remote, { ref, auth, actions: "pull,push", alsoPull, signal: both });
       if (client === undefined) throw new IsthmusError("INTERNAL", { reason: "no registry to send to" });
-      await this.#sendAll(client, [parsed.config, ...parsed.layers], onProgress ?? (() => undefined));
+      const pathOf = (blob: string): string => blobPath(this.#catalog.folder, blob);
+      await new LayerUploads({ client, pathOf, mounts, onProgress: onProgress ?? (() => undefined) }).sendAll(blobs);
       await putManifest(client, tag, manifest);
       await this.#catalog.addTags(digest, [], false, [`${remote.name}@${digest}`]);
       return { digest };
@@ -53,47 +56,15 @@ export class Pusher {
     }
   }
 
-  /** A few at a time; the first failure ends all. */
-  async #sendAll(client: RegistryClient, blobs: readonly Descriptor[], onProgress: (progress: Progress) => void): Promise<void> {
-    const queue = new Map(blobs.map((blob) => [blob.digest, blob])).values();
-    const worker = async (): Promise<void> => {
-      for (const blob of queue) await this.#sendBlob(client, blob, onProgress);
+  /** Where each blob may be taken from; what is known of the image itself comes before what is known of others that share with it. */
+  #mounts(remote: RemoteReference, digest: string, blobs: readonly Descriptor[]): ReadonlyMap<string, string> {
+    const imagesWith = (blob: string): readonly Image[] => {
+      const all = this.#catalog.imagesWith(blob);
+      return [...all.filter((image) => image.digest === digest), ...all.filter((image) => image.digest !== digest)];
     };
-    await Promise.all(Array.from({ length: client.options.limits.parallelLayers }, worker));
+    const limit = this.#registries.limits.mountRepositories;
+    return mountSources({ remote, blobs: blobs.map((blob) => blob.digest), imagesWith, limit });
   }
-
-  async #sendBlob(client: RegistryClient, { digest, sizeBytes }: Descriptor, onProgress: (progress: Progress) => void): Promise<void> {
-    const item = digest.slice("sha256:".length).slice(0, ITEM_CHARS);
-    const there = await client.request(`blobs/${digest}`, { method: "HEAD" }, [200, 404]);
-    there.body.destroy();
-    if (there.status === 200) return onProgress({ step: "present", item, doneBytes: sizeBytes, totalBytes: sizeBytes, percent: 100 });
-    const path = blobPath(this.#catalog.folder, digest);
-    await client.retrying(async () => {
-      const begun = await client.ask(await client.url("blobs/uploads/"), { method: "POST", headers: { "content-length": 0 } }, [202]);
-      begun.body.resume();
-      const location = uploadAddress(begun.headers.location, begun.url, client.registry);
-      location.searchParams.set("digest", digest);
-      const onBytes = layerProgress(onProgress, "upload", item, sizeBytes);
-      const body = () => {
-        let doneBytes = 0;
-        return createReadStream(path, { highWaterMark: streaming.chunkBytes }).on("data", (chunk) => {
-          doneBytes += chunk.length;
-          onBytes(doneBytes);
-        });
-      };
-      const headers = { "content-type": "application/octet-stream", "content-length": sizeBytes };
-      const put = { method: "PUT", headers, body, idleMs: client.options.limits.uploadIdleMs } as const;
-      (await client.ask(location, put, [201, 204])).body.resume();
-    });
-    onProgress({ step: "pushed", item, doneBytes: sizeBytes, totalBytes: sizeBytes, percent: 100 });
-  }
-}
-
-function uploadAddress(location: string | undefined, from: URL, registry: string): URL {
-  const url = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined;
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== from.protocol))
-    throw new IsthmusError("REGISTRY_FAILED", { registry, reason: "it names no address to send a layer to" });
-  return url;
 }
 
 async function putManifest(client: RegistryClient, tag: string, manifest: Buffer): Promise<void> {

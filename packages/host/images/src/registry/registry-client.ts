@@ -20,6 +20,8 @@ export interface ClientOptions {
   readonly ref: string;
   readonly auth: RegistryAuth | undefined;
   readonly actions: "pull" | "pull,push";
+  /** other repositories that are read from, where their token server allows it */
+  readonly alsoPull: readonly string[];
   readonly signal: AbortSignal | undefined;
 }
 
@@ -53,7 +55,7 @@ export class RegistryClient {
   #answered = false;
 
   constructor(options: ClientOptions, authorization?: Authorization) {
-    const { http, limits, endpoint, repository, actions } = options;
+    const { http, limits, endpoint, repository, actions, alsoPull } = options;
     this.options = options;
     this.registry = endpoint.label;
     this.#authorization =
@@ -65,6 +67,7 @@ export class RegistryClient {
         auth: endpoint.isMirror ? undefined : options.auth,
         secure: endpoint.secure,
         scope: `repository:${repository}:${actions}`,
+        alsoScopes: alsoPull.map((other) => `repository:${other}:pull`),
       });
   }
 
