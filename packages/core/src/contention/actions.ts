@@ -1,8 +1,8 @@
 import { defaults, hasCode, IsthmusError } from "@isthmus/contract";
 import { type Context, handleOf } from "../machine/context.ts";
+import { requestStop } from "../machine/lifecycle/stop.ts";
+import { requestResume, suspendMachine } from "../machine/lifecycle/suspend.ts";
 import type { NewEvent } from "../machine/ports.ts";
-import { requestStop } from "../machine/stop.ts";
-import { requestResume, suspendMachine } from "../machine/suspend.ts";
 import type { ContendingMachine } from "./ports.ts";
 
 /** What can be done to machines under pressure. */

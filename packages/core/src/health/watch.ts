@@ -1,8 +1,8 @@
 import type { Health } from "@isthmus/contract";
 import type { Context } from "../machine/context.ts";
 import type { Handle } from "../machine/handle.ts";
+import { amend, insist } from "../machine/lifecycle/transition.ts";
 import type { LiveMachine, MachineRecord } from "../machine/ports.ts";
-import { amend, insist } from "../machine/transition.ts";
 import { check } from "./check.ts";
 import { CHECKS_AT_A_TIME } from "./config.ts";
 import type { DecidedCheck } from "./resolve.ts";

@@ -1,5 +1,5 @@
 import { IsthmusError, type LicencePool, type LicencePoolSpec, limits } from "@isthmus/contract";
-import { checkName } from "../machine/names.ts";
+import { checkName } from "../machine/spec/names.ts";
 
 /** words of the API's paths that no pool can be called */
 const RESERVED: readonly string[] = ["report"];

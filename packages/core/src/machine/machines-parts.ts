@@ -7,7 +7,7 @@ import type { PoolSettings } from "../template/config.ts";
 import type { PreparedPlaces } from "../template/ports.ts";
 import type { Templates } from "../template/templates.ts";
 import type { HostPaths, VolumeFolders } from "../volume/ports.ts";
-import type { AdmissionSettings } from "./admitting.ts";
+import type { AdmissionSettings } from "./admitting/admitting.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import type { Clock, ContactPorts, Engine, HostCapacity, Images, Log, MachineFolders, OutputFiles, Store } from "./ports.ts";
 

@@ -1,7 +1,7 @@
 import { IsthmusError, limits, type Machine, type MachineState, type Network } from "@isthmus/contract";
 import { type Context, checkOpen, find } from "../machine/context.ts";
-import { checkName } from "../machine/names.ts";
-import { amend, conflict } from "../machine/transition.ts";
+import { amend, conflict } from "../machine/lifecycle/transition.ts";
+import { checkName } from "../machine/spec/names.ts";
 import type { NetworkActions } from "./actions.ts";
 import { blockOf, nth } from "./addresses.ts";
 import { networkOf, place, planNetwork, requireNetworks } from "./attach.ts";

@@ -1,8 +1,8 @@
 import { IsthmusError, type Machine, type MachineSpec } from "@isthmus/contract";
 import type { Context } from "../machine/context.ts";
 import type { Handle } from "../machine/handle.ts";
+import { amend } from "../machine/lifecycle/transition.ts";
 import type { LiveMachine, MachineRecord, NewEvent } from "../machine/ports.ts";
-import { amend } from "../machine/transition.ts";
 import { checkPublishing, nicOf } from "./attach.ts";
 import { publishPorts } from "./publish.ts";
 

@@ -1,6 +1,6 @@
 import { type Image, IsthmusError, type MachineSpec, type Template } from "@isthmus/contract";
 import type { Engine, HostCapacity, Images } from "../machine/ports.ts";
-import { resolveSpec } from "../machine/resolve-spec.ts";
+import { resolveSpec } from "../machine/spec/resolve-spec.ts";
 import type { Pools } from "./pools.ts";
 import { shapeOfSpec } from "./shape.ts";
 import type { Templates } from "./templates.ts";

@@ -3,7 +3,7 @@ import { PassThrough, type Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { IsthmusError, MIB } from "@isthmus/contract";
 import { type Context, waitingSignal } from "../machine/context.ts";
-import { endLook, type Look, lookInto } from "../machine/look.ts";
+import { endLook, type Look, lookInto } from "../machine/reading/look.ts";
 import type { VolumeCallOptions } from "./actions.ts";
 import { checkVolume } from "./claims.ts";
 import type { PlannedVolume, StoredVolume } from "./ports.ts";

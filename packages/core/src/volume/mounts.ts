@@ -1,6 +1,6 @@
 import { type Image, IsthmusError, limits, type MachineSpec, type Mount } from "@isthmus/contract";
-import { checkName } from "../machine/names.ts";
-import { tidy } from "../machine/storage.ts";
+import { checkName } from "../machine/spec/names.ts";
+import { tidy } from "../machine/spec/storage.ts";
 
 /**
  * What a machine mounts, with tidy paths: what its spec says, and an anonymous volume for each path that its image asks one for and nothing else is mounted on.

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { IsthmusError, limits } from "@isthmus/contract";
-import { checkName } from "../machine/names.ts";
+import { checkName } from "../machine/spec/names.ts";
 import type { StoredVolume, VolumeFolders } from "./ports.ts";
 
 /** bytes of the name of an anonymous volume; it is written as twice as many hex digits */
