@@ -55,6 +55,12 @@ describe("choice of a kernel", () => {
     write(join(folder, "built/new/vmlinuz"), fakeBzImage("built-new"));
     utimesSync(join(folder, "built/old/vmlinuz"), 1, 1);
     expect(await version()).toBe("built-new");
+    const lasting = make();
+    expect((await lasting.resolve()).version).toBe("built-new");
+    rmSync(join(folder, "built/new"), { recursive: true });
+    expect((await lasting.resolve()).version).toBe("built-old");
+    write(join(folder, "built/new/vmlinuz"), fakeBzImage("built-new"));
+    expect((await lasting.resolve()).version).toBe("built-new");
     write(join(home, "mine"), fakeBzImage("7.0-mine"));
     expect(await version(join(home, "mine"))).toBe("7.0-mine");
     const list = await make({ configuredPath: join(home, "mine") }).list();
@@ -123,6 +129,15 @@ describe("initramfs", () => {
       seen.add((await kernels.resolve()).digest);
     }
     expect(seen.size).toBe(5);
+  });
+
+  it("is the same in a copy of the data folder, so that templates go on to fit", async () => {
+    addDebian("6.1.0-9");
+    const { digest } = await make().resolve();
+    spawnSync("cp", ["-a", folder, `${folder}-copy`]);
+    rmSync(folder, { recursive: true });
+    spawnSync("mv", [`${folder}-copy`, folder]);
+    expect((await make().resolve()).digest).toBe(digest);
   });
 
   it("leaves only the newest few on disk, and nothing half-made", async () => {

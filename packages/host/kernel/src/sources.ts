@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { IsthmusError, type Kernel } from "@isthmus/contract";
 import { bzImageVersion } from "./bzimage.ts";
 import { collectModules, type KernelModule, orderedModules } from "./modules.ts";
-import { fileStamp, folderStamp } from "./stamp.ts";
+import { fileStamp, folderKey, foldersStamp } from "./stamp.ts";
 
 /** A kernel file that could be booted, and where its modules come from. */
 export interface Candidate {
@@ -48,7 +48,7 @@ async function candidate(source: Kernel["source"], path: string, modulesFolder: 
     version,
     sizeBytes: info.size,
     modules: () => orderedModules(modulesFolder),
-    modulesKey: () => folderStamp(modulesFolder),
+    modulesKey: () => folderKey(modulesFolder),
   };
 }
 
@@ -92,7 +92,7 @@ function hostKernel(root: string): string {
 
 /** Changes when `findKernels` would find something else; cheap. */
 export function sourcesStamp({ folder, configuredPath, root = "/" }: SourceOptions): string {
-  const kept = ["built", "debian"].map((source) => folderStamp(join(folder, source), KERNEL_FILE));
+  const kept = ["built", "debian"].map((source) => foldersStamp(join(folder, source), KERNEL_FILE));
   return [...kept, configuredPath === undefined ? "" : fileStamp(configuredPath), fileStamp(hostKernel(root))].join("\n");
 }
 

@@ -12,10 +12,20 @@ export function fileStamp(path: string): string {
   return info === undefined ? "none" : `${info.dev}:${info.ino}:${info.size}:${info.mtimeNs}:${info.ctimeNs}`;
 }
 
-/** Of the files right in `folder`, or of what each folder in it has at `below`; empty when there is none. */
-export function folderStamp(folder: string, below = ""): string {
-  const names = namesIn(folder).map((name) => [name, fileStamp(join(folder, name, below))].join(" "));
-  return names.join("\n");
+/** Of what each folder in `folder` has at `below`; empty when there is none. */
+export function foldersStamp(folder: string, below: string): string {
+  return namesIn(folder)
+    .map((name) => [name, fileStamp(join(folder, name, below))].join(" "))
+    .join("\n");
+}
+
+/** Names, sizes and times of the files right in `folder`, which a copy of it has too: what is made from them is named by this. Empty when there is none. */
+export function folderKey(folder: string): string {
+  const parts = namesIn(folder).map((name) => {
+    const info = statSync(join(folder, name), { throwIfNoEntry: false, bigint: true });
+    return `${name} ${info?.size} ${info?.mtimeNs}`;
+  });
+  return parts.join("\n");
 }
 
 function namesIn(folder: string): string[] {
