@@ -26,6 +26,7 @@ import {
 } from "./config.ts";
 import { Lines } from "./control/lines.ts";
 import { readReply } from "./control/messages.ts";
+import { endNow } from "./end-now.ts";
 import { evict } from "./evict.ts";
 
 /** The gateway's program: its source, or beside this in the bundle (docs/adr/0006). */
@@ -180,7 +181,7 @@ export class GatewayClient {
   /** Ends the gateway's process at once; its rules stay. */
   kill(): void {
     // While it is connected, its id is nobody else's.
-    if (!this.#over) process.kill(this.pid, "SIGKILL");
+    if (!this.#over) endNow(this.pid);
   }
 
   /** Leaves the gateway, which goes on. */

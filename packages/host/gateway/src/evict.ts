@@ -2,6 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { CLIENT_STOP_MS, REQUEST_LINE_BYTES } from "./config.ts";
 import { Lines } from "./control/lines.ts";
+import { endNow } from "./end-now.ts";
 
 /** The process id that the first line of a socket says, whatever else it says. */
 function pidAt(path: string): Promise<number | undefined> {
@@ -34,7 +35,7 @@ export async function evict(path: string): Promise<void> {
   const pid = await pidAt(path);
   const command = pid === undefined ? "" : await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
   if (pid !== undefined && command.includes(`\0--socket\0${path}\0`)) {
-    process.kill(pid, "SIGKILL");
+    endNow(pid);
     // Its ports are free when it is gone.
     while (
       await readFile(`/proc/${pid}/cmdline`, "utf8").then(

@@ -72,7 +72,7 @@ export async function endGateways(namespace: string): Promise<void> {
   const pids = (await said("ip", ["netns", "pids", namespace])).split("\n").filter(Boolean).map(Number);
   for (const pid of pids) {
     if (!(await isGateway(pid))) continue;
-    process.kill(pid, "SIGKILL");
+    endNow(pid);
     while (await isGateway(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -80,4 +80,13 @@ export async function endGateways(namespace: string): Promise<void> {
 async function isGateway(pid: number): Promise<boolean> {
   const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
   return words[words.indexOf("--socket") + 1]?.endsWith("/gateway.sock") === true && words.includes("--socket");
+}
+
+/** Ends a process at once. One that has ended by itself meanwhile is no fault. */
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
 }

@@ -96,7 +96,8 @@ describe("a machine that is saved and goes on", () => {
     const lines = identities.flatMap((one) => one.split("\n"));
     expect(lines).toHaveLength(12);
     expect(new Set(lines).size).toBe(lines.length);
-    const drawn = (await Promise.all(clones.map(async (one) => (await bench.records(one.of)).slice(0, 5)))).flat();
+    // The first may have been drawn before the snapshot and stood in the pipe then: both clones hold it, as the docs say.
+    const drawn = (await Promise.all(clones.map(async (one) => (await bench.records(one.of)).slice(1, 6)))).flat();
     expect(drawn.length).toBeGreaterThan(2);
     expect(new Set(drawn).size).toBe(drawn.length);
   });
