@@ -16,6 +16,7 @@ export const MEMORY_SOME = { pressed: 20, calm: 8 } as const;
 export const MEMORY_FULL = { pressed: 5, calm: 1 } as const;
 export const IO_FULL = { pressed: 30, calm: 10 } as const;
 /** part of the host's memory that is available */
+export const MEMORY_AMPLE = 0.6;
 export const MEMORY_LEFT = { pressed: 0.05, calm: 0.1 } as const;
 
 /** ms between two looks for groups whose process is gone */

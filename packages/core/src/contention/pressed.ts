@@ -1,5 +1,16 @@
 import type { HostFacts } from "@isthmus/contract";
-import { CALM_MS, CPU_SOME, IO_FULL, MEMORY_FULL, MEMORY_LEFT, MEMORY_SOME, RAISE_MS, RELAPSE_MS, RELAPSES_MAX } from "./config.ts";
+import {
+  CALM_MS,
+  CPU_SOME,
+  IO_FULL,
+  MEMORY_AMPLE,
+  MEMORY_FULL,
+  MEMORY_LEFT,
+  MEMORY_SOME,
+  RAISE_MS,
+  RELAPSE_MS,
+  RELAPSES_MAX,
+} from "./config.ts";
 
 export type Kind = "cpu" | "memory" | "io";
 export const kinds: readonly Kind[] = ["cpu", "memory", "io"];
@@ -14,13 +25,16 @@ export function levelOf(kind: Kind, { pressure, memoryAvailableBytes, memoryTota
   if (kind === "cpu") return { level: between(some10, CPU_SOME), words: `processors: some ${shown(some10)} %` };
   if (kind === "io") return { level: between(full10, IO_FULL), words: `disks: full ${shown(full10)} %` };
   const left = memoryTotalBytes === 0 ? 1 : memoryAvailableBytes / memoryTotalBytes;
+  const words = `memory: some ${shown(some10)} %, full ${shown(full10)} %, ${shown(left * 100)} % available`;
+  // Then it is machines that stall at limits of their own, which the kernel counts as the host's too: no reason to refuse others.
+  if (left >= MEMORY_AMPLE) return { level: "calm", words };
   const levels = [
     between(some10, MEMORY_SOME),
     between(full10, MEMORY_FULL),
     between(-left, { pressed: -MEMORY_LEFT.pressed, calm: -MEMORY_LEFT.calm }),
   ];
   const level = levels.includes("pressed") ? "pressed" : levels.every((one) => one === "calm") ? "calm" : "between";
-  return { level, words: `memory: some ${shown(some10)} %, full ${shown(full10)} %, ${shown(left * 100)} % available` };
+  return { level, words };
 }
 
 function between(value: number, limit: { readonly pressed: number; readonly calm: number }): Level {
