@@ -44,7 +44,7 @@ export function createContentionActions(context: Context): ContentionActions {
     async resume(id) {
       const { machine, boot } = context.store.machine(id);
       if (machine.state !== "suspended" || boot.yielded !== true) return;
-      await (await requestResume(context, handleOf(context, id))).done;
+      await (await requestResume(context, handleOf(context, id), "host")).done;
     },
     async evict(id) {
       const { machine } = context.store.machine(id);

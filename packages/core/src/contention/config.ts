@@ -16,8 +16,9 @@ export const MEMORY_SOME = { pressed: 20, calm: 8 } as const;
 export const MEMORY_FULL = { pressed: 5, calm: 1 } as const;
 export const IO_FULL = { pressed: 30, calm: 10 } as const;
 /** part of the host's memory that is available */
-export const MEMORY_AMPLE = 0.6;
 export const MEMORY_LEFT = { pressed: 0.05, calm: 0.1 } as const;
+/** part from which on nobody stalls for want of it on the host */
+export const MEMORY_AMPLE = 0.6;
 
 /** ms between two looks for groups whose process is gone */
 export const SWEEP_MS = 60_000;

@@ -162,7 +162,7 @@ function saving(context: Context): Pick<Machines, "suspend" | "resume" | "clone"
   return {
     suspend: async (ref) => await suspendMachine(context, await settled(context, ref)),
     async resume(ref, options = {}) {
-      return await started(context, await requestResume(context, await settled(context, ref)), options.signal);
+      return await started(context, await requestResume(context, await settled(context, ref), "user"), options.signal);
     },
     clone: (source, spec = {}, options = {}) => cloneFrom(context, source, spec, options),
   };

@@ -95,6 +95,9 @@ describe("a host whose memory is short", () => {
     const refused = await daemon.machines.create({ image: "busybox" }, { start: true }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(IsthmusError);
     expect(refused).toMatchObject({ code: "HOST_PRESSURE", status: 507, message: expect.stringContaining("memory: some 90.0 %") });
+    for (let times = 0; times < 3; times += 1)
+      await expect(daemon.machines.resume("low")).rejects.toThrow(expect.objectContaining({ code: "HOST_PRESSURE" }));
+    expect(daemon.machines.why("low").reasons.join("\n")).toMatch(/its last resume failed: this host is under pressure/);
     pressed = undefined;
     await daemon.clock.advance(120_000);
     expect([state("low"), state("normal")]).toEqual(["running", "running"]);
@@ -110,6 +113,16 @@ describe("a host whose memory is short", () => {
       "undone reclaim",
       "undone pools",
     ]);
+  });
+
+  it("lets itself resume what it refuses to its users", async () => {
+    const { id } = await daemon.machines.create({ image: "busybox", name: "m" }, { start: true });
+    const { contention } = daemon.machines;
+    await contention.suspend(id);
+    contention.refuse("memory is short");
+    await expect(daemon.machines.resume("m")).rejects.toThrow(expect.objectContaining({ code: "HOST_PRESSURE" }));
+    await contention.resume(id);
+    expect(state("m")).toBe("running");
   });
 
   it("stops the machine that allows it at last, and no other", async () => {

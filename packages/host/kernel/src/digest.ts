@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { fileStamp } from "./stamp.ts";
 
 /** sha256 of files, remembered as long as a file's size, inode and times are the same. */
 export class FileDigests {
   readonly #known = new Map<string, { readonly stamp: string; readonly digest: string }>();
 
   async of(path: string): Promise<string> {
-    const info = await stat(path, { bigint: true });
-    const stamp = `${info.dev}:${info.ino}:${info.size}:${info.mtimeNs}:${info.ctimeNs}`;
+    const stamp = fileStamp(path);
     const known = this.#known.get(path);
     if (known?.stamp === stamp) return known.digest;
     const hash = createHash("sha256");

@@ -32,7 +32,7 @@ export function awaitContact(context: Context, handle: Handle): void {
 async function answer(context: Context, handle: Handle): Promise<void> {
   const { contact } = handle;
   try {
-    const start = await requestResume(context, handle).catch((error: unknown) => {
+    const start = await requestResume(context, handle, "host").catch((error: unknown) => {
       // Somebody else resumes it at this moment.
       if (hasCode(error, "STATE_CONFLICT") && handle.start) return handle.start;
       throw error;

@@ -1,7 +1,9 @@
 import { hasCode, type IsthmusError } from "@isthmus/contract";
 import type { Shortage } from "../../admission/request.ts";
+import { checkPressure } from "../../contention/refusal.ts";
 import type { Context, StartedBy } from "../context.ts";
 import type { Handle } from "../handle.ts";
+import type { BootRecord } from "../ports.ts";
 import { afterEnd, decideRestart, stopped } from "./end.ts";
 import { amend, become } from "./transition.ts";
 
@@ -24,12 +26,15 @@ export function settleRefused(context: Context, handle: Handle, failure: Isthmus
 }
 
 /**
- * Runs what may refuse a user's start or resume before it is written down. A refusal is kept with the machine, so that who asks why is told: one that never
- * ran is `refused`, any other stays as it is. Nothing is written when it was refused for the same before, for a flood of requests must cost no disk.
+ * Asks admission, and with `pressure` the host, before a start or resume is written down; `asked` is how it asks. A refusal is kept with the machine, so that
+ * who asks why is told: one that never ran is `refused`, any other stays as it is. Nothing is written when it was refused for the same before, for a flood of
+ * requests must cost no disk. A job of the state queue. Throws HOST_PRESSURE and what `Admitting.check` throws.
  */
-export function keepRefusal<T>(context: Context, handle: Handle, check: () => T): T {
+export function checkAdmission(context: Context, handle: Handle, asked: Pick<BootRecord, "queued">, pressure: boolean): void {
+  const record = context.store.machine(handle.id);
   try {
-    return check();
+    if (pressure) checkPressure(context);
+    context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
   } catch (error) {
     try {
       noteRefusal(context, handle, error);

@@ -1,6 +1,5 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AdmissionRequest, Grant } from "../../admission/request.ts";
-import { checkPressure } from "../../contention/refusal.ts";
 import type { Seat } from "../../licence/lease.ts";
 import { requireNetworks } from "../../network/attach.ts";
 import { publishPorts } from "../../network/publish.ts";
@@ -14,7 +13,7 @@ import type { Handle, StartInProgress } from "../handle.ts";
 import type { LiveMachine, MachineRecord, PreparedClone } from "../ports.ts";
 import { endLive, settleStart, sweepProcesses } from "./end.ts";
 import { backToSuspended, goOn, layOutClone, useSaved } from "./going-on.ts";
-import { keepRefusal, settleRefused } from "./refused.ts";
+import { checkAdmission, settleRefused } from "./refused.ts";
 import { takeOver } from "./run.ts";
 import { allow, amend, become, insist, lease } from "./transition.ts";
 
@@ -24,10 +23,7 @@ export function requestStart(context: Context, handle: Handle, name: string): Pr
     const record = context.store.machine(handle.id);
     allow("start", record);
     const asked = context.admitting.queued(record.machine.spec, "user");
-    keepRefusal(context, handle, () => {
-      checkPressure(context);
-      context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
-    });
+    checkAdmission(context, handle, asked, true);
     checkVolumes(context, record);
     handle.clearTimers();
     context.crashpoint("start.before-queued");

@@ -1,12 +1,11 @@
 import { IsthmusError, type Machine } from "@isthmus/contract";
-import { checkPressure } from "../../contention/refusal.ts";
 import { refusalOf } from "../../snapshot/usable.ts";
 import { bindsOf } from "../../volume/mounts.ts";
-import type { Context, StartedBy } from "../context.ts";
+import type { Context } from "../context.ts";
 import type { Handle, StartInProgress } from "../handle.ts";
 import type { LiveMachine, MachineRecord } from "../ports.ts";
 import { endLive } from "./end.ts";
-import { keepRefusal } from "./refused.ts";
+import { checkAdmission } from "./refused.ts";
 import { launch, wanted } from "./start.ts";
 import { allow, amend, become } from "./transition.ts";
 
@@ -84,26 +83,21 @@ export function settleSuspended(context: Context, handle: Handle, reason?: Suspe
   return settled;
 }
 
-/** A user's resume. Resolves when it is under way, with its promise. */
-export function requestResume(context: Context, handle: Handle, by: StartedBy = "user"): Promise<StartInProgress> {
+/** Resolves when the resume is under way, with its promise. Pressure keeps a user's from beginning, not one that the host itself wants. */
+export function requestResume(context: Context, handle: Handle, by: "user" | "host"): Promise<StartInProgress> {
   const { name } = context.store.machine(handle.id).machine;
   return handle.queue.request(name, async () => {
     const record = context.store.machine(handle.id);
     allow("resume", record);
     await checkSaved(context, record);
-    const asked = context.admitting.queued(record.machine.spec, by === "user" ? "resume" : "policy");
-    if (by === "user") {
-      keepRefusal(context, handle, () => {
-        checkPressure(context);
-        context.admitting.check({ ...record, boot: { ...record.boot, ...asked } });
-      });
-    }
+    const asked = context.admitting.queued(record.machine.spec, "resume");
+    checkAdmission(context, handle, asked, by === "user");
     handle.clearTimers();
     handle.lastUsedMs = context.clock.now();
     context.crashpoint("resume.before-queued");
     become(context, handle, "queued", { machine: { failure: undefined }, boot: { ...wanted, ...asked } }, "resuming");
     context.crashpoint("resume.after-queued");
-    return launch(context, handle, by);
+    return launch(context, handle, "user");
   });
 }
 
