@@ -3,10 +3,7 @@ import { once } from "node:events";
 import process from "node:process";
 import type { Machine, Network } from "@isthmus/sdk";
 import { type CliResult, World } from "../world.ts";
-
-/** What plays the internet answers here, with the word that `serve` was given. */
-export const OUT = { v4: "203.0.113.2", v6: "2001:db8:113::2" } as const;
-export const HOST = { v4: "203.0.113.1", v6: "2001:db8:113::1" } as const;
+import { TwoNamespaces, type Where } from "./two-namespaces.fixture.ts";
 
 /** A page on port 80 that says which machine it is of. */
 export const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
@@ -14,40 +11,21 @@ export const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html
 /** A world whose daemon lives in a namespace of its own, which plays the host: its only way out leads to another one, which plays the internet. */
 export class HostNamespace implements AsyncDisposable {
   readonly world: World;
-  readonly #host: string;
-  readonly #out: string;
+  readonly #namespaces: TwoNamespaces;
   readonly #servers: { kill(): boolean }[] = [];
 
-  private constructor(world: World, host: string, out: string) {
+  private constructor(world: World, namespaces: TwoNamespaces) {
     this.world = world;
-    this.#host = host;
-    this.#out = out;
+    this.#namespaces = namespaces;
   }
 
   static async make(): Promise<HostNamespace> {
-    const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
-    const [host, out] = [`ie-host-${tag}`, `ie-out-${tag}`];
-    for (const line of [
-      `netns add ${host}`,
-      `netns add ${out}`,
-      `-n ${host} link set lo up`,
-      `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
-      `-n ${host} addr add ${HOST.v4}/24 dev eth0`,
-      `-n ${host} addr add ${HOST.v6}/64 dev eth0 nodad`,
-      `-n ${host} link set eth0 up`,
-      `-n ${out} addr add ${OUT.v4}/24 dev eth0`,
-      `-n ${out} addr add ${OUT.v6}/64 dev eth0 nodad`,
-      `-n ${out} link set eth0 up`,
-      `-n ${out} link set lo up`,
-      `-n ${host} route add default via ${OUT.v4}`,
-      `-n ${host} route add ::/0 via ${OUT.v6}`,
-    ])
-      ip(line);
-    const world = await World.start({}, () => undefined, enter(host)).catch((error: unknown) => {
-      for (const name of [host, out]) ip(`netns del ${name}`);
+    const namespaces = new TwoNamespaces();
+    const world = await World.start({}, () => undefined, namespaces.within("host")).catch((error: unknown) => {
+      namespaces[Symbol.dispose]();
       throw error;
     });
-    return new HostNamespace(world, host, out);
+    return new HostNamespace(world, namespaces);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,20 +35,20 @@ export class HostNamespace implements AsyncDisposable {
       await this.world[Symbol.asyncDispose]();
     } finally {
       for (const server of this.#servers) server.kill();
-      for (const name of [this.#host, this.#out]) ip(`netns del ${name}`);
+      this.#namespaces[Symbol.dispose]();
     }
   }
 
   /** Runs a program where the daemon is; its stdout. */
   inHost(...words: string[]): string {
-    const [program = "", ...args] = [...enter(this.#host), ...words];
+    const [program = "", ...args] = [...this.#namespaces.within("host"), ...words];
     return execFileSync(program, args, { encoding: "utf8" });
   }
 
   /** Has the internet, or the host, say `word` to whoever connects, over IPv4 and IPv6. Resolves when it listens. */
-  async serve(where: "host" | "out", port: number, word: string): Promise<void> {
+  async serve(where: Where, port: number, word: string): Promise<void> {
     const code = `require("net").createServer((s) => s.on("error", () => {}).end("${word}\\n")).listen(${port}, "::", () => console.log("listens"))`;
-    const [program = "", ...args] = [...enter(where === "host" ? this.#host : this.#out), process.execPath, "-e", code];
+    const [program = "", ...args] = [...this.#namespaces.within(where), process.execPath, "-e", code];
     const server = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#servers.push(server);
     await once(server.stdout, "data");
@@ -111,11 +89,3 @@ export class HostNamespace implements AsyncDisposable {
 }
 
 const ask = (address: string, port: number) => `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 ${address} ${port} | tail -n 1`;
-
-export function ip(line: string): string {
-  return execFileSync("ip", line.split(" "), { encoding: "utf8" });
-}
-
-function enter(namespace: string): string[] {
-  return ["nsenter", `--net=/run/netns/${namespace}`, "--"];
-}

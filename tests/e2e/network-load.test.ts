@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -6,15 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { size } from "../seeded.ts";
 import { World } from "../world.ts";
 import type { Told } from "./network-load.peer.ts";
+import { OUT, TwoNamespaces } from "./two-namespaces.fixture.ts";
 
-/** Namespaces as in networks.test.ts: one plays the host, one the internet, where a program of the test listens. */
-const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
-const host = `il-host-${tag}`;
-const out = `il-out-${tag}`;
-const INTERNET = "203.0.113.2";
 const MACHINE = "10.41.0.10";
-const ip = (line: string) => execFileSync("ip", line.split(" "));
-const within = (namespace: string) => ["nsenter", `--net=/run/netns/${namespace}`, "--"] as const;
 
 const MEBIBYTES = size(16, 1024);
 const AT_ONCE = 10;
@@ -23,26 +17,19 @@ const CONNECTIONS = AT_ONCE * EACH;
 /** ms, of which the sizes of `make soak` need most */
 const DEADLINE_MS = 900_000;
 
+let namespaces: TwoNamespaces;
 let world: World;
 let peer: ChildProcess;
 beforeAll(async () => {
-  for (const line of [
-    `netns add ${host}`,
-    `netns add ${out}`,
-    `-n ${host} link set lo up`,
-    `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
-    `-n ${host} addr add 203.0.113.1/24 dev eth0`,
-    `-n ${host} link set eth0 up`,
-    `-n ${out} addr add ${INTERNET}/24 dev eth0`,
-    `-n ${out} link set eth0 up`,
-    `-n ${out} link set lo up`,
-    `-n ${host} route add default via ${INTERNET}`,
-  ])
-    ip(line);
-  const [program, ...words] = [...within(out), process.execPath, fileURLToPath(new URL("./network-load.peer.ts", import.meta.url))];
+  namespaces = new TwoNamespaces();
+  const [program = "", ...words] = [
+    ...namespaces.within("out"),
+    process.execPath,
+    fileURLToPath(new URL("./network-load.peer.ts", import.meta.url)),
+  ];
   peer = spawn(program, [...words, String(MEBIBYTES)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   await once(peer, "message");
-  world = await World.start({}, () => undefined, within(host));
+  world = await World.start({}, () => undefined, namespaces.within("host"));
   await world.ok(["network", "create", "load", "--subnet", "10.41.0.0/24", "--subnet", "fd41::/64"]);
   const server = "mkdir /w; echo served > /w/index.html; exec httpd -f -p 80 -h /w";
   await world.ok(["run", "-d", "--name", "server", "--network", "load", "--ip", MACHINE, "busybox", "sh", "-c", server]);
@@ -53,7 +40,7 @@ afterAll(async () => {
   await world?.ok(["network", "prune"]);
   await world?.[Symbol.asyncDispose]();
   peer?.kill();
-  for (const name of [host, out]) ip(`netns del ${name}`);
+  namespaces?.[Symbol.dispose]();
 });
 
 /** Asks that many times in all, in processes of `AT_ONCE` that ask one after another, each on a new connection; gives every answer. */
@@ -69,7 +56,7 @@ describe("a network of the host", () => {
     `carries ${MEBIBYTES} MiB out and back on one connection without a wrong byte`,
     async () => {
       const told = once(peer, "message");
-      await world.ok(["exec", "client", "nc", INTERNET, "5000", "-e", "cat"]);
+      await world.ok(["exec", "client", "nc", OUT.v4, "5000", "-e", "cat"]);
       const [seen]: (Told | undefined)[] = await told;
       expect([seen?.bytes, seen?.received]).toEqual([MEBIBYTES * 1024 * 1024, seen?.sent]);
     },
@@ -77,7 +64,7 @@ describe("a network of the host", () => {
   );
 
   it(`carries ${CONNECTIONS} short connections to the outside, each answered once`, async () => {
-    const answers = await ask(`http://${INTERNET}:5001/`);
+    const answers = await ask(`http://${OUT.v4}:5001/`);
     const expected = Array.from({ length: CONNECTIONS }, (_, index) => index + 1);
     expect(answers.map(Number).sort((a, b) => a - b)).toEqual(expected);
   });

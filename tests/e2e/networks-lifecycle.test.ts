@@ -3,7 +3,8 @@ import process from "node:process";
 import { type Event, hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { eventually, type World } from "../world.ts";
-import { HOST, HostNamespace, ip, OUT, SERVE } from "./host-namespace.fixture.ts";
+import { HostNamespace, SERVE } from "./host-namespace.fixture.ts";
+import { HOST, ip, OUT } from "./two-namespaces.fixture.ts";
 
 let host: HostNamespace;
 let world: World;

@@ -2,7 +2,8 @@ import { readdirSync } from "node:fs";
 import type { Event } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { World } from "../world.ts";
-import { HostNamespace, OUT, SERVE } from "./host-namespace.fixture.ts";
+import { HostNamespace, SERVE } from "./host-namespace.fixture.ts";
+import { OUT } from "./two-namespaces.fixture.ts";
 
 let host: HostNamespace;
 let world: World;

@@ -4,35 +4,22 @@ import type { Machine } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildUdpEcho, udpEcho } from "../udp-echo.ts";
 import { eventually, World } from "../world.ts";
+import { HOST, ip, TwoNamespaces, type Where } from "./two-namespaces.fixture.ts";
 
-/** Plays the host: a namespace with a way to nowhere but another one, which plays a neighbour. */
-const tag = `${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
-const host = `ie-host-${tag}`;
-const out = `ie-out-${tag}`;
-const OWN = "203.0.113.1";
-const within = (name: string) => ["nsenter", `--net=/run/netns/${name}`, "--"];
+const OWN = HOST.v4;
 
+let namespaces: TwoNamespaces;
 let world: World;
 beforeAll(async () => {
-  for (const line of [
-    `netns add ${host}`,
-    `netns add ${out}`,
-    `-n ${host} link set lo up`,
-    `-n ${host} link add eth0 type veth peer name eth0 netns ${out}`,
-    `-n ${host} addr add ${OWN}/24 dev eth0`,
-    `-n ${host} link set eth0 up`,
-    `-n ${out} addr add 203.0.113.2/24 dev eth0`,
-    `-n ${out} link set eth0 up`,
-    `-n ${out} route add 100.127.0.0/16 via ${OWN}`,
-  ])
-    execFileSync("ip", line.split(" "));
-  world = await World.start({}, () => undefined, within(host));
+  namespaces = new TwoNamespaces();
+  ip(`-n ${namespaces.out} route add 100.127.0.0/16 via ${OWN}`);
+  world = await World.start({}, () => undefined, namespaces.within("host"));
 });
 afterAll(async () => {
   await world?.removeAll();
   await world?.ok(["network", "prune"]);
   await world?.[Symbol.asyncDispose]();
-  for (const name of [host, out]) execFileSync("ip", ["netns", "del", name]);
+  namespaces?.[Symbol.dispose]();
 });
 
 const GET = `
@@ -46,12 +33,21 @@ socket.on("close", () => process.stdout.write(all.trim().split("\\n").at(-1)));
 socket.write("GET / HTTP/1.0\\r\\n\\r\\n");`;
 
 /** The page, or why there is none, as seen in a namespace. */
-const get = (from: string, address: string, port: number, patienceMs = 30_000) => {
-  const [program = "", ...words] = [...within(from), process.execPath, "-e", GET, "--", address, String(port), String(patienceMs)];
+const get = (from: Where, address: string, port: number, patienceMs = 30_000) => {
+  const [program = "", ...words] = [
+    ...namespaces.within(from),
+    process.execPath,
+    "-e",
+    GET,
+    "--",
+    address,
+    String(port),
+    String(patienceMs),
+  ];
   return execFileSync(program, words, { encoding: "utf8" });
 };
 /** The page, once the workload serves it: until then connections are reset. */
-const page = async (from: string, address: string, port: number): Promise<string> => {
+const page = async (from: Where, address: string, port: number): Promise<string> => {
   for (;;) {
     const text = get(from, address, port);
     if (text !== "ECONNRESET") return text;
@@ -65,19 +61,19 @@ describe("ports of a machine on a network", () => {
   it("listen when it runs, on the addresses that were asked for and no others", async () => {
     const ports = ["8080:80", `${OWN}:8081:80`, "[::]:8082:80", "80", "0.0.0.0:5300:53/udp"].flatMap((port) => ["-p", port]);
     await world.ok(["run", "-d", "--name", "one", "--network", "bridge", "--egress", "none", "--resume-on-contact", ...ports, ...SERVE]);
-    expect(get(host, "127.0.0.1", 8080)).toMatch(/^(deck|ECONNRESET)$/);
-    expect(await page(host, "127.0.0.1", 8080)).toBe("deck");
+    expect(get("host", "127.0.0.1", 8080)).toMatch(/^(deck|ECONNRESET)$/);
+    expect(await page("host", "127.0.0.1", 8080)).toBe("deck");
     const free = (await portsOf("one"))[3]?.host ?? 0;
     for (const [address, port] of [
       [OWN, 8081],
       ["::1", 8082],
       ["127.0.0.1", free],
     ] as const)
-      expect([address, get(host, address, port)]).toEqual([address, "deck"]);
-    expect([get(out, OWN, 8081), get(out, OWN, 8080)]).toEqual(["deck", "ECONNREFUSED"]);
+      expect([address, get("host", address, port)]).toEqual([address, "deck"]);
+    expect([get("out", OWN, 8081), get("out", OWN, 8080)]).toEqual(["deck", "ECONNREFUSED"]);
     await world.ok(["cp", buildUdpEcho(world.home), "one:/echo"]);
     await world.ok(["exec", "one", "/echo", "53"]);
-    expect(udpEcho(OWN, 5300, "datagram", within(out))).toBe("datagram");
+    expect(udpEcho(OWN, 5300, "datagram", namespaces.within("out"))).toBe("datagram");
   });
 
   it("are not reached around them, by who sends to the network's way out", async () => {
@@ -87,8 +83,8 @@ describe("ports of a machine on a network", () => {
       encoding: "utf8",
     });
     const inner = Number(/(\d+) : 10\.89\.0\.2 \. 80/.exec(map)?.[1]);
-    expect(get(host, inside, inner)).toBe("deck");
-    expect(get(out, inside, inner, 2_000)).toBe("SILENT");
+    expect(get("host", inside, inner)).toBe("deck");
+    expect(get("out", inside, inner, 2_000)).toBe("SILENT");
   });
 
   it("that are taken fail the start, and those that cannot be are refused", async () => {
@@ -96,7 +92,7 @@ describe("ports of a machine on a network", () => {
     expect(await refused("--network", "bridge", "-p", "8083:80", "-p", `${OWN}:8081:80`)).toContain(
       "port 8081 on 203.0.113.1 is taken (in use)",
     );
-    expect(get(host, "127.0.0.1", 8083)).toBe("ECONNREFUSED");
+    expect(get("host", "127.0.0.1", 8083)).toBe("ECONNREFUSED");
     expect(await refused("--network", "bridge", "-p", "203.0.113.9:1:80")).toContain("no address of this host");
     expect(await refused("-p", "0.0.0.0:1:80")).toContain("loopback");
     await world.ok(["network", "create", "--internal", "inner"]);
@@ -106,23 +102,23 @@ describe("ports of a machine on a network", () => {
   it("are the same after the daemon died, and a clone has others", async () => {
     const before = await portsOf("one");
     await world.killDaemon();
-    await eventually("nobody listens", async () => get(host, "127.0.0.1", 8080) === "ECONNREFUSED" || undefined);
+    await eventually("nobody listens", async () => get("host", "127.0.0.1", 8080) === "ECONNREFUSED" || undefined);
     await world.ok(["daemon", "start"]);
     expect(await portsOf("one")).toEqual(before);
-    expect([get(host, "127.0.0.1", 8080), udpEcho("127.0.0.1", 5300, "again", within(host))]).toEqual(["deck", "again"]);
+    expect([get("host", "127.0.0.1", 8080), udpEcho("127.0.0.1", 5300, "again", namespaces.within("host"))]).toEqual(["deck", "again"]);
     await world.ok(["clone", "one", "--name", "two"]);
     const ports = await portsOf("two");
-    expect(get(host, "127.0.0.1", ports[0]?.host ?? 0)).toBe("deck");
-    expect(udpEcho(OWN, ports[4]?.host ?? 0, "clone", within(out))).toBe("clone");
+    expect(get("host", "127.0.0.1", ports[0]?.host ?? 0)).toBe("deck");
+    expect(udpEcho(OWN, ports[4]?.host ?? 0, "clone", namespaces.within("out"))).toBe("clone");
     await world.ok(["rm", "-f", "two"]);
-    expect(get(host, "127.0.0.1", ports[0]?.host ?? 0)).toBe("ECONNREFUSED");
+    expect(get("host", "127.0.0.1", ports[0]?.host ?? 0)).toBe("ECONNREFUSED");
   });
 
   it("resume a suspended machine that is contacted, and are free when it has ended", async () => {
     await world.ok(["suspend", "one"]);
-    expect(get(out, OWN, 8081)).toBe("deck");
-    expect(udpEcho("127.0.0.1", 5300, "resumed", within(host))).toBe("resumed");
+    expect(get("out", OWN, 8081)).toBe("deck");
+    expect(udpEcho("127.0.0.1", 5300, "resumed", namespaces.within("host"))).toBe("resumed");
     await world.ok(["stop", "-t", "1", "one"]);
-    expect([get(host, "127.0.0.1", 8080), get(host, "::1", 8082)]).toEqual(["ECONNREFUSED", "ECONNREFUSED"]);
+    expect([get("host", "127.0.0.1", 8080), get("host", "::1", 8082)]).toEqual(["ECONNREFUSED", "ECONNREFUSED"]);
   });
 });
