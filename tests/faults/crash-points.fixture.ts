@@ -68,7 +68,8 @@ const KILLED: readonly CrashPoint[] = ["kill.after-mark", "kill.before-engine", 
 /** A machine goes on as if nothing had been, or ends as it was told to; what was saved is whole or not there. */
 async function expectWhole(world: World, point: CrashPoint): Promise<void> {
   const find = async () => (await world.machines()).find(({ name }) => name === "m");
-  if (KILLED.includes(point)) await eventually(`${point}: the kill is finished`, async () => (await find())?.state === "exited" || undefined);
+  if (KILLED.includes(point))
+    await eventually(`${point}: the kill is finished`, async () => (await find())?.state === "exited" || undefined);
   const machine = await find();
   if (machine?.state === "suspended") await world.ok(["resume", "m"]);
   if ((await find())?.state === "running") expect(await world.ok(["exec", "m", "echo", "here"]), point).toBe("here");

@@ -94,17 +94,27 @@ function holdersOf(name: string): string[] {
   });
 }
 
-/** What process `pid` has open, apart from its clients' connections; paths below `home` without it, sockets and pipes by their kind. */
+/** What process `pid` has open, apart from its clients' connections and the channel of its fork server, which it keeps; paths below `home` without it, sockets and pipes by their kind. */
 export function openIn(pid: number, home: string): string[] {
   const named = new Set(lines(read("/proc/net/unix"), realpathSync(home)).map((line) => `socket:[${line.trim().split(/\s+/)[6]}]`));
-  return names(`/proc/${pid}/fd`)
+  const open = names(`/proc/${pid}/fd`)
     .map((fd) => target(`/proc/${pid}/fd/${fd}`))
     .filter((to) => to !== "" && !named.has(to))
     .map((to) => to.replace(home, "").replace(/^(socket|pipe):\[\d+\]$/, "$1"))
     .sort();
+  for (const _ of children(pid).filter(isForkServer)) open.splice(open.indexOf("socket"), 1);
+  return open;
 }
 
-/** Children of `pid` that run now. */
+/** Children of `pid` that run now, but its fork server. */
 export function childrenOf(pid: number): string[] {
+  return children(pid).filter((child) => !isForkServer(child));
+}
+
+function children(pid: number): string[] {
   return read(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean);
+}
+
+function isForkServer(pid: string): boolean {
+  return /^qemu-system-x86_64\0-version\0 /.test(read(`/proc/${pid}/cmdline`));
 }

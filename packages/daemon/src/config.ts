@@ -52,6 +52,8 @@ export interface DaemonConfig {
   readonly tcp?: TcpConfig;
   /** false: every machine boots */
   readonly templates: boolean;
+  /** false: every engine process is executed by itself */
+  readonly forks: boolean;
   /** absent: no clone is prepared ahead */
   readonly pools?: PoolSettings;
   /** false: the host is not watched, and nothing is done about pressure */
@@ -87,6 +89,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     logLevel,
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
+    forks: onOrOff(env, "ISTHMUS_FORK_SERVER"),
     pools: onOrOff(env, "ISTHMUS_POOLS") ? readPools(env) : undefined,
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),

@@ -14,7 +14,7 @@ import {
   type Store,
   Templates,
 } from "@isthmus/core";
-import { createQemuEngine } from "@isthmus/engine-qemu";
+import { createQemuEngine, type EngineLog, type QemuEngine, type QemuEngineOptions } from "@isthmus/engine-qemu";
 import { createGroups } from "@isthmus/host-cgroup";
 import { GatewayClient } from "@isthmus/host-gateway";
 import { createImageStore, ensureBuiltIn } from "@isthmus/host-images";
@@ -50,17 +50,10 @@ export interface Parts {
 /** The only place that knows which implementation stands behind which port. */
 export async function wire(config: DaemonConfig, store: Store, log: Log): Promise<Parts> {
   const capacity = hostCapacity();
-  const { agentPath, home } = config;
+  const { home } = config;
   const kernels = kernelsOf(config, log);
   const groups = groupsOf(config, log);
-  const engine = createQemuEngine({
-    kernels,
-    stateFolder: join(home, "engine"),
-    bootId: capacity.bootId(),
-    agentPath,
-    groups,
-    log: (message, details) => log.info(details, message),
-  });
+  const engine = engineOf(config, { kernels, groups, bootId: capacity.bootId() }, log);
   const images = withBuiltIn(await createImageStore({ folder: join(home, "images"), registries: config.registries }), ensureBuiltIn, log);
   const templates = new Templates({
     folders: createTemplateFolders(join(home, "templates"), disksFolder(home), config.runFolder),
@@ -108,6 +101,15 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
   const metrics = createMetrics({ ...machines.host, onEvents: (listener) => store.onEvents(listener) }, VERSION);
   const doctor = lazyDoctor(config, kernels, (anew) => engine.accelerator(anew), groups);
   return { machines, images, kernels, watcher, metrics, doctor };
+}
+
+function engineOf(
+  { home, agentPath, forks }: DaemonConfig,
+  parts: Pick<QemuEngineOptions, "kernels" | "groups" | "bootId">,
+  log: Log,
+): QemuEngine {
+  const words: EngineLog = (message, details) => log.info(details, message);
+  return createQemuEngine({ ...parts, stateFolder: join(home, "engine"), agentPath, forks, log: words });
 }
 
 /** Groups of machines that ended while no daemon ran go at once; the kernel keeps those that hold a process. */

@@ -7,9 +7,21 @@ export type Weights = Pick<Resources, "cpuWeight" | "ioWeight">;
  * A group of its own for each engine process, with weights and limits. Each call is a few short writes to files of the kernel. What this host cannot do is
  * left out and told; no call throws for it.
  */
+/** A new group, for a process that enters by itself. */
+export interface GroupEntry {
+  /** to each of which the process writes `0` */
+  readonly files: readonly string[];
+  /** The process is there; `refused` has, for each of `files`, why it did not take the process. */
+  entered(pid: number, refused: readonly (string | undefined)[]): void;
+  /** There is no process. */
+  discard(): void;
+}
+
 export interface MachineGroups {
   /** What machines on this host have no limits for, and why; empty when everything can be limited. */
   readonly shortcomings: readonly string[];
+  /** A group for a process that will be there before it does anything else. */
+  open(name: string): GroupEntry;
   /** Puts a process that was just spawned into a new group; synchronous, so that nothing of it runs outside for longer than that takes. */
   enter(name: string, pid: number): void;
   /** Sets weights and limits of a process's group; weights that are absent become 100, limits that only `former` has are taken away. Returns what could not be done, for the machine's notes. */

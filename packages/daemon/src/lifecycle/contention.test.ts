@@ -24,6 +24,7 @@ afterEach(async () => {
 
 const groups: MachineGroups = {
   shortcomings: [],
+  open: () => ({ files: [], entered() {}, discard() {} }),
   enter() {},
   limit: () => [],
   weigh: (pid, { cpuWeight }) => void weights.push(`${pid} ${cpuWeight ?? "its own"}`),

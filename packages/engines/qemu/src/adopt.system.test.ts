@@ -7,7 +7,7 @@ import type { LiveMachine, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadState } from "./engine-state.ts";
 import { GuestBench } from "./guest.fixture.ts";
-import { processStatus } from "./proc.ts";
+import { processStatus } from "./process/proc.ts";
 
 let bench: GuestBench;
 beforeAll(async () => {

@@ -11,9 +11,9 @@ import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
 import { configureGuest, startWorkload } from "./guest-setup.ts";
 import { Monitor } from "./monitor.ts";
-import { processStatus, vmmsIn, worksIn } from "./proc.ts";
+import { processStatus, vmmsIn, worksIn } from "./process/proc.ts";
+import { VmmProcess } from "./process/vmm-process.ts";
 import { QemuMachine } from "./qemu-machine.ts";
-import { VmmProcess } from "./vmm-process.ts";
 
 /** The process that `state` tells of, if it still runs and is the same. */
 async function findProcess(folder: string, state: EngineState, bootId: string): Promise<{ pid: number; startTime: string } | undefined> {

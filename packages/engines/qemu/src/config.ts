@@ -7,6 +7,12 @@ export const QEMU_PACKAGE = "qemu-system-x86";
 /** glibc's heap in large pages: half of QEMU's page faults at its start are of its heap, a quarter of the time. It costs 1 MiB of memory. */
 export const VMM_ENVIRONMENT = { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" } as const;
 
+/** From the start of a fork server to its first word, and from a request to the fork that is about to become a VMM. */
+export const FORK_SERVER_DEADLINE_MS = 10_000;
+export const FORK_DEADLINE_MS = 20_000;
+/** Where no fork server works it is tried again after so long. */
+export const FORK_SERVER_RETRY_MS = 60_000;
+
 /** What serves folders of the host to guests: Debian 13's, and Debian 12's, which comes with QEMU. */
 export const SHARE_PROGRAMS = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"] as const;
 export const SHARE_PACKAGE = "virtiofsd (Debian 12: qemu-system-common)";

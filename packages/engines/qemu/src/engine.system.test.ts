@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import type { PublishedPort } from "@isthmus/contract";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GuestBench } from "./guest.fixture.ts";
-import { processStatus } from "./proc.ts";
+import { processStatus } from "./process/proc.ts";
 
 let bench: GuestBench;
 beforeAll(async () => {

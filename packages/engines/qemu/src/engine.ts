@@ -7,13 +7,14 @@ import { createSaving } from "./capture/saving.ts";
 import { PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./host-ports.ts";
-import { processStatus, vmmsIn, worksIn } from "./proc.ts";
+import { processStatus, vmmsIn, worksIn } from "./process/proc.ts";
+import { Spawner } from "./process/spawner.ts";
+import { VmmProcess } from "./process/vmm-process.ts";
 import { portsOf } from "./publish.ts";
 import { bootMachine } from "./start.ts";
 import { StepTimer } from "./step-timer.ts";
 import { createCloning } from "./template/cloning.ts";
 import { tscReader } from "./tsc.ts";
-import { VmmProcess } from "./vmm-process.ts";
 
 export interface QemuEngineOptions {
   readonly kernels: Kernels;
@@ -27,6 +28,8 @@ export interface QemuEngineOptions {
   readonly accelerator?: WantedAccelerator;
   /** absent: engine processes stay in the group of this one, without limits */
   readonly groups?: MachineGroups;
+  /** false: every engine process is executed by itself; default true */
+  readonly forks?: boolean;
   readonly log?: EngineLog;
 }
 
@@ -35,6 +38,8 @@ export interface QemuEngine extends Engine {
   accelerator(anew?: boolean): Promise<AcceleratorVerdict>;
   /** QEMU's version. Throws ENGINE_MISSING. */
   version(): Promise<string>;
+  /** Ends what only starts need; machines go on. */
+  close(): Promise<void>;
 }
 
 /** Throws CONFIG_INVALID. */
@@ -50,6 +55,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
   const log: EngineLog = options.log ?? (() => {});
   const tscKhz = tscReader(options.agentPath, log);
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
+  const spawner = new Spawner({ agentPath: options.agentPath, groups, forks: options.forks ?? true, log });
   const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, tscKhz, log });
 
   const start = async (plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine> => {
@@ -63,22 +69,8 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     for (let attempt = 1; ; attempt += 1) {
       const ports = await choosePorts(portsOf(plan));
       try {
-        return await bootMachine({
-          plan,
-          kernel,
-          variant,
-          template,
-          ports,
-          notes,
-          parts,
-          tscKhz: await tscKhz(),
-          bootId,
-          timer,
-          groups,
-          agentPath: options.agentPath,
-          signal,
-          log,
-        });
+        const guest = { plan, kernel, variant, template, ports, notes, parts, tscKhz: await tscKhz() };
+        return await bootMachine({ ...guest, bootId, timer, spawner, groups, agentPath: options.agentPath, signal, log });
       } catch (error) {
         const another = hasCode(error, "PORT_TAKEN") && plan.ports.some(({ host }) => host === 0) && attempt < PORT_ATTEMPTS;
         if (!another) throw error;
@@ -90,8 +82,8 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     name: "qemu",
     isolation: "microvm",
     start,
-    cloning: createCloning({ kernels, probe, tscKhz, bootId, groups }),
-    saving: createSaving({ kernels, probe, bootId, groups, log }),
+    cloning: createCloning({ kernels, probe, tscKhz, bootId, spawner, groups }),
+    saving: createSaving({ kernels, probe, bootId, spawner, groups, log }),
     adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, groups, signal, log }),
     processes: async (machinesFolder) => (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
@@ -103,5 +95,6 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
       return (await probe.choose(await kernels.resolve())).verdict;
     },
     version: () => probe.version(),
+    close: () => spawner.close(),
   };
 }

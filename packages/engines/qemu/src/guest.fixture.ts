@@ -135,6 +135,7 @@ export class GuestBench {
     for (const { pid, machineId } of await this.engine.processes(this.machinesFolder)) {
       await this.engine.reap(pid, join(this.machinesFolder, machineId));
     }
+    await this.engine.close();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

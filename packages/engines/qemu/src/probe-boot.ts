@@ -7,8 +7,9 @@ import { AgentLink } from "./agent-link.ts";
 import { agentSocketPath, type BootVariant, commandLine } from "./command-line.ts";
 import { PROBE_MEMORY_BYTES, QEMU_PROGRAM } from "./config.ts";
 import { PROBE_ROOT } from "./probe-root.ts";
-import { processStatus, vmmsIn } from "./proc.ts";
-import { spawnVmm, VmmProcess, vmmWords } from "./vmm-process.ts";
+import { processStatus, vmmsIn } from "./process/proc.ts";
+import { spawnVmm } from "./process/spawn.ts";
+import { VmmProcess, vmmWords } from "./process/vmm-process.ts";
 
 const FOLDER_PREFIX = "probe-";
 

@@ -41,9 +41,9 @@ import { placeGuest } from "./guest-setup.ts";
 import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
 import { connectionsTo } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
-import { processStatus } from "./proc.ts";
+import { processStatus } from "./process/proc.ts";
+import type { VmmProcess } from "./process/vmm-process.ts";
 import { throttleDisks } from "./throttle.ts";
-import type { VmmProcess } from "./vmm-process.ts";
 
 /** What a started or adopted machine is made of. */
 export interface MachineParts {

@@ -10,14 +10,14 @@ import { clearLeftovers, type EngineState, saveState } from "./engine-state.ts";
 import { configureGuest, ensureWorkload } from "./guest-setup.ts";
 import { portTakenIn } from "./host-ports.ts";
 import { Monitor } from "./monitor.ts";
-import { inNamespace } from "./net-namespace.ts";
+import type { Spawner } from "./process/spawner.ts";
+import { type VmmProcess, vmmWords } from "./process/vmm-process.ts";
 import { QemuMachine } from "./qemu-machine.ts";
 import { type Serving, serveShares } from "./shares.ts";
 import type { StepTimer } from "./step-timer.ts";
 import { memoryPath, statePath } from "./template/files.ts";
 import { restoreState } from "./template/restore.ts";
 import { throttleDisks } from "./throttle.ts";
-import { spawnVmm, type VmmProcess, vmmWords } from "./vmm-process.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
 export interface BootRequest {
@@ -33,6 +33,7 @@ export interface BootRequest {
   /** of the host */
   readonly bootId: string;
   readonly timer: StepTimer;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
   /** beside it lies the program that serves folders of the host */
   readonly agentPath?: string;
@@ -90,6 +91,7 @@ export interface SpawnRequest {
   /** without its process */
   readonly state: EngineState;
   readonly timer: StepTimer;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
@@ -97,7 +99,7 @@ export interface SpawnRequest {
 
 /** Spawns a VMM and has `bring` see to its guest. When that fails nothing of the start is left but its logs. Throws ENGINE_MISSING and what `bring` throws. */
 export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawned) => Promise<void>): Promise<QemuMachine> {
-  const { plan, args, saved, state, timer, groups, signal, log, agentPath } = request;
+  const { plan, args, saved, state, timer, spawner, groups, signal, log, agentPath } = request;
   let vmm: VmmProcess | undefined;
   let serving: Serving | undefined;
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
@@ -107,7 +109,8 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
     await saveState(plan.folder, state);
     if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
     if (plan.shares.length > 0) serving = await serveShares(plan, agentPath);
-    vmm = await spawnVmm(...inNamespace(plan, QEMU_PROGRAM, args), plan.folder, { statePath: saved?.statePath, groups });
+    const { folder, network, nic } = plan;
+    vmm = await spawner.spawn({ words: [QEMU_PROGRAM, ...args], folder, network, nic, statePath: saved?.statePath });
     const resources = plan.resources ?? {};
     let present: EngineState = { ...state, notes: [...state.notes, ...(groups?.limit(vmm.pid, resources) ?? [])] };
     const weight = Math.min(STARTING_CPU_WEIGHT, resources.cpuWeight ?? STARTING_CPU_WEIGHT);
@@ -142,7 +145,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
  * what the guest refused; nothing of the start is left then but its logs.
  */
 export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
-  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, groups, signal, log, bootId, agentPath } = request;
+  const { plan, kernel, variant, template, ports, notes, timer, tscKhz, spawner, groups, signal, log, bootId, agentPath } = request;
   const source = template === undefined ? { boot: kernel } : { memoryFile: { path: memoryPath(template), shared: false } };
   const args = commandLine({ ...plan, ...source, ports, tscKhz }, variant);
   const { accelerator } = variant;
@@ -152,16 +155,19 @@ export async function bootMachine(request: BootRequest): Promise<QemuMachine> {
       throw asTemplateFailure(error);
     });
   const saved = template === undefined ? undefined : { statePath: statePath(template), memoryPath: memoryPath(template) };
-  return await spawnMachine({ plan, args, saved, state, timer, groups, signal, log, agentPath }, async ({ link, monitor, watch }) => {
-    const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
-    const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
-      throw template === undefined ? error : asTemplateFailure(error);
-    });
-    timer.mark("greeting");
-    const quiet = template === undefined ? monitor.dropConsole() : undefined;
-    await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet, throttleDisks(monitor, plan, variant.machineType)]));
-    timer.mark("configure");
-    await ensureWorkload(session, plan, watch);
-    timer.mark("workload");
-  });
+  return await spawnMachine(
+    { plan, args, saved, state, timer, spawner, groups, signal, log, agentPath },
+    async ({ link, monitor, watch }) => {
+      const greeting = template === undefined ? link.boot(START_DEADLINE_MS, () => timer.mark("spawn")) : restored(link, monitor, timer);
+      const session = await unlessItEnds(watch, greeting).catch((error: unknown) => {
+        throw template === undefined ? error : asTemplateFailure(error);
+      });
+      timer.mark("greeting");
+      const quiet = template === undefined ? monitor.dropConsole() : undefined;
+      await unlessItEnds(watch, Promise.all([configureGuest(session, plan), quiet, throttleDisks(monitor, plan, variant.machineType)]));
+      timer.mark("configure");
+      await ensureWorkload(session, plan, watch);
+      timer.mark("workload");
+    },
+  );
 }

@@ -1,5 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
-import type { VmmProcess } from "./vmm-process.ts";
+import type { VmmProcess } from "./process/vmm-process.ts";
 
 export interface Watch {
   readonly vmm: VmmProcess;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Resources } from "@isthmus/contract";
-import type { MachineGroups, Weights } from "@isthmus/core";
+import type { GroupEntry, MachineGroups, Weights } from "@isthmus/core";
 import { GROUP_FOLDER } from "./config.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces, type Place } from "./places.ts";
@@ -58,15 +58,30 @@ class Groups implements MachineGroups {
     this.shortcomings = shortcomings;
   }
 
-  enter(name: string, pid: number): void {
+  open(name: string): GroupEntry {
     // They go with the last group, so that a daemon that dies leaves none behind.
     if (this.#places.some(({ base }) => !this.#files.exists(base))) this.#remake();
-    for (const { base } of this.#places) {
-      const folder = join(base, name);
-      const refused = this.#files.makeFolder(folder) ?? this.#files.write(join(folder, "cgroup.procs"), pid);
-      if (refused !== undefined) this.#refused.set(folder, refused);
-    }
-    this.#names.set(pid, name);
+    const folders = this.#places.map(({ base }) => join(base, name));
+    const unmade = folders.map((folder) => this.#files.makeFolder(folder));
+    return {
+      files: folders.map((folder) => join(folder, "cgroup.procs")),
+      entered: (pid, refused) => {
+        for (const [index, folder] of folders.entries()) {
+          const reason = unmade[index] ?? refused[index];
+          if (reason !== undefined) this.#refused.set(folder, reason);
+        }
+        this.#names.set(pid, name);
+      },
+      discard: () => this.#remove(name),
+    };
+  }
+
+  enter(name: string, pid: number): void {
+    const { files, entered } = this.open(name);
+    entered(
+      pid,
+      files.map((file) => this.#files.write(file, pid)),
+    );
   }
 
   limit(pid: number, resources: Resources, former: Resources = {}): readonly string[] {
@@ -98,12 +113,7 @@ class Groups implements MachineGroups {
   leave(pid: number): void {
     const name = this.#names.get(pid);
     this.#names.delete(pid);
-    if (name === undefined) return;
-    for (const { base } of this.#places) {
-      this.#refused.delete(join(base, name));
-      this.#files.removeFolder(join(base, name));
-    }
-    this.#clear();
+    if (name !== undefined) this.#remove(name);
   }
 
   sweep(): number {
@@ -114,6 +124,14 @@ class Groups implements MachineGroups {
     }
     this.#clear();
     return removed.size;
+  }
+
+  #remove(name: string): void {
+    for (const { base } of this.#places) {
+      this.#refused.delete(join(base, name));
+      this.#files.removeFolder(join(base, name));
+    }
+    this.#clear();
   }
 
   /** Removes the folders of all groups when they are empty. */

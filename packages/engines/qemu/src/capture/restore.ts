@@ -6,6 +6,7 @@ import { type BootVariant, commandLine } from "../command-line.ts";
 import { CONFIGURE_DEADLINE_MS, FREEZE_DEADLINE_MS, RESTORED_SETTLE_MS } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
 import { configuration } from "../guest-setup.ts";
+import type { Spawner } from "../process/spawner.ts";
 import { portsOf, publish } from "../publish.ts";
 import type { QemuMachine } from "../qemu-machine.ts";
 import { type Spawned, spawnMachine } from "../start.ts";
@@ -22,6 +23,7 @@ export interface RestoreRequest {
   readonly variant: BootVariant;
   /** of the host */
   readonly bootId: string;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
   readonly log: EngineLog;
@@ -29,7 +31,7 @@ export interface RestoreRequest {
 
 /** A saved guest goes on in the folders of `plan`. Throws SNAPSHOT_UNUSABLE, START_FAILED, START_TIMEOUT, PORT_TAKEN, ENGINE_MISSING, CANCELLED; nothing of it is left then. */
 export async function restoreMachine(request: RestoreRequest): Promise<QemuMachine> {
-  const { plan, saved, variant, bootId, groups, signal, log } = request;
+  const { plan, saved, variant, bootId, spawner, groups, signal, log } = request;
   await requireSaved(saved.folder).catch((error: unknown) => {
     throw asUnusable(plan, error);
   });
@@ -48,7 +50,7 @@ export async function restoreMachine(request: RestoreRequest): Promise<QemuMachi
     restoring,
   } as const;
   const files = { statePath: statePath(saved.folder), memoryPath: memoryPath(saved.folder) };
-  return await spawnMachine({ plan, args, saved: files, state, timer, groups, signal, log }, async (spawned) => {
+  return await spawnMachine({ plan, args, saved: files, state, timer, spawner, groups, signal, log }, async (spawned) => {
     const { monitor, watch, link } = spawned;
     await unlessItEnds(watch, loadState(monitor)).catch((error: unknown) => {
       throw asUnusable(plan, error);

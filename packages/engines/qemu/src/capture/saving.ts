@@ -2,6 +2,7 @@ import { IsthmusError } from "@isthmus/contract";
 import type { Kernels, MachineGroups, Saving } from "@isthmus/core";
 import type { AcceleratorProbe } from "../accelerator.ts";
 import type { EngineLog } from "../engine-log.ts";
+import type { Spawner } from "../process/spawner.ts";
 import { mismatch, savedParts } from "./parts.ts";
 import { restoreMachine } from "./restore.ts";
 
@@ -10,12 +11,13 @@ export interface SavingParts {
   readonly probe: AcceleratorProbe;
   /** of the host */
   readonly bootId: string;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
   readonly log: EngineLog;
 }
 
 /** Saved guests that go on: their memory is mapped privately from its file, the state of their devices loaded as a migration's. */
-export function createSaving({ kernels, probe, bootId, groups, log }: SavingParts): Saving {
+export function createSaving({ kernels, probe, bootId, spawner, groups, log }: SavingParts): Saving {
   const here = async () => {
     const kernel = await kernels.resolve();
     const { variant } = await probe.choose(kernel);
@@ -27,7 +29,7 @@ export function createSaving({ kernels, probe, bootId, groups, log }: SavingPart
       const { variant, parts } = await here();
       const reason = mismatch(saved.parts, parts);
       if (reason !== undefined) throw new IsthmusError("SNAPSHOT_UNUSABLE", { name: plan.name, reason });
-      return await restoreMachine({ plan, saved, variant, bootId, groups, signal, log });
+      return await restoreMachine({ plan, saved, variant, bootId, spawner, groups, signal, log });
     },
   };
 }

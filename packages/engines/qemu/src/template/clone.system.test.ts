@@ -10,8 +10,8 @@ import { commandLine } from "../command-line.ts";
 import { QEMU_PROGRAM } from "../config.ts";
 import { saveState } from "../engine-state.ts";
 import { GuestBench } from "../guest.fixture.ts";
-import { processStatus } from "../proc.ts";
-import { spawnVmm } from "../vmm-process.ts";
+import { processStatus } from "../process/proc.ts";
+import { spawnVmm } from "../process/spawn.ts";
 import { memoryPath, statePath } from "./files.ts";
 
 const DISK_BYTES = 64 * 1024 * 1024;

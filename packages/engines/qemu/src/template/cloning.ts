@@ -1,6 +1,7 @@
 import type { Cloning, Kernels, MachineGroups } from "@isthmus/core";
 import type { AcceleratorProbe } from "../accelerator.ts";
 import { savedParts } from "../capture/parts.ts";
+import type { Spawner } from "../process/spawner.ts";
 import { makeTemplate } from "./make.ts";
 import { prepareClone } from "./prepared.ts";
 import { templateShape } from "./shape.ts";
@@ -11,11 +12,12 @@ export interface CloningParts {
   readonly tscKhz: () => Promise<number | undefined>;
   /** of the host */
   readonly bootId: string;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
 }
 
 /** Cloning by QEMU: memory in a file that clones map privately, device state by migration to and from a file. */
-export function createCloning({ kernels, probe, tscKhz, bootId, groups }: CloningParts): Cloning {
+export function createCloning({ kernels, probe, tscKhz, bootId, spawner, groups }: CloningParts): Cloning {
   const boot = async () => {
     const kernel = await kernels.resolve();
     const { variant } = await probe.choose(kernel);
@@ -26,12 +28,12 @@ export function createCloning({ kernels, probe, tscKhz, bootId, groups }: Clonin
       return await templateShape(shape, { ...(await boot()), qemuVersion: await probe.version() });
     },
     async make(shape, place, signal) {
-      return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), ...place, signal });
+      return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), spawner, ...place, signal });
     },
     async prepare(shape, template, place, signal) {
       const { variant, kernel } = await boot();
       const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
-      return await prepareClone({ shape, template, place, variant, parts, bootId, groups, signal });
+      return await prepareClone({ shape, template, place, variant, parts, bootId, spawner, groups, signal });
     },
   };
 }

@@ -10,8 +10,8 @@ import { saveDevices, synced } from "../capture/devices.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
 import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { Monitor } from "../monitor.ts";
-import { inNamespace } from "../net-namespace.ts";
-import { spawnVmm, type VmmProcess, vmmWords } from "../vmm-process.ts";
+import type { Spawner } from "../process/spawner.ts";
+import { type VmmProcess, vmmWords } from "../process/vmm-process.ts";
 import { unlessItEnds, type Watch } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -21,6 +21,7 @@ export interface MakeRequest {
   readonly kernel: BootKernel;
   readonly variant: BootVariant;
   readonly tscKhz?: number;
+  readonly spawner: Spawner;
   /** exists, and holds nothing but the disk */
   readonly folder: string;
   readonly socketFolder: string;
@@ -31,7 +32,7 @@ export interface MakeRequest {
 
 /** Boots a guest of this shape until its agent greets, lets it practise where that leaves nothing on a machine's own disk, and saves it. Throws TEMPLATE_FAILED, CANCELLED, DISK_FULL, ENGINE_MISSING. */
 export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts> {
-  const { shape, kernel, variant, tscKhz, folder, socketFolder } = request;
+  const { shape, kernel, variant, tscKhz, spawner, folder, socketFolder } = request;
   const blankPath = shape.diskBytes === undefined || request.diskPath !== undefined ? undefined : join(folder, "blank-disk");
   const diskPath = request.diskPath ?? blankPath;
   const link = new AgentLink(agentSocketPath(socketFolder), "the template");
@@ -42,7 +43,7 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
     const layout = { ...shape, name: "template", folder, socketFolder, outputPath: "/dev/null", ports: [], tscKhz };
     const memoryFile = { path: memoryPath(folder), shared: true };
     const args = commandLine({ ...layout, boot: kernel, memoryFile, diskPath }, variant);
-    vmm = await spawnVmm(...inNamespace(shape, QEMU_PROGRAM, args), folder);
+    vmm = await spawner.spawn({ words: [QEMU_PROGRAM, ...args], folder, network: shape.network });
     const watch = watchOf(request, vmm);
     const session = await unlessItEnds(watch, link.boot(START_DEADLINE_MS));
     if (blankPath === undefined)

@@ -7,12 +7,13 @@ import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM, STARTING_CPU_WE
 import { type EngineState, saveState } from "../engine-state.ts";
 import { configureGuest, ensureWorkload } from "../guest-setup.ts";
 import { Monitor } from "../monitor.ts";
+import type { Spawner } from "../process/spawner.ts";
+import type { VmmProcess } from "../process/vmm-process.ts";
 import { publish } from "../publish.ts";
 import { QemuMachine } from "../qemu-machine.ts";
 import { asTemplateFailure, watchOf } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
 import { throttleDisks } from "../throttle.ts";
-import { spawnVmm, type VmmProcess } from "../vmm-process.ts";
 import { unlessItEnds } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -27,6 +28,7 @@ export interface PrepareRequest {
   readonly parts: SavedParts;
   /** of the host */
   readonly bootId: string;
+  readonly spawner: Spawner;
   readonly groups?: MachineGroups;
   readonly signal: AbortSignal;
 }
@@ -39,10 +41,15 @@ interface Parts {
 
 /** A clone that greeted, did its first work, and is stopped: it costs no processor time. Throws TEMPLATE_FAILED, CANCELLED, ENGINE_MISSING. */
 export async function prepareClone(request: PrepareRequest): Promise<PreparedClone> {
-  const { shape, template, place, variant, groups, signal } = request;
+  const { shape, template, place, variant, spawner, groups, signal } = request;
   const memoryFile = { path: memoryPath(template), shared: false };
   const args = commandLine({ ...shape, ...place, name: "prepared", memoryFile, ports: [] }, variant);
-  const vmm = await spawnVmm(QEMU_PROGRAM, args, place.folder, { statePath: statePath(template), groups });
+  const vmm = await spawner.spawn({
+    words: [QEMU_PROGRAM, ...args],
+    folder: place.folder,
+    network: shape.network,
+    statePath: statePath(template),
+  });
   groups?.weigh(vmm.pid, { cpuWeight: STARTING_CPU_WEIGHT });
   const link = new AgentLink(agentSocketPath(place.socketFolder), "a prepared clone");
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());

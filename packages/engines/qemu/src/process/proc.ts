@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { readdir, readFile, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CLOCK_TICKS_PER_SECOND, PAGE_BYTES, QEMU_PROGRAM } from "./config.ts";
+import { CLOCK_TICKS_PER_SECOND, PAGE_BYTES, QEMU_PROGRAM } from "../config.ts";
 
 /** A process of this host as proc(5) shows it. */
 export interface ProcessStatus {

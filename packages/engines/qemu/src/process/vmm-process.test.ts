@@ -3,9 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { VMM_NICENESS } from "./config.ts";
+import { VMM_NICENESS } from "../config.ts";
 import { processArguments, processStatus } from "./proc.ts";
-import { spawnVmm, VmmProcess, vmmWords } from "./vmm-process.ts";
+import { spawnVmm } from "./spawn.ts";
+import { VmmProcess, vmmWords } from "./vmm-process.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -1,0 +1,178 @@
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { getPriority, tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import type { GroupEntry, MachineGroups } from "@isthmus/core";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { QEMU_PROGRAM, VMM_NICENESS } from "../config.ts";
+import { ForkServer } from "./fork-server.ts";
+import type { VmmCommand } from "./net-namespace.ts";
+import { processArguments, processStatus } from "./proc.ts";
+import { Spawner } from "./spawner.ts";
+import { type VmmProcess, vmmWords } from "./vmm-process.ts";
+
+const agentPath = join(import.meta.dirname, "../../../../../guest/agent/build/isthmus-agent");
+const library = join(agentPath, "../isthmus-fork.so");
+/** a QEMU with nothing to do */
+const IDLE = [QEMU_PROGRAM, "-machine", "none", "-display", "none", "-nodefaults", "-S"] as const;
+
+let folder: string;
+let said: string[];
+let spawner: Spawner;
+const vmms: VmmProcess[] = [];
+
+const spawnerOf = (more: Partial<ConstructorParameters<typeof Spawner>[0]> = {}) =>
+  new Spawner({ agentPath, forks: true, log: (message) => void said.push(message), ...more });
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
+  said = [];
+  spawner = spawnerOf();
+});
+afterEach(async () => {
+  await spawner.close();
+  for (const vmm of vmms.splice(0)) await vmm.kill();
+  rmSync(folder, { recursive: true });
+});
+
+async function start(words: VmmCommand["words"], more: Partial<VmmCommand> = {}): Promise<VmmProcess> {
+  const vmm = await spawner.spawn({ words, folder, network: "none", ...more });
+  vmms.push(vmm);
+  return vmm;
+}
+const parentOf = (pid: number) => Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+const namespacesOf = (pid: number) =>
+  new Set(readdirSync(`/proc/${pid}/task`).map((task) => readlinkSync(`/proc/${pid}/task/${task}/ns/net`)));
+const gone = (pid: number) => vi.waitFor(() => expect(processStatus(pid)).toBeUndefined(), { timeout: 10_000, interval: 20 });
+
+describe("a forked VMM", () => {
+  it("is what it would be if it had been executed: arguments, folder, session, niceness, environment", async () => {
+    const words = [...IDLE, "-name", "a b,debug-threads=off,guest=ü"] as const;
+    const { pid, startTime } = await start(words);
+    expect((await processArguments(pid))?.slice(0, words.length)).toEqual(words);
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(folder);
+    expect(processStatus(pid)?.startTime).toBe(startTime);
+    expect(getPriority(pid)).toBe(getPriority() + VMM_NICENESS);
+    expect(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ")[3]).toBe(String(pid));
+    expect(parentOf(parentOf(pid))).toBe(process.pid);
+    expect(namespacesOf(pid)).toEqual(new Set([readlinkSync("/proc/self/ns/net")]));
+  });
+
+  it("has its words in its folder, and its end is known", async () => {
+    const state = join(folder, "state");
+    writeFileSync(state, "saved");
+    const vmm = await start([QEMU_PROGRAM, "-version"], { statePath: state });
+    expect(await vmm.ended).toEqual({ status: "exit status 0" });
+    expect(await vmmWords(folder)).toContain("QEMU emulator version");
+    const another = await start(IDLE, { statePath: state });
+    expect(readlinkSync(`/proc/${another.pid}/fd/3`)).toBe(state);
+    await another.kill();
+    expect(await another.ended).toEqual({ status: "signal SIGKILL" });
+  });
+
+  it("takes arguments that are longer than the room that ps looks in", async () => {
+    const long = "x".repeat(60_000);
+    const { pid } = await start([...IDLE, "-name", long]);
+    expect((await processArguments(pid))?.slice(0, IDLE.length)).toEqual(IDLE);
+    await vi.waitFor(() => expect(readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1));
+  });
+
+  it("is in its group before it begins, and a group that refuses it is told", async () => {
+    const file = join(folder, "cgroup.procs");
+    writeFileSync(file, "");
+    const told: unknown[] = [];
+    const entry: GroupEntry = {
+      files: [file, join(folder, "none", "cgroup.procs")],
+      entered: (_, refused) => void told.push(...refused),
+      discard: () => void told.push("discarded"),
+    };
+    await spawner.close();
+    const groups: Partial<MachineGroups> = { open: () => entry, leave: () => void told.push("left") };
+    spawner = spawnerOf({ groups: groups as MachineGroups });
+    await (await start([QEMU_PROGRAM, "-version"])).ended;
+    expect(readFileSync(file, "utf8")).toBe("0");
+    await vi.waitFor(() => expect(told).toEqual([undefined, "No such file or directory", "left"]));
+    await expect(start(IDLE, { folder: join(folder, "missing") })).rejects.toMatchObject({
+      code: "HOST_COMMAND_FAILED",
+      message: expect.stringContaining(`${join(folder, "missing")}: No such file`),
+    });
+    expect(told.at(-1)).toBe("discarded");
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("is in its network's namespace with every thread", async () => {
+    const { pid } = await start(IDLE, { network: "bridge" });
+    await vi.waitFor(() => expect(readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1));
+    const namespaces = namespacesOf(pid);
+    expect([namespaces.size, namespaces.has(readlinkSync("/proc/self/ns/net"))]).toEqual([1, false]);
+  });
+});
+
+describe("a fork server", () => {
+  it("that is killed takes no VMM along; their ends are noticed, and there is another one", async () => {
+    const vmm = await start(IDLE);
+    const server = parentOf(vmm.pid);
+    process.kill(server, "SIGKILL");
+    await gone(server);
+    expect(processStatus(vmm.pid)?.startTime).toBe(vmm.startTime);
+    const another = await start(IDLE);
+    expect(parentOf(parentOf(another.pid))).toBe(process.pid);
+    await vmm.kill();
+    expect(await vmm.ended).toEqual({});
+  });
+
+  it("ends with who started it, and VMMs go on", async () => {
+    const vmm = await start(IDLE);
+    const server = parentOf(vmm.pid);
+    await spawner.close();
+    await gone(server);
+    expect(processStatus(vmm.pid)?.startTime).toBe(vmm.startTime);
+  });
+
+  it("that does not answer is replaced by starting the VMM itself", async () => {
+    const vmm = await start(IDLE);
+    process.kill(parentOf(vmm.pid), "SIGSTOP");
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const starting = start(IDLE);
+      await vi.waitFor(async () => {
+        await vi.advanceTimersByTimeAsync(30_000);
+        expect(said).toEqual(["the fork server was lost"]);
+      });
+      expect(parentOf((await starting).pid)).toBe(process.pid);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("is not needed: where QEMU does not take the library, or it is not wanted, each VMM is started by itself", async () => {
+    writeFileSync(join(folder, "isthmus-fork.so"), "no library");
+    for (const [options, words] of [
+      [{ agentPath: join(folder, "isthmus-agent") }, ["there is no fork server: each engine process is started by itself"]],
+      [{ forks: false }, []],
+      [{ agentPath: "/nowhere/isthmus-agent" }, []],
+    ] as const) {
+      said = [];
+      const other = spawnerOf(options);
+      for (const _ of [1, 2]) {
+        const vmm = await other.spawn({ words: IDLE, folder, network: "none" });
+        vmms.push(vmm);
+        expect(parentOf(vmm.pid)).toBe(process.pid);
+      }
+      expect(said).toEqual(words);
+    }
+  });
+
+  it("is of no use any more when its program was replaced", async () => {
+    const program = join(folder, QEMU_PROGRAM);
+    copyFileSync(`/usr/bin/${QEMU_PROGRAM}`, program);
+    chmodSync(program, 0o755);
+    const server = await ForkServer.start(program, library);
+    try {
+      expect(server.usable).toBe(true);
+      copyFileSync(program, `${program}.new`);
+      renameSync(`${program}.new`, program);
+      expect(server.usable).toBe(false);
+    } finally {
+      server.close();
+    }
+  });
+});
