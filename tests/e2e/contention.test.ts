@@ -83,6 +83,14 @@ describe("limits of a machine", () => {
   });
 });
 
+describe("the daemon", () => {
+  it("goes before the sessions of others where processors are short", async () => {
+    const share = `/proc/${await world.daemonPid()}/autogroup`;
+    const has = existsSync(share) && process.getuid?.() === 0;
+    expect(has ? readFileSync(share, "utf8") : "nice -5").toContain("nice -5");
+  });
+});
+
 describe("a machine with a group", () => {
   it("is in it also after it came from a pool, and after a restart of the daemon its leftovers go and it does not", async () => {
     if (!limited) return;

@@ -4,6 +4,7 @@ import { hasCode, IsthmusError } from "@isthmus/contract";
 import { type DaemonConfig, readConfig, STOP_DEADLINE_MS } from "./config.ts";
 import { type RunningDaemon, startDaemon } from "./daemon.ts";
 import { openLog } from "./log.ts";
+import { takePrecedence } from "./precedence.ts";
 import { PROJECT_ROOT } from "./root.ts";
 
 /** exit code after a setting or a folder that does not do */
@@ -16,6 +17,7 @@ export async function runDaemon(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const config = configOrExit();
   const log = openLog(join(config.home, "daemon.log"), config.logLevel);
+  takePrecedence();
   let daemon: RunningDaemon | undefined;
   let ending = false;
   const end = (why: string, code: number) => {

@@ -24,3 +24,5 @@ export const CREATE_ROOM_BYTES = 16 * MIB;
 export const PREFIX_CHARS_MIN = 4;
 /** compiled statements kept; those of queries by filter are many, and come after the rest */
 export const STATEMENTS_KEPT = 128;
+/** machines whose records are kept parsed */
+export const RECORDS_KEPT = 1_000;

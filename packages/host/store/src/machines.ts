@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { defaults, IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
 import type { LeaseHolder, MachineQuery, MachineRecord, Store } from "@isthmus/core";
-import { PREFIX_CHARS_MIN } from "./config.ts";
+import { PREFIX_CHARS_MIN, RECORDS_KEPT } from "./config.ts";
 import { machineRecord, text } from "./rows.ts";
 
 /** Specs are kept with their tenant filled in. */
@@ -10,6 +10,8 @@ const TENANT = "json_extract(machine, '$.spec.tenant')";
 /** The table of machines. Statements run inside the caller's transaction. */
 export class MachineTable {
   readonly #db: DatabaseSync;
+  /** Records as they were last read, by id: a start looks at its machine's a dozen times. What is written is forgotten, for its transaction may come to nothing. */
+  readonly #read = new Map<string, MachineRecord>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -29,6 +31,7 @@ export class MachineTable {
   /** Throws MACHINE_NOT_FOUND. */
   update({ machine, boot }: MachineRecord): void {
     const [id, name, state, digest, memory, labels, createdAt] = columns(machine);
+    this.#read.delete(id);
     const { changes } = this.#db
       .prepare("UPDATE machines SET name=?, state=?, image_digest=?, memory_bytes=?, labels=?, created_at=?, machine=?, boot=? WHERE id=?")
       .run(name, state, digest, memory, labels, createdAt, JSON.stringify(machine), JSON.stringify(boot), id);
@@ -36,11 +39,21 @@ export class MachineTable {
   }
 
   remove(id: string): void {
+    this.#read.delete(id);
     this.#db.prepare("DELETE FROM machines WHERE id = ?").run(id);
   }
 
   /** With `tenant` there are no machines but its own. */
   get(ref: string, tenant?: string): MachineRecord {
+    const known = tenant === undefined ? this.#read.get(ref) : undefined;
+    if (known) return known;
+    const record = this.#find(ref, tenant);
+    if (this.#read.size >= RECORDS_KEPT) this.#read.clear();
+    this.#read.set(record.machine.id, record);
+    return record;
+  }
+
+  #find(ref: string, tenant?: string): MachineRecord {
     const own = `(?2 IS NULL OR ${TENANT} = ?2)`;
     const exact = this.#db
       .prepare(`SELECT * FROM machines WHERE (id = ?1 OR name = ?1) AND ${own} ORDER BY id = ?1 DESC LIMIT 1`)

@@ -52,6 +52,21 @@ describe("the store", () => {
     again.close();
   });
 
+  it("gives back what was last committed, also after a change that came to nothing", () => {
+    const store = openStore(path);
+    const [one, two] = [record(id(1), "one"), record(id(2), "two")];
+    for (const each of [one, two]) store.insertMachine(each, []);
+    expect(store.machine(id(1))).toEqual(one);
+    const renamed = { ...one, machine: { ...one.machine, name: "two", restarts: 7 } };
+    expect(() => store.updateMachine(renamed, [])).toThrow();
+    expect(store.machine(id(1))).toEqual(one);
+    store.updateMachine({ ...one, machine: { ...one.machine, restarts: 3 } }, []);
+    expect([store.machine(id(1)).machine.restarts, store.machine("one").machine.restarts]).toEqual([3, 3]);
+    store.deleteMachine(id(1), []);
+    expect(() => store.machine(id(1))).toThrow(expect.objectContaining({ code: "MACHINE_NOT_FOUND" }));
+    store.close();
+  });
+
   it("keeps one quota a tenant, with its event", () => {
     const store = openStore(path);
     const updatedAt = "2026-01-01T00:00:00.000Z";
