@@ -135,3 +135,29 @@ describe("a volume that an image asks for", () => {
     );
   });
 });
+
+describe("a tenant's volume", () => {
+  it("is its machines' to write to, and nobody else's, after a restart of the daemon too", async () => {
+    const token = async (tenant: string) => ({
+      ISTHMUS_TOKEN: await world.ok(["token", "create", tenant, "--role", "operator", "--tenant", tenant]),
+    });
+    const [red, blue] = [await token("red"), await token("blue")];
+    const as = async (env: Record<string, string>, ...args: string[]) => {
+      const { code, text, stderr } = await world.cli(args, { env });
+      return code === 0 ? text : `${code}: ${stderr}`;
+    };
+    const machine = (env: Record<string, string>, name: string, script: string) =>
+      as(env, "run", "--rm", "-v", `${name}:/data`, "busybox", "sh", "-c", script);
+    expect(await machine(red, "data", "echo red > /data/file")).toBe("");
+    await world.ok(["volume", "create", "hosts"]);
+    await world.killDaemon();
+    await world.ok(["daemon", "start"]);
+    for (const name of ["data", "hosts"]) {
+      expect(await machine(blue, name, "cat /data/file")).toMatch(`the name ${name} belongs to a volume that is not of tenant blue`);
+      expect(await as(blue, "volume", "rm", name)).toMatch(`no volume ${name}`);
+    }
+    expect(await as(blue, "volume", "prune", "--all")).toBe("Freed: 0 B");
+    expect(await world.ok(["volume", "ls"])).toMatch(/data +red .*\nhosts +- /);
+    expect(await machine(red, "data", "cat /data/file")).toBe("red");
+  });
+});

@@ -10,7 +10,7 @@ const quotaFields = {
   machines: count("machines that run or wait to be ended"),
   vcpus: count("virtual CPUs of them"),
   memoryBytes: bytes("memory of them, what their engines need included"),
-  diskBytes: bytes("writable layers of them, at their full size"),
+  diskBytes: bytes("writable layers of them and the tenant's volumes, at their full size"),
   ports: count("published ports of them"),
   queued: count("starts that wait"),
 };

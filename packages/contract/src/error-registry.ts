@@ -123,7 +123,8 @@ export const errorRegistry = {
   QUOTA_REACHED: {
     status: 429,
     message: "limit {limit} is reached: {needed} needed, {used} of {max} used",
-    remedy: "Wait until machines of this tenant end (--max-wait), or raise its quota: isthmus quota set",
+    remedy:
+      "Wait until machines of this tenant end (--max-wait), remove volumes that it no longer needs, or raise its quota: isthmus quota set",
   },
   NEVER_FITS: {
     status: 422,
@@ -161,6 +162,12 @@ export const errorRegistry = {
     status: 409,
     message: "there is a volume {name} already",
     remedy: "Choose another name, or remove that one with: isthmus volume rm {name}",
+  },
+  VOLUME_NAME_TAKEN: {
+    status: 409,
+    message: "the name {name} belongs to a volume {holder}",
+    remedy:
+      "Choose another name: those of volumes are unique on a host. A machine is given volumes of its own tenant (run --tenant), or of the host.",
   },
   VOLUME_IN_USE: {
     status: 409,

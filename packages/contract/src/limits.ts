@@ -30,6 +30,8 @@ export const limits = {
   /** volumes and host paths of one machine; a microVM has 24 places for devices, and some have other uses */
   mounts: 12,
   volumes: 10_000,
+  /** exports and imports at a time that callers of one tenant ask for: each has a guest of its own */
+  volumeCopiesOfTenant: 2,
   cpus: 32,
   memoryMinBytes: 64 * MIB,
   memoryMaxBytes: 1024 * GIB,

@@ -46,7 +46,7 @@ export const MountSchema = Type.Object(
       Type.String({
         maxLength: limits.pathChars,
         description:
-          "of a volume its name, and it is made when there is none; an anonymous one when absent. Of a bind the absolute path of a folder or file on the host",
+          "of a volume its name, and it is made, for the tenant that is named here, when there is none; an anonymous one when absent. Of a bind the absolute path of a folder or file on the host",
       }),
     ),
     path: absolutePath,

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { defaults, limits } from "./limits.ts";
+import { namePattern } from "./names.ts";
 
 const closed = { additionalProperties: false } as const;
 const labels = Type.Record(
@@ -16,9 +17,17 @@ const sizeBytes = Type.Integer({
 
 export const VolumeSpecSchema = Type.Object(
   {
-    name: Type.Optional(Type.String({ maxLength: 1024, description: "unique; made up when absent, and the volume is then anonymous" })),
+    name: Type.Optional(
+      Type.String({ maxLength: 1024, description: "unique on a host; made up when absent, and the volume is then anonymous" }),
+    ),
     sizeBytes: Type.Optional(sizeBytes),
     labels: Type.Optional(labels),
+    tenant: Type.Optional(
+      Type.String({
+        pattern: namePattern,
+        description: "whose it is to be; when absent the caller's, or the host's for a caller without one",
+      }),
+    ),
   },
   { ...closed, $id: "VolumeSpec" },
 );
@@ -41,6 +50,7 @@ export const VolumeSchema = Type.Object(
     usedBytes: Type.Integer({ description: "what it takes on the host" }),
     anonymous: Type.Boolean({ description: "made for one machine, without a name of its user's" }),
     labels,
+    tenant: Type.Optional(Type.String({ description: "whose it is; absent: the host's" })),
     createdAt: Type.String({ format: "date-time" }),
     usedBy: Type.Array(VolumeUseSchema, { description: "machines that have it among their mounts" }),
   },

@@ -51,5 +51,5 @@ export type * from "./template/shape.ts";
 export { type TemplateAnswer, Templates, type TemplatesParts } from "./template/templates.ts";
 export type * from "./token/ports.ts";
 export { type TokenActions, Tokens } from "./token/tokens.ts";
-export type { VolumeActions } from "./volume/actions.ts";
+export type { VolumeActions, VolumeScope } from "./volume/actions.ts";
 export type * from "./volume/ports.ts";

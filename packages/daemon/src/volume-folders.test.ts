@@ -45,6 +45,19 @@ it("knows its volumes again, changed as they were last, and none that was remove
   expect(await readdir(root)).toEqual(["a"]);
 });
 
+it("knows whose a volume is, and takes none where that cannot be read", async () => {
+  const folders = createVolumeFolders(root);
+  const all = [volume("a", { tenant: "team" }), volume("of-before")];
+  for (const one of [...all, volume("damaged")]) await folders.create(one);
+  await writeFile(join(root, "damaged", "volume.json"), JSON.stringify({ ...volume("damaged"), tenant: 1 }));
+  await folders.update(volume("a", { tenant: "team", labels: { x: "y" } }));
+  const known = await createVolumeFolders(root).load();
+  expect(known.map(({ name, tenant }) => [name, tenant])).toEqual([
+    ["a", "team"],
+    ["of-before", undefined],
+  ]);
+});
+
 it("clears away what was never finished, and leaves what it cannot read", async () => {
   const folders = createVolumeFolders(root);
   await folders.create(volume("a"));

@@ -86,5 +86,6 @@ async function loadOne(root: string, name: string): Promise<readonly StoredVolum
 
 function isVolume(value: unknown): value is StoredVolume {
   if (typeof value !== "object" || value === null) return false;
+  if ("tenant" in value && typeof value.tenant !== "string") return false;
   return "name" in value && "sizeBytes" in value && typeof value.sizeBytes === "number" && "labels" in value && "createdAt" in value;
 }

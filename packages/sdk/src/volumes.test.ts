@@ -12,8 +12,8 @@ it("volumes are made, listed, shown, copied, pruned and removed", async () => {
   const anonymous = await volumes.create();
   expect(await volumes.list()).toEqual([data, anonymous]);
   expect(await volumes.get("data")).toEqual(data);
-  const copy = await volumes.import({ name: "copy", labels: { x: "y=z" } }, Readable.from(["content"]));
-  expect(copy).toMatchObject({ name: "copy", labels: { x: "y=z" } });
+  const copy = await volumes.import({ name: "copy", labels: { x: "y=z" }, tenant: "team-a" }, Readable.from(["content"]));
+  expect(copy).toMatchObject({ name: "copy", labels: { x: "y=z" }, tenant: "team-a" });
   expect(await text(await volumes.export("copy"))).toBe("content");
   expect(await volumes.prune()).toEqual([anonymous]);
   expect(await volumes.remove("copy")).toEqual(copy);

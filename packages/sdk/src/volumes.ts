@@ -3,7 +3,7 @@ import type { Volume, VolumeSpec } from "@isthmus/contract";
 import type { CallOptions } from "./options.ts";
 import type { Transport } from "./transport.ts";
 
-/** The volumes of a host. Methods that take `name` throw VOLUME_NOT_FOUND. */
+/** The volumes of a host; with a tenant's token that tenant's, and there are no others. Methods that take `name` throw VOLUME_NOT_FOUND. */
 export class Volumes {
   readonly #transport: Transport;
 
@@ -12,12 +12,12 @@ export class Volumes {
     this.#transport = transport;
   }
 
-  /** An empty volume. Throws INVALID_NAME, VOLUME_EXISTS, DISK_FULL. */
+  /** An empty volume, of the tenant that `spec` names; when absent the token's, or the host's for who has no tenant. Throws INVALID_NAME, VOLUME_EXISTS, VOLUME_NAME_TAKEN, QUOTA_REACHED, NEVER_FITS, DISK_FULL. */
   create(spec: VolumeSpec = {}, options: CallOptions = {}): Promise<Volume> {
     return this.#transport.json({ method: "POST", path: "/volumes", json: spec, signal: options.signal });
   }
 
-  /** All volumes with who uses them, by name. */
+  /** Volumes with the machines that use them, by name. */
   async list(options: CallOptions = {}): Promise<readonly Volume[]> {
     const { signal } = options;
     const { volumes } = await this.#transport.json<{ volumes: readonly Volume[] }>({ method: "GET", path: "/volumes", signal });
@@ -55,8 +55,8 @@ export class Volumes {
 
   /** A new volume with what is in a tar stream; there whole or not at all. Throws as `create`, and BAD_ARCHIVE. */
   import(spec: VolumeSpec & { readonly name: string }, archive: Readable, options: CallOptions = {}): Promise<Volume> {
-    const { name, sizeBytes, labels = {} } = spec;
-    const query = { sizeBytes, label: Object.entries(labels).map(([key, value]) => `${key}=${value}`) };
+    const { name, sizeBytes, tenant, labels = {} } = spec;
+    const query = { sizeBytes, tenant, label: Object.entries(labels).map(([key, value]) => `${key}=${value}`) };
     return this.#transport.json({ method: "PUT", path: `${pathOf(name)}/archive`, query, body: archive, signal: options.signal });
   }
 }

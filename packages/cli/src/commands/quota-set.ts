@@ -28,7 +28,7 @@ export function quotaSet(context: Context): Command {
     .option("--machines <number>", "machines at once", count("--machines"))
     .option("--vcpus <number>", "virtual CPUs of them", count("--vcpus"))
     .option("--memory <size>", "memory of them, what their engines need included, such as 8g", size("--memory", 0, limits.quotaBytes))
-    .option("--disk <size>", "writable layers of them, such as 100g", size("--disk", 0, limits.quotaBytes))
+    .option("--disk <size>", "writable layers of them and the tenant's volumes, such as 100g", size("--disk", 0, limits.quotaBytes))
     .option("--ports <number>", "published ports of them", count("--ports"))
     .option("--queued <number>", "starts that wait", count("--queued"))
     .addHelpText(

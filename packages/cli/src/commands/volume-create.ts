@@ -8,6 +8,7 @@ import { labels } from "../parse/environment.ts";
 interface CreateOptions {
   readonly size?: number;
   readonly label?: readonly string[];
+  readonly tenant?: string;
 }
 
 export function volumeCreate(context: Context): Command {
@@ -20,16 +21,19 @@ export function volumeCreate(context: Context): Command {
       size("--size", limits.diskMinBytes, limits.diskMaxBytes),
     )
     .option("-l, --label <key[=value]>", "label (repeatable)", collect)
+    .option("--tenant <name>", "whose machines may mount it; the token's tenant when absent, else it is the host's")
     .addHelpText(
       "after",
       examples([
         ["isthmus volume create data --size 20g"],
+        ["isthmus volume create team-data --tenant team-a", "for the machines of a tenant"],
         ["isthmus run -d -v data:/var/lib/postgresql/data postgres", "run makes a volume that is missing"],
       ]),
     )
     .action(async (name: string | undefined, options: CreateOptions) => {
       const isthmus = await context.client();
-      const volume = await isthmus.volumes.create({ name, sizeBytes: options.size, labels: labels(options.label ?? []) });
+      const { size: sizeBytes, label = [], tenant } = options;
+      const volume = await isthmus.volumes.create({ name, sizeBytes, labels: labels(label), tenant });
       if (context.json) return context.printJson(volume);
       await context.print(`${volume.name}\n`);
     });

@@ -9,6 +9,7 @@ import { labels } from "../parse/environment.ts";
 interface ImportOptions {
   readonly size?: number;
   readonly label?: readonly string[];
+  readonly tenant?: string;
 }
 
 export function volumeImport(context: Context): Command {
@@ -22,17 +23,20 @@ export function volumeImport(context: Context): Command {
       size("--size", limits.diskMinBytes, limits.diskMaxBytes),
     )
     .option("-l, --label <key[=value]>", "label (repeatable)", collect)
+    .option("--tenant <name>", "whose machines may mount it; the token's tenant when absent, else it is the host's")
     .addHelpText(
       "after",
       examples([
         ["isthmus volume import data data.tar"],
         ["isthmus volume export data | isthmus volume import copy -", "a copy of a volume"],
+        ["isthmus volume export data | isthmus volume import team-data - --tenant team-a", "for the machines of a tenant"],
       ]),
     )
     .action(async (name: string, source: string, options: ImportOptions) => {
       const isthmus = await context.client();
       const archive = archiveSource(context, source);
-      const volume = await isthmus.volumes.import({ name, sizeBytes: options.size, labels: labels(options.label ?? []) }, archive);
+      const { size: sizeBytes, label = [], tenant } = options;
+      const volume = await isthmus.volumes.import({ name, sizeBytes, labels: labels(label), tenant }, archive);
       if (context.json) return context.printJson(volume);
       await context.print(`${volume.name}\n`);
     });

@@ -10,11 +10,13 @@ interface LsOptions {
   readonly json?: boolean;
 }
 
-const headings = ["NAME", "SIZE", "ON DISK", "USED BY", "CREATED"];
+const headings = ["NAME", "TENANT", "SIZE", "ON DISK", "USED BY", "CREATED"];
 
 export function volumeLs(context: Context, name: string): Command {
   return new Command(name)
-    .description("List volumes. SIZE is what one can hold, ON DISK what it takes on this host; a star marks the machines that have it now.")
+    .description(
+      "List volumes. TENANT is whose machines may mount one, - of the host's; SIZE is what one can hold, ON DISK what it takes on this host; a star marks the machines that have it now.",
+    )
     .option("-q, --quiet", "names only")
     .addHelpText("after", examples([["isthmus volume ls"], ["isthmus volume ls --json"]]))
     .action(async (options: LsOptions) => {
@@ -26,7 +28,10 @@ export function volumeLs(context: Context, name: string): Command {
     });
 }
 
-function row({ name, sizeBytes, usedBytes, usedBy, createdAt }: Volume): readonly Cell[] {
+/** No tenant has a name that begins like this. */
+const OF_HOST = "-";
+
+function row({ name, tenant = OF_HOST, sizeBytes, usedBytes, usedBy, createdAt }: Volume): readonly Cell[] {
   const users = usedBy.map(({ machineName, readOnly, holds }) => `${machineName}${holds ? "*" : ""}${readOnly ? " (ro)" : ""}`);
-  return [name, formatBytes(sizeBytes), formatBytes(usedBytes), users.join(", "), ago(createdAt)];
+  return [name, tenant, formatBytes(sizeBytes), formatBytes(usedBytes), users.join(", "), ago(createdAt)];
 }

@@ -4,6 +4,7 @@ import { tenantOf } from "../licence/lease-events.ts";
 import type { CloneSource, Machines } from "../machine/actions.ts";
 import type { QuotaActions } from "../quota/actions.ts";
 import type { SnapshotActions } from "../snapshot/actions.ts";
+import type { VolumeActions } from "../volume/actions.ts";
 import type { Caller } from "./caller.ts";
 
 /**
@@ -20,6 +21,7 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
     ...lifecycleOf(machines, own),
     ...insideOf(machines, own),
     snapshots,
+    volumes: volumesOf(machines.volumes, tenant, who),
     quotas: quotasOf(machines.quotas, tenant),
     async create(spec, options = {}) {
       const { idempotencyKey: key } = options;
@@ -28,7 +30,7 @@ export function machinesOf(machines: Machines, caller: Caller): Machines {
       const owned = { ...ownSpec(spec, tenant, who) };
       // Another tenant's key is none of this one's.
       const idempotencyKey = key && createHash("sha256").update(`${tenant} ${key}`).digest("hex");
-      return await withoutHolder(machines.create(owned, { ...options, idempotencyKey }));
+      return await withoutHolder(machines.create(owned, { ...options, idempotencyKey, tenantBound: true }));
     },
     async clone(source, spec, options) {
       onLoopback(spec?.ports, who);
@@ -84,15 +86,19 @@ function insideOf(machines: Machines, own: Own): Inside {
 
 /** Throws FORBIDDEN. */
 function ownSpec(spec: MachineSpec, tenant: string, who: string): MachineSpec {
-  if (spec.tenant !== undefined && spec.tenant !== tenant) throw new IsthmusError("FORBIDDEN", { who, needed: "a token of that tenant" });
-  // Volumes belong to the host: who names one could name another tenant's.
-  if (spec.mounts?.some(({ source }) => source !== undefined))
-    throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as volumes do" });
-  // So do networks.
+  ofTenant(spec.tenant, tenant, who);
+  if (spec.mounts?.some(({ type }) => type === "bind"))
+    throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as its folders and files do" });
+  // Networks belong to the host: who names one could name another tenant's.
   if (spec.network === "bridge" || (spec.networks ?? []).length > 0)
     throw new IsthmusError("FORBIDDEN", { who, needed: "a token of the whole host, as networks do" });
   onLoopback(spec.ports, who);
   return { ...spec, tenant };
+}
+
+/** Throws FORBIDDEN. */
+function ofTenant(asked: string | undefined, tenant: string, who: string): void {
+  if (asked !== undefined && asked !== tenant) throw new IsthmusError("FORBIDDEN", { who, needed: "a token of that tenant" });
 }
 
 /** The host's other addresses are not a tenant's to take ports of. Throws FORBIDDEN. */
@@ -130,6 +136,25 @@ function snapshotsOf(machines: Machines, tenant: string): SnapshotActions {
     list: async () => (await snapshots.list()).filter(isOwn),
     get,
     remove: async (ref) => await snapshots.remove((await get(ref)).id),
+  };
+}
+
+function volumesOf(volumes: VolumeActions, tenant: string, who: string): VolumeActions {
+  const scope = { tenant };
+  return {
+    async create(spec) {
+      ofTenant(spec.tenant, tenant, who);
+      return await volumes.create({ ...spec, tenant }, scope);
+    },
+    list: async () => await volumes.list(scope),
+    get: async (name) => await volumes.get(name, scope),
+    remove: async (name) => await volumes.remove(name, scope),
+    prune: async (options) => await volumes.prune({ ...options, tenant }),
+    export: async (name, options) => await volumes.export(name, { ...options, tenant }),
+    async import(spec, archive, options) {
+      ofTenant(spec.tenant, tenant, who);
+      return await volumes.import({ ...spec, tenant }, archive, { ...options, tenant });
+    },
   };
 }
 

@@ -49,11 +49,11 @@ export function shortageOf(request: AdmissionRequest, view: View, quota: Quota, 
 function quotaRules(request: AdmissionRequest, needs: Needs, { ledger, limits }: View, quota: Quota, kept?: Aside): Rule[] {
   const held = ledger.tenant(request.tenant);
   const own = kept?.request.tenant === request.tenant ? kept.needs : undefined;
-  const rule = (limit: string, of: keyof Needs, unit: Unit, max = Number.POSITIVE_INFINITY): Rule => ({
+  const rule = (limit: string, of: keyof Needs, unit: Unit, max = Number.POSITIVE_INFINITY, more = 0): Rule => ({
     limit,
     scope: request.tenant,
     needed: needs[of],
-    used: held[of] + (own?.[of] ?? 0),
+    used: held[of] + (own?.[of] ?? 0) + more,
     max,
     unit,
     kind: "quota",
@@ -64,7 +64,7 @@ function quotaRules(request: AdmissionRequest, needs: Needs, { ledger, limits }:
     rule("machines-per-tenant", "machines", "machines", Math.min(quota.machines ?? Number.POSITIVE_INFINITY, perTenant)),
     rule("vcpus-per-tenant", "vcpus", "vcpus", quota.vcpus),
     rule("memory-per-tenant", "memoryBytes", "bytes", quota.memoryBytes),
-    rule("disk-per-tenant", "diskBytes", "bytes", quota.diskBytes),
+    rule("disk-per-tenant", "diskBytes", "bytes", quota.diskBytes, quota.volumeBytes),
     rule("ports-per-tenant", "ports", "ports", quota.ports),
   ];
 }

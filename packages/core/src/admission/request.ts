@@ -91,6 +91,8 @@ export interface Quota {
   /** reserved, engine overhead included */
   readonly memoryBytes?: number;
   readonly diskBytes?: number;
+  /** what is used of `diskBytes` beside its machines: its volumes */
+  readonly volumeBytes?: number;
   readonly ports?: number;
   /** requests that wait */
   readonly queued?: number;

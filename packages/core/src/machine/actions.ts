@@ -32,6 +32,8 @@ export interface CreateOptions {
   readonly idempotencyKey?: string;
   /** Asked for by somebody who is not the owner of the daemon's socket; default false. */
   readonly remote?: boolean;
+  /** Asked for by a caller that is bound to the spec's tenant: volumes of the host are not given to it; default false. */
+  readonly tenantBound?: boolean;
   /** Start it and wait until the guest answered; default false. */
   readonly start?: boolean;
   /** when to ask the image's registry for it; default never */
@@ -132,7 +134,7 @@ export interface Machines {
   readonly licences: LicenceActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
-   * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
+   * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, VOLUME_NAME_TAKEN, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
    */
   create(spec: MachineSpec, options?: CreateOptions): Promise<Machine>;
   /** Resolves when the guest answered. Throws NO_CAPACITY, TOO_MANY_REQUESTS, START_FAILED, START_TIMEOUT, PORT_TAKEN, CANCELLED (it was stopped meanwhile). */

@@ -13,7 +13,7 @@ import { createTemplateActions } from "../template/actions.ts";
 import { Pools } from "../template/pools.ts";
 import { createVolumeActions } from "../volume/create-actions.ts";
 import { Looks } from "../volume/looks.ts";
-import { Volumes } from "../volume/volumes.ts";
+import { countedVolumes, usedBy } from "../volume/quota.ts";
 import type { Machines } from "./actions.ts";
 import { admittingOf } from "./admitting/admission-parts.ts";
 import type { Admitting } from "./admitting/admitting.ts";
@@ -49,7 +49,10 @@ export function createMachines(parts: MachinesParts): Machines {
   const leases = new Leases(parts.store);
   const licences = new Licences(parts);
   const secrets = new Secrets({ ...parts, box: parts.secretBox ?? noBox });
-  const admitting = admittingOf(parts, leases, licences, (request, seats) => grantLease(context, request, seats));
+  const admitting = admittingOf(parts, leases, licences, {
+    grant: (request, seats) => grantLease(context, request, seats),
+    volumeBytes: (tenant) => context.volumes?.promisedBytes(tenant) ?? 0,
+  });
   const closing = new AbortController();
   const context: Context = {
     ...parts,
@@ -61,7 +64,7 @@ export function createMachines(parts: MachinesParts): Machines {
     licences,
     pools: poolsOf(parts, admitting),
     snapshots: parts.snapshotFolders && new Snapshots(parts.snapshotFolders),
-    volumes: parts.volumeFolders && new Volumes(parts.volumeFolders, () => parts.clock.now()),
+    volumes: parts.volumeFolders && countedVolumes(parts.volumeFolders, () => context),
     networks: parts.networkHost && new Networks(parts.networkHost, { ...parts, closing }),
     looks: new Looks(),
     swept: Promise.withResolvers(),
@@ -98,13 +101,13 @@ function poolsOf({ places, templates, clock, capacity, log, pools }: MachinesPar
   return new Pools({ places, templates, clock, capacity, log, busy: () => admitting.inFlight > 0, settings: pools });
 }
 
-function quotasOf({ store, clock, leases, admitting }: Context): QuotaActions {
-  const used = () => leases.use(admitting.held());
+function quotasOf(context: Context): QuotaActions {
+  const { store, clock, leases, admitting, volumes } = context;
   return createQuotaActions({
     store,
-    used,
+    used: () => usedBy(context),
     now: () => clock.now(),
-    tenants: () => leases.tenants(),
+    tenants: () => [...leases.tenants(), ...(volumes?.tenants() ?? [])],
     changed: () => admitting.quotasChanged(),
   });
 }

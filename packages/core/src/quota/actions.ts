@@ -6,7 +6,7 @@ import { checkTenant } from "./tenant.ts";
 export interface QuotaActions {
   /** Takes the place of an earlier one, whole. Throws INVALID_NAME, TOO_LARGE. */
   set(tenant: string, spec: QuotaSpec): Quota;
-  /** Those of all tenants that have one, or machines. */
+  /** Those of all tenants that have one, machines, or volumes. */
   list(): readonly Quota[];
   /** What holds for a tenant, also for one that nobody gave a quota. Throws INVALID_NAME. */
   get(tenant: string): Quota;
@@ -21,7 +21,7 @@ export interface QuotaParts {
   readonly store: QuotaTables;
   readonly now: () => number;
   readonly used: () => TenantUse;
-  /** that have machines, or starts that wait */
+  /** that have machines, starts that wait, or volumes */
   readonly tenants: () => Iterable<string>;
   /** what fits may have changed */
   readonly changed: () => void;

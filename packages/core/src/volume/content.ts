@@ -7,7 +7,7 @@ import { endLook, type Look, lookInto } from "../machine/reading/look.ts";
 import type { VolumeCallOptions } from "./actions.ts";
 import { checkVolume } from "./claims.ts";
 import type { PlannedVolume, StoredVolume } from "./ports.ts";
-import type { Volumes } from "./volumes.ts";
+import type { NewVolume, Volumes } from "./volumes.ts";
 
 /** A guest reads and writes volumes, never the host: what is in them is their users'. This is the one that does it for a volume alone. */
 const LOOK_IMAGE = "busybox";
@@ -19,7 +19,8 @@ const ID_BYTES = 8;
 /** See `VolumeActions.export`. */
 export async function exportVolume(context: Context, volume: StoredVolume, options: VolumeCallOptions): Promise<Readable> {
   const { name } = volume;
-  checkVolume(context, name, false);
+  checkVolume(context, volume, false);
+  const copied = context.looks.beginCopy(options.tenant);
   const done = context.looks.begin(name, { what: "an export", writes: false });
   const waiting = waitingSignal(context, options.signal, `the export of ${name}`);
   let look: Look | undefined;
@@ -27,6 +28,7 @@ export async function exportVolume(context: Context, volume: StoredVolume, optio
     if (look !== undefined) await endLook(context, look);
     waiting.done();
     done();
+    copied();
   };
   try {
     look = await lookAtVolume(context, volume, true, waiting.signal);
@@ -49,11 +51,25 @@ export async function exportVolume(context: Context, volume: StoredVolume, optio
 export async function importVolume(
   context: Context,
   volumes: Volumes,
-  wanted: Pick<StoredVolume, "sizeBytes" | "labels"> & { readonly name?: string },
+  wanted: Omit<NewVolume, "goesWith">,
   archive: Readable,
   options: VolumeCallOptions,
 ): Promise<StoredVolume> {
-  const volume = await volumes.create({ ...wanted, goesWith: IMPORT });
+  const copied = context.looks.beginCopy(options.tenant);
+  try {
+    return await importInto(context, volumes, await volumes.create({ ...wanted, goesWith: IMPORT }), archive, options);
+  } finally {
+    copied();
+  }
+}
+
+async function importInto(
+  context: Context,
+  volumes: Volumes,
+  volume: StoredVolume,
+  archive: Readable,
+  options: VolumeCallOptions,
+): Promise<StoredVolume> {
   const { name } = volume;
   const done = context.looks.begin(name, { what: "its import", writes: true });
   const waiting = waitingSignal(context, options.signal, `the import of ${name}`);

@@ -1,54 +1,54 @@
-import { defaults, IsthmusError, type Volume, type VolumeUse } from "@isthmus/contract";
+import { defaults, hasCode, IsthmusError, type Volume, type VolumeUse } from "@isthmus/contract";
 import { type Context, checkOpen } from "../machine/context.ts";
 import type { MachineRecord } from "../machine/ports.ts";
-import type { VolumeActions } from "./actions.ts";
+import type { VolumeActions, VolumeScope } from "./actions.ts";
 import { holdsVolumes } from "./claims.ts";
 import { exportVolume, importVolume } from "./content.ts";
 import { volumesOf } from "./mounts.ts";
 import type { StoredVolume } from "./ports.ts";
+import { mayMount, takenFor } from "./tenants.ts";
 import type { Volumes } from "./volumes.ts";
 
 export function createVolumeActions(context: Context): VolumeActions {
   const opened = () => openedVolumes(context);
-  const remove = (volume: Volume) => removeUnused(context, volume.name);
   return {
-    async create({ name, sizeBytes = defaults.volumeBytes, labels = {} }) {
+    async create({ name, sizeBytes = defaults.volumeBytes, labels = {}, tenant }, scope = {}) {
       const volumes = await opened();
       context.crashpoint("volume.before-create");
-      const volume = await volumes.create({ name, sizeBytes, labels });
+      const volume = await named(volumes, name, scope, () => volumes.create({ name, sizeBytes, labels, tenant }));
       context.crashpoint("volume.after-create");
       tell(context, "volume.created", volume);
       return await shown(context, volumes, volume);
     },
-    async list() {
+    async list({ tenant } = {}) {
       const volumes = await opened();
       const records = context.store.allMachines();
-      return await Promise.all(volumes.all().map((volume) => shown(context, volumes, volume, records)));
+      return await Promise.all(volumes.all(tenant).map((volume) => shown(context, volumes, volume, records)));
     },
-    async get(name) {
+    async get(name, { tenant } = {}) {
       const volumes = await opened();
-      return await shown(context, volumes, volumes.get(name));
+      return await shown(context, volumes, volumes.get(name, tenant));
     },
-    async remove(name) {
-      const volumes = await opened();
-      return await remove(await shown(context, volumes, volumes.get(name)));
+    async remove(name, scope = {}) {
+      return await removeUnused(context, name, scope);
     },
-    async prune({ all = false } = {}) {
+    async prune({ all = false, tenant } = {}) {
       const volumes = await opened();
       const records = context.store.allMachines();
       const removed: Volume[] = [];
-      for (const volume of volumes.all()) {
-        if ((!volume.anonymous && !all) || usersOf(records, volume.name).length > 0) continue;
-        removed.push(await remove(await shown(context, volumes, volume, records)));
+      for (const volume of volumes.all(tenant)) {
+        if ((!volume.anonymous && !all) || usersOf(records, volume).length > 0) continue;
+        removed.push(await removeUnused(context, volume.name, { tenant }));
       }
       return removed;
     },
     async export(name, options = {}) {
-      return await exportVolume(context, (await opened()).get(name), options);
+      return await exportVolume(context, (await opened()).get(name, options.tenant), options);
     },
-    async import({ name, sizeBytes = defaults.volumeBytes, labels = {} }, archive, options = {}) {
+    async import({ name, sizeBytes = defaults.volumeBytes, labels = {}, tenant }, archive, options = {}) {
       const volumes = await opened();
-      const volume = await importVolume(context, volumes, { name, sizeBytes, labels }, archive, options);
+      const wanted = { name, sizeBytes, labels, tenant };
+      const volume = await named(volumes, name, options, () => importVolume(context, volumes, wanted, archive, options));
       tell(context, "volume.created", volume);
       return await shown(context, volumes, volume);
     },
@@ -63,11 +63,24 @@ async function openedVolumes(context: Context): Promise<Volumes> {
   return volumes;
 }
 
+/** Who is bound to a tenant is told that a name is taken, and not that the volume is there: it cannot see it. */
+async function named<T>(volumes: Volumes, name: string | undefined, { tenant }: VolumeScope, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (tenant === undefined || name === undefined || !hasCode(error, "VOLUME_EXISTS")) throw error;
+    await volumes.settled(name);
+    const holder = volumes.find(name);
+    throw holder !== undefined && holder.tenant !== tenant ? takenFor(tenant, name, error) : error;
+  }
+}
+
 /** Nothing waits between the look at who uses it and the reservation of its name. */
-async function removeUnused(context: Context, name: string): Promise<Volume> {
+async function removeUnused(context: Context, name: string, { tenant }: VolumeScope): Promise<Volume> {
   const volumes = await openedVolumes(context);
-  const before = await shown(context, volumes, volumes.get(name));
-  const [user] = usersOf(context.store.allMachines(), name);
+  const before = await shown(context, volumes, volumes.get(name, tenant));
+  // It may have become another since.
+  const [user] = usersOf(context.store.allMachines(), volumes.get(name, tenant));
   const look = context.looks.of(name)[0];
   if (user !== undefined)
     throw new IsthmusError("VOLUME_IN_USE", {
@@ -83,24 +96,22 @@ async function removeUnused(context: Context, name: string): Promise<Volume> {
   return before;
 }
 
-function tell(context: Context, type: "volume.created" | "volume.removed", { name, sizeBytes, anonymous }: StoredVolume): void {
-  context.store.appendEvents([{ type, details: { volume: name, sizeBytes, anonymous } }]);
+function tell(context: Context, type: "volume.created" | "volume.removed", { name, sizeBytes, anonymous, tenant }: StoredVolume): void {
+  context.store.appendEvents([{ type, tenant, details: { volume: name, sizeBytes, anonymous, tenant } }]);
 }
 
-async function shown(
-  context: Context,
-  { folders }: Volumes,
-  { name, sizeBytes, anonymous, labels, createdAt }: StoredVolume,
-  records = context.store.allMachines(),
-): Promise<Volume> {
+async function shown(context: Context, { folders }: Volumes, volume: StoredVolume, records = context.store.allMachines()): Promise<Volume> {
+  const { name, sizeBytes, anonymous, labels, tenant, createdAt } = volume;
   const usedBytes = await folders.usedBytes(name);
-  return { name, sizeBytes, usedBytes, anonymous, labels: { ...labels }, createdAt, usedBy: usersOf(records, name) };
+  const about = { name, sizeBytes, usedBytes, anonymous, labels: { ...labels }, createdAt, usedBy: usersOf(records, volume) };
+  return tenant === undefined ? about : { ...about, tenant };
 }
 
-function usersOf(records: readonly MachineRecord[], volume: string): VolumeUse[] {
+function usersOf(records: readonly MachineRecord[], volume: StoredVolume): VolumeUse[] {
   return records.flatMap((record) => {
     const { id, name, spec } = record.machine;
-    const uses = volumesOf(spec).filter((one) => one.name === volume);
+    if (!mayMount(spec, volume)) return [];
+    const uses = volumesOf(spec).filter((one) => one.name === volume.name);
     return uses.map(({ path, readOnly }) => ({ machineId: id, machineName: name, path, readOnly, holds: holdsVolumes(record) }));
   });
 }

@@ -3,6 +3,8 @@ export interface StoredVolume {
   readonly name: string;
   readonly sizeBytes: number;
   readonly anonymous: boolean;
+  /** absent: it is the host's, as all were before tenants had any */
+  readonly tenant?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAt: string;
   /** nothing was written to it yet: the first machine to mount it copies into it what its image has at that path */

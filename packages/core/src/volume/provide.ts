@@ -2,7 +2,14 @@ import { defaults, hasCode, IsthmusError, type MachineSpec, type Mount } from "@
 import type { Context } from "../machine/context.ts";
 import type { MachineRecord } from "../machine/ports.ts";
 import { bindsOf, volumesOf } from "./mounts.ts";
+import { checkGiven } from "./tenants.ts";
 import type { Volumes } from "./volumes.ts";
+
+/** See `CreateOptions`. */
+interface AskedBy {
+  readonly remote?: boolean;
+  readonly tenantBound?: boolean;
+}
 
 export interface Provided {
   readonly spec: MachineSpec;
@@ -10,22 +17,28 @@ export interface Provided {
   readonly undo: () => Promise<void>;
 }
 
-/** A resolved spec in which every volume has a name and is there: named ones are made when they are missing, anonymous ones for machine `id`. Throws as `Volumes.create`. */
-export async function provideVolumes(context: Context, id: string, given: MachineSpec, remote: boolean): Promise<Provided> {
+/**
+ * A resolved spec in which every volume has a name and is there: named ones are made when they are missing, anonymous ones for machine `id`, both for the tenant that the
+ * spec names, else for the host. Throws as `Volumes.create`, and VOLUME_NAME_TAKEN.
+ */
+export async function provideVolumes(context: Context, id: string, given: MachineSpec, by: AskedBy): Promise<Provided> {
   const { volumes } = context;
-  const spec = await withHostPaths(context, given, remote);
+  const spec = await withHostPaths(context, given, by.remote === true);
   if (volumes === undefined || spec.mounts === undefined) return { spec, undo: async () => {} };
   await volumes.load();
+  // What is to be refused is refused before anything is made.
+  for (const { name } of volumesOf(spec)) {
+    const known = volumes.find(name);
+    if (known !== undefined) checkGiven(spec, known, by.tenantBound === true);
+  }
   const made: string[] = [];
   const undo = async () => {
-    for (const name of made)
-      await volumes
-        .remove(name)
-        .catch((error: unknown) => context.log.warn({ volume: name, err: error }, "a volume is left that no machine came to need"));
+    for (const name of made) await takeBack(context, volumes, name);
   };
+  const wanted: Wanted = { volumes, id, tenant: spec.tenant, made };
   try {
     const mounts: Mount[] = [];
-    for (const mount of spec.mounts) mounts.push(await provided(volumes, mount, id, made));
+    for (const mount of spec.mounts) mounts.push(await provided(wanted, mount));
     return { spec: { ...spec, mounts }, undo };
   } catch (error) {
     await undo();
@@ -55,20 +68,43 @@ export async function layOutBinds({ hostPaths, folders }: Context, { machine }: 
   }
 }
 
-async function provided(volumes: Volumes, { sizeBytes, ...mount }: Mount, id: string, made: string[]): Promise<Mount> {
+/** Another machine may have come to name it meanwhile, with what it finds there. */
+async function takeBack(context: Context, volumes: Volumes, name: string): Promise<void> {
+  if (context.store.allMachines().some(({ machine }) => volumesOf(machine.spec).some((one) => one.name === name))) return;
+  await volumes
+    .remove(name)
+    .catch((error: unknown) => context.log.warn({ volume: name, err: error }, "a volume is left that no machine came to need"));
+}
+
+/** Ahead of a machine's insertion: its volumes may have become others since they were provided. It waits for nothing. Throws VOLUME_NOT_FOUND, VOLUME_NAME_TAKEN. */
+export function checkProvided({ volumes }: Context, spec: MachineSpec, { tenantBound = false }: AskedBy): void {
+  if (volumes === undefined) return;
+  for (const { name } of volumesOf(spec)) checkGiven(spec, volumes.get(name), tenantBound);
+}
+
+interface Wanted {
+  readonly volumes: Volumes;
+  /** of the machine */
+  readonly id: string;
+  readonly tenant: string | undefined;
+  readonly made: string[];
+}
+
+async function provided(wanted: Wanted, { sizeBytes, ...mount }: Mount): Promise<Mount> {
+  const { volumes, id, tenant, made } = wanted;
   const { source } = mount;
   if (mount.type === "bind") return mount;
   if (source !== undefined && volumes.find(source) !== undefined) return mount;
   const owner = source === undefined ? { goesWith: id } : { name: source };
   try {
-    const { name } = await volumes.create({ sizeBytes: sizeBytes ?? defaults.volumeBytes, labels: {}, ...owner });
+    const { name } = await volumes.create({ sizeBytes: sizeBytes ?? defaults.volumeBytes, labels: {}, tenant, ...owner });
     made.push(name);
     return { ...mount, source: name };
   } catch (error) {
     // Another machine that wants it is making it at this moment, or it is being removed.
     if (source === undefined || !hasCode(error, "VOLUME_EXISTS")) throw error;
     await volumes.settled(source);
-    return await provided(volumes, { sizeBytes, ...mount }, id, made);
+    return await provided(wanted, { sizeBytes, ...mount });
   }
 }
 

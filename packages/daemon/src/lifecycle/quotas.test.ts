@@ -1,6 +1,7 @@
-import { MIB } from "@isthmus/contract";
+import { MIB, type Mount } from "@isthmus/contract";
 import { describe, expect, it } from "vitest";
 import { FakeDaemon } from "./fake-daemon.fixture.ts";
+import { quiet } from "./fake-host.fixture.ts";
 
 async function withDaemon(use: (daemon: FakeDaemon) => Promise<void>): Promise<void> {
   const daemon = new FakeDaemon();
@@ -34,6 +35,43 @@ describe("quotas", () => {
       daemon.machines.quotas.remove("team-a");
       expect(() => daemon.machines.quotas.remove("team-a")).toThrow(expect.objectContaining({ code: "QUOTA_NOT_FOUND" }));
       expect(daemon.store.events({ limit: 1000 }).map(({ type }) => type)).toEqual(expect.arrayContaining(["quota.set", "quota.removed"]));
+    }));
+
+  it("of disk hold for volumes and machines together, over a restart and for two that ask at once", () =>
+    withDaemon(async (daemon) => {
+      const { quotas, volumes } = daemon.machines;
+      quotas.set("a", { diskBytes: 200 * MIB });
+      const volume = (name: string, mib: number) => volumes.create({ name, sizeBytes: mib * MIB, tenant: "a" });
+      await expect(volume("large", 201)).rejects.toMatchObject({ code: "NEVER_FITS" });
+      const outcomes = await Promise.allSettled([volume("one", 120), volume("two", 120)]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+      expect(outcomes[1]).toMatchObject({
+        reason: { code: "QUOTA_REACHED", message: "limit disk-per-tenant a is reached: 120 MiB needed, 120 MiB of 200 MiB used" },
+      });
+      await volumes.create({ name: "hosts", sizeBytes: 1000 * MIB });
+      await daemon.restart();
+      const run = (mounts: readonly Mount[], maxWaitMs = 0) =>
+        daemon.machines.create({ image: "busybox", tenant: "a", diskBytes: 64 * MIB, mounts: [...mounts], maxWaitMs }, { start: true });
+      const machine = await run([{ type: "volume", source: "one", path: "/data" }]);
+      expect(daemon.machines.quotas.get("a").used.diskBytes).toBe(184 * MIB);
+      await expect(run([])).rejects.toMatchObject({ code: "QUOTA_REACHED" });
+      await daemon.machines.remove(machine.id, { force: true });
+      await expect(run([{ type: "volume", path: "/data", sizeBytes: 64 * MIB }])).rejects.toMatchObject({ code: "QUOTA_REACHED" });
+      expect((await daemon.machines.volumes.list({ tenant: "a" })).map(({ name }) => name)).toEqual(["one"]);
+      await daemon.machines.volumes.create({ name: "more", sizeBytes: 64 * MIB, tenant: "a" });
+      const waiting = run([], 60_000);
+      await quiet();
+      expect(daemon.machines.quotas.get("a").used).toMatchObject({ machines: 0, queued: 1 });
+      await daemon.machines.volumes.remove("more");
+      expect((await waiting).state).toBe("running");
+    }));
+
+  it("are told of tenants that have volumes and nothing else", () =>
+    withDaemon(async (daemon) => {
+      await daemon.machines.volumes.create({ name: "data", sizeBytes: 64 * MIB, tenant: "a" });
+      expect(daemon.machines.quotas.list()).toMatchObject([{ tenant: "a", used: { diskBytes: 64 * MIB } }]);
+      await daemon.machines.volumes.remove("data");
+      expect(daemon.machines.quotas.list()).toEqual([]);
     }));
 
   it("are of tenants with a name", () =>

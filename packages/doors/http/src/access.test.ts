@@ -132,7 +132,7 @@ describe("a tenant's token", () => {
     const mine = await as(a, "POST", "/v1/machines", { image: "x", name: "mine" });
     expect(mine.json()).toMatchObject({ spec: { tenant: "a" } });
     expect((await as(b, "POST", "/v1/machines", { image: "x", name: "theirs", tenant: "a" })).json().error.code).toBe("FORBIDDEN");
-    const mounts = [{ type: "volume", source: "data", path: "/data" }];
+    const mounts = [{ type: "bind", source: "/data", path: "/data" }];
     expect((await as(b, "POST", "/v1/machines", { image: "x", mounts })).json().error.code).toBe("FORBIDDEN");
     const ports = [{ guest: 80, host: 0, address: "0.0.0.0", protocol: "tcp" }];
     expect((await as(b, "POST", "/v1/machines", { image: "x", ports })).json().error.code).toBe("FORBIDDEN");

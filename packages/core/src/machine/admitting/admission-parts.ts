@@ -5,10 +5,15 @@ import { Admitting, type AdmittingParts } from "./admitting.ts";
 import type { Leases } from "./leases.ts";
 
 /** Admission over the store of these machines. */
-export function admittingOf(parts: MachinesParts, leases: Leases, licences: Licences, grant: AdmittingParts["grant"]): Admitting {
+export function admittingOf(
+  parts: MachinesParts,
+  leases: Leases,
+  licences: Licences,
+  rest: Pick<AdmittingParts, "grant" | "volumeBytes">,
+): Admitting {
   const { store, clock, gauge, admission = {}, measuredBytes = () => undefined } = parts;
   const facts = gauge ? () => gauge.facts() : () => factsOf(parts);
-  return new Admitting({ store, leases, licences, clock, facts, settings: admission, measuredBytes, grant });
+  return new Admitting({ store, leases, licences, clock, facts, settings: admission, measuredBytes, ...rest });
 }
 
 /** What is known of a host without a gauge. */

@@ -28,6 +28,8 @@ export interface AdmittingParts {
   readonly settings: AdmissionSettings;
   /** Memory that a machine's engine was last seen to use, bytes. */
   readonly measuredBytes: (id: string) => number | undefined;
+  /** What a tenant's volumes may come to hold, bytes. */
+  readonly volumeBytes: (tenant: string) => number;
   /** Commits the lease of a start. Throws when it is no longer wanted. */
   readonly grant: (request: AdmissionRequest, seats: readonly Seat[]) => void;
 }
@@ -148,11 +150,11 @@ export class Admitting {
   }
 
   #port(): AdmissionPort {
-    const { clock, grant, licences } = this.#parts;
+    const { clock, grant, licences, volumeBytes } = this.#parts;
     return {
       held: () => this.held(),
       facts: () => this.facts(),
-      quota: (tenant) => this.#quota(tenant),
+      quota: (tenant) => ({ ...this.#quota(tenant), volumeBytes: volumeBytes(tenant) }),
       seats: (request) => {
         const record = this.#records.get(request);
         return record ? licences.seats(record) : { seats: [] };

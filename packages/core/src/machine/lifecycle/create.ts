@@ -4,8 +4,8 @@ import { checkPressure } from "../../contention/refusal.ts";
 import { imageFor } from "../../image/image-for.ts";
 import { placed } from "../../network/attach.ts";
 import { checkVolumes } from "../../volume/claims.ts";
-import { resolveMounts, volumesOf } from "../../volume/mounts.ts";
-import { provideVolumes } from "../../volume/provide.ts";
+import { resolveMounts } from "../../volume/mounts.ts";
+import { checkProvided, provideVolumes } from "../../volume/provide.ts";
 import type { CreateOptions } from "../actions.ts";
 import { MACHINES_MAX } from "../config.ts";
 import { type Context, checkOpen, handleOf } from "../context.ts";
@@ -35,12 +35,7 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   const image = await imageFor(context.images, spec.image, options);
   const id = freeId(context);
   const mounts = resolveMounts(spec, image, spec.tmpfs ?? []);
-  const provided = await provideVolumes(
-    context,
-    id,
-    mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] },
-    options.remote === true,
-  );
+  const provided = await provideVolumes(context, id, mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] }, options);
   try {
     const created = await createFrom(context, { id, image, spec: provided.spec, idempotency }, options);
     if (created.repeated) await provided.undo();
@@ -73,6 +68,7 @@ async function createFrom(context: Context, { id, image, spec, idempotency }: Wa
   const isolations = context.engines.map((engine) => engine.isolation);
   const resolved = resolveSpec(spec, image, { id, name, isolations, hostCpus: context.capacity.cpus() });
   context.secrets.check(resolved.spec);
+  checkProvided(context, resolved.spec, options);
   const start = options.start === true;
   const engine = context.engines.find((one) => one.isolation === resolved.isolation)?.name ?? "";
   const machine: Machine = {
@@ -127,7 +123,6 @@ export function insertMachine(
 export function admitNew(context: Context, record: MachineRecord): void {
   const count = Object.values(context.store.counts()).reduce((sum, one) => sum + one, 0);
   if (count >= MACHINES_MAX) throw new IsthmusError("NO_CAPACITY", { what: "one more machine", needed: 1, free: 0 });
-  for (const { name } of volumesOf(record.machine.spec)) context.volumes?.get(name);
   if (record.machine.state !== "queued") return;
   checkPressure(context);
   context.admitting.check(record);

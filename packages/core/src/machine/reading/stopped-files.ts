@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { can, type FileChange, IsthmusError } from "@isthmus/contract";
+import { tenantOf } from "../../licence/lease-events.ts";
 import { checkVolumes } from "../../volume/claims.ts";
 import { volumesOf } from "../../volume/mounts.ts";
 import { LOOK_LINGER_MS } from "../config.ts";
@@ -110,8 +111,9 @@ async function looking(
       allowed: "running, exited",
     });
   checkVolumes(context, record);
+  const tenant = tenantOf(record.machine.spec);
   const held = volumesOf(record.machine.spec).map(({ name, readOnly: reads }) =>
-    context.looks.begin(name, { what: `a copy with machine ${record.machine.name}`, writes: !reads }),
+    context.looks.begin(name, { what: `a copy with machine ${record.machine.name}`, writes: !reads, tenant }),
   );
   try {
     for (const { name, readOnly: reads, index } of volumesOf(record.machine.spec))

@@ -9,6 +9,7 @@ import { API_PREFIX, closed, failures, flag, media } from "../schemas.ts";
 const NameParams = closed({ name: Type.String({ pattern: namePattern }) });
 const ImportQuery = closed({
   sizeBytes: VolumeSpecSchema.properties.sizeBytes,
+  tenant: VolumeSpecSchema.properties.tenant,
   label: Type.Optional(
     Type.Array(Type.String({ maxLength: limits.labelKeyChars + 1 + limits.labelValueChars }), {
       maxItems: limits.labels,
@@ -27,8 +28,12 @@ export const volumeRoutes: Routes = (app, _deps, { closing }) => {
   app.get(
     url,
     {
-      config: permit.looksAtHost,
-      schema: { tags, summary: "List volumes and who uses them", response: { 200: VolumeListSchema, ...failures } },
+      config: permit.looks,
+      schema: {
+        tags,
+        summary: "List volumes that the caller may use, and which machines mount them",
+        response: { 200: VolumeListSchema, ...failures },
+      },
     },
     async ({ machines }) => ({
       volumes: [...(await machines.volumes.list())],
@@ -38,7 +43,7 @@ export const volumeRoutes: Routes = (app, _deps, { closing }) => {
   app.post(
     url,
     {
-      config: permit.worksOnHost,
+      config: permit.works,
       schema: { tags, summary: "Make an empty volume", body: VolumeSpecSchema, response: { 201: VolumeSchema, ...failures } },
     },
     async ({ body, machines }, reply) => {
@@ -50,7 +55,7 @@ export const volumeRoutes: Routes = (app, _deps, { closing }) => {
   app.post(
     `${url}/prune`,
     {
-      config: permit.worksOnHost,
+      config: permit.works,
       schema: {
         tags,
         summary: "Remove anonymous volumes that no machine names",
@@ -61,20 +66,20 @@ export const volumeRoutes: Routes = (app, _deps, { closing }) => {
     async ({ query, machines }) => ({ volumes: [...(await machines.volumes.prune({ all: query.all }))] }),
   );
 
-  app.get(`${url}/:name`, { config: permit.looksAtHost, schema: one("One volume") }, async ({ params, machines }) =>
+  app.get(`${url}/:name`, { config: permit.looks, schema: one("One volume") }, async ({ params, machines }) =>
     machines.volumes.get(params.name),
   );
 
   app.delete(
     `${url}/:name`,
-    { config: permit.worksOnHost, schema: one("Remove a volume that no machine names, with what is in it") },
+    { config: permit.works, schema: one("Remove a volume that no machine names, with what is in it") },
     async ({ params, machines }) => machines.volumes.remove(params.name),
   );
 
   app.get(
     `${url}/:name/archive`,
     {
-      config: permit.worksOnHost,
+      config: permit.works,
       schema: {
         tags,
         summary: "What is in a volume, as a tar archive",
@@ -94,7 +99,7 @@ export const volumeUploadRoutes: Routes = (app, _deps, { closing }) => {
   app.put(
     `${url}/:name/archive`,
     {
-      config: { upload: true, ...permit.worksOnHost },
+      config: { upload: true, ...permit.works },
       schema: {
         tags,
         summary: "Make a volume of what is in a tar archive",
@@ -106,9 +111,9 @@ export const volumeUploadRoutes: Routes = (app, _deps, { closing }) => {
       },
     },
     async (request, reply) => {
-      const { sizeBytes, label = [] } = request.query;
+      const { sizeBytes, tenant, label = [] } = request.query;
       const labels = Object.fromEntries(label.map(keyAndValue));
-      const spec = { name: request.params.name, sizeBytes, labels };
+      const spec = { name: request.params.name, sizeBytes, labels, tenant };
       const volume = await request.machines.volumes.import(spec, uploadOf(request), { signal: callSignal(reply, closing) });
       return reply.code(201).send(volume);
     },
