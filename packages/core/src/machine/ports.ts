@@ -101,6 +101,8 @@ export interface Saving {
 export interface PreparedClone {
   /** Settles when its process is gone; never rejects. */
   readonly ended: Promise<unknown>;
+  /** Lets it go on and gives it the identity of `plan`, which its `start` waits for: the guest is at that while the host sees to the rest. */
+  wake(plan: StartPlan): void;
   /** Gives it the identity and workload of `plan`, whose folders are the ones it was prepared in, moved. Throws like `Engine.start`; nothing is left then. */
   start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine>;
   /** Ends it. */

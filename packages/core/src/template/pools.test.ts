@@ -13,6 +13,8 @@ class Clone implements PreparedClone {
   readonly #over = Promise.withResolvers<void>();
   readonly ended = this.#over.promise;
   over = false;
+  readonly woken: string[] = [];
+  wake = ({ id }: StartPlan) => void this.woken.push(id);
   start = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
   async end(): Promise<void> {
     this.over = true;
@@ -144,7 +146,7 @@ describe("a pool", () => {
     await pass(1000);
     expect(pools.count("aa")).toBe(1);
     expect(await pools.claim(engine, plan("m2"))).toBe(clones[0]);
-    expect(places.given).toEqual(["m2"]);
+    expect([places.given, clones[0]?.woken]).toEqual([["m2"], ["m2"]]);
     for (let index = 0; index < 10; index += 1) await pools.claim(engine, plan(`n${index}`));
     await pass(1000);
     expect(pools.count("aa")).toBe(poolDefaults.max);

@@ -83,6 +83,7 @@ export class Pools {
     if (entry === undefined) return undefined;
     try {
       await this.#parts.places.give(entry.placeId, plan.id);
+      entry.clone.wake(plan);
       return entry.clone;
     } catch (error) {
       this.#parts.log.warn({ machine: plan.id, err: error }, "a prepared clone could not be used");

@@ -102,11 +102,12 @@ describe("a start", () => {
 
   it("takes what was prepared with the disk that it has; when that fails, the machine gets another disk", async () => {
     const end = async () => {};
+    const wake = () => undefined;
     const ended = new Promise<void>(() => {});
-    const good = { ended, end, start: async () => live };
+    const good = { ended, wake, end, start: async () => live };
     await begin({ engine, templates, imageDigest: "i", log, newDisk, prepared: good }, plan, never);
     expect(done).toEqual([]);
-    const bad = { ended, end, start: () => Promise.reject(new IsthmusError("TEMPLATE_FAILED", { reason: "gone" })) };
+    const bad = { ended, wake, end, start: () => Promise.reject(new IsthmusError("TEMPLATE_FAILED", { reason: "gone" })) };
     const begun = await begin({ engine, templates, imageDigest: "i", log, newDisk, prepared: bad }, plan, never);
     expect(begun.startedFrom).toBe("template");
     expect(done).toEqual(["template with disk 5", "disk /t/new/disk", "clone /t/new"]);

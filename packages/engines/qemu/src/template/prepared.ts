@@ -1,4 +1,5 @@
-import { IsthmusError } from "@isthmus/contract";
+import type { AgentSession } from "@isthmus/agent-client";
+import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { GuestShape, LiveMachine, MachineGroups, PreparedClone, PreparedPlace, SavedParts, StartPlan } from "@isthmus/core";
 import { AgentLink } from "../agent-link.ts";
 import { keepMemoryBase } from "../capture/files.ts";
@@ -76,6 +77,7 @@ class Prepared implements PreparedClone {
   readonly ended: Promise<unknown>;
   readonly #request: PrepareRequest;
   readonly #parts: Parts;
+  #session: Promise<AgentSession> | undefined;
 
   constructor(request: PrepareRequest, parts: Parts) {
     this.#request = request;
@@ -83,13 +85,20 @@ class Prepared implements PreparedClone {
     this.ended = parts.vmm.ended;
   }
 
+  wake(plan: StartPlan): void {
+    const { link, monitor } = this.#parts;
+    link.moved(agentSocketPath(plan.socketFolder), plan.name);
+    monitor.moved(qmpSocketPath(plan.socketFolder));
+    this.#session = identified(link, monitor, plan);
+    this.#session.catch(() => undefined);
+  }
+
   async start(plan: StartPlan, signal: AbortSignal): Promise<LiveMachine> {
     const { vmm, link, monitor } = this.#parts;
     const { bootId, variant, parts, template, groups } = this.#request;
     const timer = new StepTimer();
     const watch = watchOf(plan, vmm, signal);
-    link.moved(agentSocketPath(plan.socketFolder), plan.name);
-    monitor.moved(qmpSocketPath(plan.socketFolder));
+    if (this.#session === undefined) this.wake(plan);
     try {
       await keepMemoryBase(plan.folder, memoryPath(template));
       const ports = await publish(monitor, plan.ports);
@@ -107,10 +116,9 @@ class Prepared implements PreparedClone {
       await saveState(plan.folder, state);
       await throttleDisks(monitor, plan, variant.machineType);
       timer.mark("claim");
-      const session = await unlessItEnds(watch, awake(link, monitor)).catch((error: unknown) => {
-        throw asTemplateFailure(error);
+      const session = await unlessItEnds(watch, this.#session ?? link.session()).catch((error: unknown) => {
+        throw hasCode(error, "START_FAILED", "AGENT_UNREACHABLE") ? asTemplateFailure(error) : error;
       });
-      await unlessItEnds(watch, configureGuest(session, plan));
       timer.mark("configure");
       await ensureWorkload(session, plan, watch);
       timer.mark("workload");
@@ -131,7 +139,15 @@ class Prepared implements PreparedClone {
   }
 }
 
-async function awake(link: AgentLink, monitor: Monitor) {
+async function identified(link: AgentLink, monitor: Monitor, plan: StartPlan): Promise<AgentSession> {
+  const session = await awake(link, monitor).catch((error: unknown) => {
+    throw asTemplateFailure(error);
+  });
+  await configureGuest(session, plan);
+  return session;
+}
+
+async function awake(link: AgentLink, monitor: Monitor): Promise<AgentSession> {
   await monitor.execute("cont");
   return await link.session(CONFIGURE_DEADLINE_MS);
 }
