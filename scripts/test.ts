@@ -8,17 +8,30 @@ import process from "node:process";
 const folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
 const totals = { passed: 0, failed: 0 };
 
-function run(program: string, args: readonly string[]): Promise<number> {
+/** Ends with its exit code; its words come as it says them, or `later`, when it has ended. */
+function run(program: string, args: readonly string[], later?: (words: Buffer) => void): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: "inherit" });
+    const child = spawn(program, args, { stdio: ["inherit", later ? "pipe" : "inherit", later ? "pipe" : "inherit"] });
+    const words: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => words.push(chunk));
     child.on("error", () => resolve(127));
-    child.on("close", (code) => resolve(code ?? 1));
+    child.on("close", (code) => {
+      later?.(Buffer.concat(words));
+      resolve(code ?? 1);
+    });
   });
 }
 
 async function suite(name: string, action: () => Promise<void>): Promise<void> {
   console.log(`\n== ${name}`);
   await action();
+}
+
+/** Tests and fuzzing of a program of the guest, each mostly on one core. */
+async function guestProgram(program: string): Promise<void> {
+  const args = ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"];
+  const code = await run("make", args, (words) => process.stdout.write(`\n== ${program}\n${words}`));
+  totals[code === 0 ? "passed" : "failed"] += 1;
 }
 
 /** Two for two cores, and one more where tests wait more than they compute. */
@@ -63,12 +76,9 @@ function readReport(path: string): { passed: number; failed: number } {
 }
 
 try {
-  for (const program of ["guest/agent", "guest/task"]) {
-    await suite(`${program}: sanitizers and fuzzing`, async () => {
-      const code = await run("make", ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"]);
-      totals[code === 0 ? "passed" : "failed"] += 1;
-    });
-  }
+  await suite("guest: sanitizers and fuzzing, half a minute", async () => {
+    await Promise.all(["guest/agent", "guest/task"].map(guestProgram));
+  });
   await suite("unit", () => vitest("unit"));
   await suite("system: real QEMU", () => vitest("system"));
 } finally {
