@@ -70,14 +70,23 @@ export class ControlClient<Reply extends Numbered> {
     }
   }
 
-  /** Connects to a process if one listens now. Throws PROTOCOL when it is of another version or none of ours. */
+  /** Connects to a process if one listens now. Throws PROTOCOL when it is of another version, none of ours, or says nothing. */
   static find<Reply extends Numbered>(path: string, dialect: Dialect<Reply>): Promise<ControlClient<Reply> | undefined> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
       const lines = new Lines(LINE_BYTES);
+      // One that is stopped or hangs takes connections all the same.
+      const silent = setTimeout(() => {
+        socket.destroy();
+        reject(new IsthmusError("PROTOCOL", { reason: `the ${dialect.name} says nothing` }));
+      }, CONNECT_MS);
       socket.once("error", () => resolve(undefined));
-      socket.once("close", () => resolve(undefined));
+      socket.once("close", () => {
+        clearTimeout(silent);
+        resolve(undefined);
+      });
       socket.once("data", (chunk: Buffer) => {
+        clearTimeout(silent);
         try {
           const [first = "", ...rest] = lines.push(chunk);
           const hello = dialect.readReply(first);

@@ -4,7 +4,7 @@ export const LINE_BYTES = 16 * 1024 * 1024;
 export const CLIENTS = 4;
 /** unsent replies of one client; one that reads nothing is cut off */
 export const UNSENT_BYTES = 4 * 1024 * 1024;
-/** until a process that was started listens */
+/** until a process that was started listens, and one that listens says what it is */
 export const CONNECT_MS = 10_000;
 export const RETRY_MS = 50;
 /** until a process of another version says which it is */
