@@ -1,4 +1,4 @@
-/** The arrows of docs/architecture.md: contract ← agent-client ← core ← {engines, host, doors} ← daemon, contract ← sdk ← cli, and core ← simulator ← cli. */
+/** The arrows of docs/architecture.md: contract ← agent-client ← core ← {engines, host, doors} ← daemon, contract ← control ← host, contract ← sdk ← cli, and core ← simulator ← cli. */
 const layer = (name, from, allowed) => ({
   name,
   severity: "error",
@@ -7,6 +7,7 @@ const layer = (name, from, allowed) => ({
 });
 const CONTRACT = "^packages/contract/";
 const AGENT_CLIENT = "^packages/agent-client/";
+const CONTROL = "^packages/control/";
 const CORE = "^packages/core/";
 
 module.exports = {
@@ -14,9 +15,10 @@ module.exports = {
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     layer("contract-imports-nothing-of-ours", "^packages/contract/", []),
     layer("agent-client-imports-contract", "^packages/agent-client/", [CONTRACT]),
+    layer("control-imports-contract", "^packages/control/", [CONTRACT]),
     layer("core-imports-contract", "^packages/core/", [CONTRACT]),
     layer("engines-know-core-and-never-one-another", "^packages/engines/([^/]+)/", [CONTRACT, AGENT_CLIENT, CORE]),
-    layer("host-folders-know-core-and-never-one-another", "^packages/host/([^/]+)/", [CONTRACT, AGENT_CLIENT, CORE]),
+    layer("host-folders-know-core-and-never-one-another", "^packages/host/([^/]+)/", [CONTRACT, AGENT_CLIENT, CONTROL, CORE]),
     layer("doors-know-core-and-never-one-another", "^packages/doors/([^/]+)/", [CONTRACT, CORE]),
     layer("sdk-imports-contract", "^packages/sdk/", [CONTRACT]),
     layer("cli-imports-sdk-and-simulator", "^packages/cli/", [CONTRACT, "^packages/sdk/", "^packages/simulator/"]),

@@ -1,4 +1,4 @@
-/** Bundles daemon, CLI and gateway into `dist/`, where `./isthmus` finds them (docs/adr/0006). */
+/** Bundles daemon, CLI, gateway and publisher into `dist/`, where `./isthmus` finds them (docs/adr/0006). */
 import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "rolldown";
@@ -12,7 +12,12 @@ const OLD_PARTS_KEPT_MS = 30 * 24 * 3600 * 1000;
 const began = new Date();
 await build({
   cwd: ROOT,
-  input: { isthmus: "packages/cli/src/main.ts", daemon: "packages/daemon/src/main.ts", gateway: "packages/host/gateway/src/main.ts" },
+  input: {
+    isthmus: "packages/cli/src/main.ts",
+    daemon: "packages/daemon/src/main.ts",
+    gateway: "packages/host/gateway/src/main.ts",
+    publisher: "packages/host/network/src/publisher/main.ts",
+  },
   platform: "node",
   logLevel: "warn",
   output: { dir: DIST, format: "esm", entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },

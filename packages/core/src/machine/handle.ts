@@ -105,17 +105,19 @@ export class Handle {
     });
   }
 
-  unpublish(): void {
-    this.publication?.close();
+  /** Its ports are free when it resolves. Never rejects. */
+  async unpublish(): Promise<void> {
+    const { publication } = this;
     this.publication = undefined;
+    await publication?.close();
   }
 
-  /** Lets go of everything; the machine itself goes on. */
+  /** Lets go of everything; the machine itself goes on, and so do its ports. */
   release(): void {
     this.clearTimers();
     this.contact?.close();
     this.contact = undefined;
-    this.unpublish();
+    this.publication = undefined;
     this.trimming?.stop();
     this.trimming = undefined;
     this.live?.release();

@@ -25,7 +25,7 @@ export async function moveLive(context: Context, handle: Handle, spec: MachineSp
   const { networks = [] } = spec;
   checkPublishing(context, spec, networks);
   context.crashpoint("move.before-mark");
-  mark(context, handle, spec, network);
+  await mark(context, handle, spec, network);
   context.crashpoint("move.after-mark");
   try {
     return await finishMove(context, handle, live);
@@ -35,9 +35,9 @@ export async function moveLive(context: Context, handle: Handle, spec: MachineSp
   }
 }
 
-function mark(context: Context, handle: Handle, spec: MachineSpec, network: string): void {
+async function mark(context: Context, handle: Handle, spec: MachineSpec, network: string): Promise<void> {
   handle.clearTimer("publish");
-  handle.unpublish();
+  await handle.unpublish();
   amend(context, handle, { machine: { spec, ports: [] }, boot: { moving: network } });
 }
 
@@ -71,7 +71,7 @@ async function unplug(context: Context, live: LiveMachine, { machine: { id } }: 
 async function undo(context: Context, handle: Handle, live: LiveMachine, network: string): Promise<void> {
   const { spec } = context.store.machine(handle.id).machine;
   try {
-    mark(context, handle, { ...spec, networks: [] }, network);
+    await mark(context, handle, { ...spec, networks: [] }, network);
     await finishMove(context, handle, live);
   } catch (error) {
     context.log.error(

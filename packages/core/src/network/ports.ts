@@ -57,14 +57,21 @@ export interface NetworkState {
   readonly rates: readonly TapRates[];
 }
 
-/** Ports of the host that lead to a machine, while this daemon runs. */
+/** Ports of the machine with this address of a network. */
+export interface MachinePorts {
+  readonly network: string;
+  readonly address: string;
+  readonly ports: readonly PublishedPort[];
+}
+
+/** Ports of the host that lead to a machine. They go on when this daemon ends. */
 export interface Publication {
   /** as really published */
   readonly ports: readonly PublishedPort[];
-  /** connections, and senders of UDP, that are open */
-  readonly open: number;
-  /** The ports are free when this returns; what is open ends. */
-  close(): void;
+  /** How many connections, and senders of UDP, are open. Throws HOST_COMMAND_FAILED, TIMEOUT, PROTOCOL. */
+  open(): Promise<number>;
+  /** The ports are free when it resolves; what is open ends. Never rejects. */
+  close(): Promise<void>;
 }
 
 /** Where taps are that are on no network. */
@@ -89,8 +96,10 @@ export interface NetworkHost {
   apply(state: NetworkState, leaving: ReadonlySet<string>): Promise<void>;
   /** Sets what may go through a tap of a network that was brought about; what is absent is not limited. Called as `apply` is. Throws HOST_COMMAND_FAILED. */
   limit(network: string, limits: TapRates): Promise<void>;
-  /** Has ports of the machine with this address of a network, which is there, listen. Throws PORT_TAKEN, HOST_COMMAND_FAILED, NETWORK_UNAVAILABLE, NO_CAPACITY. */
-  publish(network: string, address: string, ports: readonly PublishedPort[]): Promise<Publication>;
+  /** Has ports of a machine on a network, which is there, listen. Throws PORT_TAKEN, HOST_COMMAND_FAILED, NETWORK_UNAVAILABLE, NO_CAPACITY, TIMEOUT. */
+  publish(wanted: MachinePorts): Promise<Publication>;
+  /** In their order, those of these ports that an earlier daemon published, and that went on. All others of its are free when it resolves. Called before any are published. Never rejects. */
+  takeUpPublished(wanted: readonly MachinePorts[]): Promise<readonly (Publication | undefined)[]>;
   /** Takes a network away but for taps in `leaving`, as `apply`; a no-op when it is not there. Throws HOST_COMMAND_FAILED. */
   remove(network: string, leaving: ReadonlySet<string>): Promise<void>;
   /** Names of networks that an earlier daemon left here. */

@@ -9,6 +9,7 @@ import {
   type Engine,
   type Log,
   type MachineFolders,
+  type MachinePorts,
   type Machines,
   type NetworkHost,
   type Store,
@@ -24,7 +25,7 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export class FakeDaemon {
   readonly host = new FakeHost();
   readonly clock = new FakeClock();
-  readonly networks: FakeNetworks = { rates: new Map(), listening: new Set(), taps: new Map() };
+  readonly networks: FakeNetworks = { rates: new Map(), listening: new Map(), open: 0, taps: new Map() };
   readonly folder = mkdtempSync(join(tmpdir(), "isthmus-machines-"));
   memoryTotalBytes = 64 * GIB;
   cpus = 2;
@@ -118,7 +119,13 @@ function mortalFolders(folders: MachineFolders, life: { readonly dead: boolean }
 }
 
 function mortalNetworks(host: NetworkHost, life: { readonly dead: boolean }): NetworkHost {
-  return mortal({ ...host, parking: mortal(host.parking, life) }, life);
+  const mortals = {
+    ...host,
+    parking: mortal(host.parking, life),
+    publish: async (wanted: MachinePorts) => mortal(await host.publish(wanted), life),
+    takeUpPublished: async (wanted: readonly MachinePorts[]) => (await host.takeUpPublished(wanted)).map((one) => one && mortal(one, life)),
+  };
+  return mortal(mortals, life);
 }
 
 function mortalMachines(engine: Engine, life: { readonly dead: boolean }): Engine {

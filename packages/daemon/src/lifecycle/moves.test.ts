@@ -54,9 +54,9 @@ describe("a machine that runs", () => {
   it("has its published ports while it is on a network", async () => {
     await run("a", { ports: [port] });
     expect((await disconnect("web", "a")).ports).toEqual([]);
-    expect([...daemon.networks.listening]).toEqual([]);
+    expect([...daemon.networks.listening.keys()]).toEqual([]);
     expect((await connect("db", "a")).ports).toEqual([port]);
-    expect([...daemon.networks.listening]).toEqual(["tcp 127.0.0.1:8080"]);
+    expect([...daemon.networks.listening.keys()]).toEqual(["tcp 127.0.0.1:8080"]);
   });
 
   it("is on no network again when it cannot be put on one, and can be then", async () => {
@@ -69,7 +69,7 @@ describe("a machine that runs", () => {
     const process = daemon.host.processes.get(daemon.machines.get("a").id);
     if (process !== undefined) process.hung = true;
     await expect(connect("db", "a")).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
-    expect([whereabouts("a"), [...daemon.networks.listening]]).toEqual([[[], "parking", "no link"], []]);
+    expect([whereabouts("a"), [...daemon.networks.listening.keys()]]).toEqual([[[], "parking", "no link"], []]);
     if (process !== undefined) process.hung = false;
     await connect("db", "a");
     expect(whereabouts("a")).toEqual([["db"], "db", placeOn("41", 2)]);

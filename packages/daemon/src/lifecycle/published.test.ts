@@ -12,7 +12,7 @@ const port = { guest: 80, host: 8080, address: "127.0.0.1", protocol: "tcp" } as
 const free = { ...port, guest: 53, host: 0, protocol: "udp" } as const;
 const run = (name: string, spec: Partial<MachineSpec> = {}) =>
   daemon.machines.create({ image: "busybox", network: "bridge", ports: [port, free], name, ...spec }, { start: true });
-const listening = () => [...daemon.networks.listening].sort();
+const listening = () => [...daemon.networks.listening.keys()].sort();
 const portsOf = (name: string) => daemon.machines.get(name).ports.map(({ protocol, address, host }) => `${protocol} ${address}:${host}`);
 
 describe("ports of a machine on a network", () => {
@@ -39,10 +39,63 @@ describe("ports of a machine on a network", () => {
     expect([listening(), daemon.host.processes.size]).toEqual([portsOf("a"), 1]);
   });
 
-  it("listen again when the next daemon takes the machine up", async () => {
+  it("keep an idle machine from being suspended while something is open", async () => {
+    await run("a", { idleSuspendMs: 5_000 });
+    daemon.networks.open = 1;
+    const minute = async () => {
+      for (let second = 0; second < 60; second += 1) await daemon.clock.advance(1_000);
+      return daemon.machines.get("a").state;
+    };
+    const open = await minute();
+    daemon.networks.open = 0;
+    expect([open, await minute()]).toEqual(["running", "suspended"]);
+  });
+
+  it("go on without a daemon, and the next one takes them up with their machine", async () => {
     await run("a");
     const ports = portsOf("a");
     await daemon.crash();
     expect([daemon.machines.get("a").state, portsOf("a"), listening()]).toEqual(["running", ports, ports]);
+    await daemon.machines.stop("a");
+    expect(listening()).toEqual([]);
   });
+
+  it("are free with the next daemon when their machine ended meanwhile, and it can be started again", async () => {
+    const { id } = await run("a");
+    const { id: kept } = await run("b", { ports: [free] });
+    daemon.host.end(id, { code: 3 });
+    await daemon.crash();
+    expect([daemon.machines.get("a").state, listening()]).toEqual(["exited", portsOf(kept)]);
+    await daemon.machines.start("a");
+    expect(listening()).toEqual([...portsOf("a"), ...portsOf(kept)].sort());
+  });
+
+  it("listen again with the next daemon when what published them is gone", async () => {
+    await run("a");
+    const ports = portsOf("a");
+    daemon.networks.listening.clear();
+    await daemon.crash();
+    expect([portsOf("a"), listening()]).toEqual([ports, ports]);
+  });
+
+  it("of a machine that is being started when the daemon dies are its own again", async () => {
+    daemon.crashAt = "start.before-running";
+    await run("a", { ports: [port] }).catch(() => undefined);
+    expect(listening()).toEqual(["tcp 127.0.0.1:8080"]);
+    await daemon.restart();
+    expect([daemon.machines.get("a").state, listening()]).toEqual(["running", portsOf("a")]);
+  });
+
+  it.each(["suspend.after-commit", "suspend.before-kill"] as const)(
+    "are free of a machine that was suspended when the daemon died, at %s",
+    async (at) => {
+      daemon.crashAt = at;
+      const { id } = await run("a");
+      await daemon.machines.suspend("a").catch(() => undefined);
+      daemon.host.processes.delete(id);
+      expect(listening()).toHaveLength(2);
+      await daemon.restart();
+      expect([daemon.machines.get("a").state, listening()]).toEqual(["suspended", []]);
+    },
+  );
 });

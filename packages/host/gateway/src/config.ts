@@ -1,13 +1,6 @@
 /** the first line of a connection says which protocol is spoken */
 export const GATEWAY_PROTOCOL = 1;
 
-/** A state of the most machines with the most rules fits. */
-export const REQUEST_LINE_BYTES = 16 * 1024 * 1024;
-/** daemons connected at once; a second one is there while the first goes */
-export const CONTROL_CLIENTS = 4;
-/** unsent replies of one client; one that reads nothing is cut off */
-export const CONTROL_UNSENT_BYTES = 4 * 1024 * 1024;
-
 /** How long an address stays open after a DNS answer: the answer's TTL within these, plus the grace, for programs that connect just when it ends. */
 export const TIE_MIN_MS = 60_000;
 export const TIE_MAX_MS = 3_600_000;
@@ -67,19 +60,6 @@ export const NFT_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** longer rules go through a file */
 export const NFT_ARGUMENT_BYTES = 65_536;
 
-/** options of Node for the program: memory that it gives back early matters more than time */
-export const NODE_OPTIONS: readonly string[] = ["--max-semi-space-size=1"];
-/** variables that it gets of its daemon */
-export const PASSED_VARIABLES: readonly string[] = [
-  "PATH",
-  "NODE_COMPILE_CACHE",
-  "MALLOC_ARENA_MAX",
-  "MALLOC_TRIM_THRESHOLD_",
-  "MALLOC_MMAP_THRESHOLD_",
-];
-
-export const CLIENT_CONNECT_MS = 10_000;
-export const CLIENT_RETRY_MS = 50;
 export const CLIENT_APPLY_MS = 30_000;
 export const CLIENT_STOP_MS = 10_000;
 /** refusals that the daemon has not taken yet */

@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { type GatewayReply, type GatewayRequest, type GatewayState, IsthmusError } from "@isthmus/contract";
+import { ControlServer } from "@isthmus/control";
 import { DENIALS_QUIET_FACTOR, DENIALS_QUIET_MOST, GATEWAY_PROTOCOL } from "./config.ts";
-import { ControlServer } from "./control/server.ts";
 import { Denials } from "./denials.ts";
 import { answer } from "./dns/answer.ts";
 import { LocalNames } from "./dns/local-names.ts";
 import { DnsServer } from "./dns/server.ts";
 import { KernelDenials } from "./kernel-denials.ts";
+import { readRequest } from "./messages.ts";
 import { mustBeApart, passOn, settle } from "./namespace.ts";
 import { Nft } from "./nft.ts";
 import { type MachinePlan, plansOf } from "./plan.ts";
@@ -32,7 +33,7 @@ export class Gateway {
   readonly #ties: Ties;
   readonly #dns: DnsServer;
   readonly #tls: TlsProxy;
-  readonly #control: ControlServer;
+  readonly #control: ControlServer<GatewayRequest, GatewayReply>;
   readonly #stopped = Promise.withResolvers<void>();
   #machines = new Map<string, MachinePlan>();
   #names: LocalNames | undefined;
@@ -53,7 +54,7 @@ export class Gateway {
     this.#dns = new DnsServer({ machineAt, note, answer: (query, plan) => answer(query, plan, this.#world()) });
     this.#tls = new TlsProxy({ machineAt, note, ties: this.#ties, denials: this.#denials, applied: () => this.#applied });
     const hello = (): GatewayReply => ({ type: "hello", protocol: GATEWAY_PROTOCOL, pid: process.pid, seq: this.#seq });
-    this.#control = new ControlServer((request) => this.#handle(request), hello);
+    this.#control = new ControlServer({ name: "gateway", readRequest, hello, handle: (request) => this.#handle(request) });
   }
 
   /** Settles when the gateway has been told to stop and has left nothing behind. */

@@ -28,7 +28,7 @@ export const PACKETS_LEAST = 5;
 /** seconds that what is held back may wait before more of it is dropped, and the least that may wait */
 export const QUEUE_SHARE = 0.2;
 export const QUEUE_BYTES_LEAST = 131_072;
-/** connections to published ports of one machine, and of all of this daemon's: each takes two descriptors */
+/** connections to published ports of one machine, and of all of this daemon's machines: each takes two descriptors */
 export const PUBLISHED_CONNECTIONS = 1_024;
 export const PUBLISHED_CONNECTIONS_OF_ALL = 8_192;
 /** the same of UDP: one for each address and port that datagrams come from */
@@ -44,3 +44,12 @@ export const UDP_IDLE_MS = 60_000;
 /** of the way out; those below are nobody's to give */
 export const INNER_PORT_FIRST = 1_024;
 export const INNER_PORT_LAST = 65_535;
+/** the first line of a connection to a publisher says which protocol is spoken */
+export const PUBLISHER_PROTOCOL = 1;
+/** until a publisher has done what it is asked; one that takes longer is ended, and the next one started */
+export const PUBLISHER_ASK_MS = 30_000;
+/** between a publisher that ended and the next one, and between tries for ports that are somebody's */
+export const PUBLISHER_RETRY_MS = 500;
+export const PORTS_RETRY_MS = 5_000;
+/** Between two looks of a publisher whether anybody needs it still. A daemon that starts one has connected to it by then. */
+export const PUBLISHER_LOOK_MS = 10_000;

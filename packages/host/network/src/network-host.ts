@@ -26,7 +26,7 @@ const PROGRAMS = ["ip", "nft", "nsenter", "unshare"] as const;
 export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOptions): NetworkHost {
   const folder = join(runFolder, "networks");
   const known = new Map<string, Present>();
-  const published = new Published(log);
+  const published = new Published({ home, runFolder, log });
   // No network has an empty name.
   const parking = new Parking(namesOf(home, ""));
   let denied: (denial: EgressDenial) => void = () => {};
@@ -52,12 +52,13 @@ export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOp
       await mkdir(own, { recursive: true, mode: 0o700 });
       writeFileSync(join(own, "name"), name);
       await presentOf(name).apply(state, leaving);
-      if (!state.network.internal) await published.takeUp(namesOf(home, name));
+      if (!state.network.internal) await published.clear(namesOf(home, name));
     },
     async limit(network, limits) {
       await presentOf(network).limit(limits);
     },
-    publish: (network, address, ports) => published.publish(namesOf(home, network), address, ports),
+    publish: ({ network, address, ports }) => published.publish({ names: namesOf(home, network), address }, ports),
+    takeUpPublished: (wanted) => published.takeUp(wanted.map(({ network, ...rest }) => ({ names: namesOf(home, network), ...rest }))),
     async remove(network, leaving) {
       const present = presentOf(network);
       known.delete(network);

@@ -107,6 +107,10 @@ export class Present {
     await ip(namespace, [
       ...gone.filter((tap) => !parked.includes(tap)).map((tap) => `link del ${tap}`),
       ...made.flatMap((tap) => [`tuntap add dev ${tap} mode tap vnet_hdr`, `link set ${tap} master ${BRIDGE} up`]),
+      // Another machine may have had its addresses a moment ago, and be remembered by them.
+      ...machines
+        .filter(({ tap }) => added.includes(tap))
+        .flatMap(({ v4, v6 }) => [v4, ...(v6 === undefined ? [] : [v6])].map((address) => `neigh flush to ${address} dev ${BRIDGE}`)),
     ]);
     return new Map([...[...known].filter(([name]) => !gone.includes(name)), ...added.map((tap) => [tap, ""] as const)]);
   }

@@ -1,6 +1,6 @@
 import { can, hasCode, IsthmusError, isSettled } from "@isthmus/contract";
 import { finishMove } from "../../network/move.ts";
-import { publishAgain } from "../../network/publish.ts";
+import { publishAgain, takeUpPublished } from "../../network/publish.ts";
 import { sweepVolumes } from "../../volume/provide.ts";
 import type { AdoptionReport } from "../actions.ts";
 import { ADOPT_DEADLINE_MS, ADOPT_RETRY_MS, SIGKILL } from "../config.ts";
@@ -25,11 +25,15 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
     context.snapshots?.load(),
   ]);
   const records = context.store.allMachines();
+  const published = takeUpPublished(context, records);
   const verdicts = await Promise.all(
     records.map((record) => {
       const handle = handleOf(context, record.machine.id);
       handle.adopted = true;
-      const verdict = handle.queue.internal(() => adopt(context, handle, record));
+      const verdict = handle.queue.internal(async () => {
+        handle.publication = (await published).get(record.machine.id);
+        return await adopt(context, handle, record);
+      });
       handle.ready = verdict.then(
         () => undefined,
         (error: unknown) => context.log.error({ machine: handle.id, err: error }, "could not take a machine up"),
@@ -91,6 +95,7 @@ async function reach(context: Context, handle: Handle, record: MachineRecord): P
   if (!live) {
     if (record.boot.hostBootId === context.capacity.bootId()) await sweepProcesses(context, handle);
     if (await finishSuspension(context, handle, record)) {
+      await handle.unpublish();
       context.awaitContact(handle);
       return "settled";
     }

@@ -21,6 +21,8 @@ export async function finish(context: Context, handle: Handle, end: EngineEnd): 
     context.log.warn({ machine: handle.id, pid: record.machine.pid, status: end.status }, "an engine process ended without an exit record");
   }
   const restart = decideRestart(context, record, exit);
+  // Who is told of the end finds the ports free.
+  await handle.unpublish();
   context.crashpoint("exit.before-exited");
   const settled = become(context, handle, "exited", {
     machine: { exit, finishedAt: new Date(context.clock.now()).toISOString(), pid: undefined, ports: [] },

@@ -12,10 +12,11 @@ export function watchIdleness(context: Context, handle: Handle, live: LiveMachin
   const look = async () => {
     if (handle.live !== live || context.closing.signal.aborted) return;
     const { cpuMs, connections } = await live.activity();
+    const published = (await handle.publication?.open()) ?? 0;
     const now = context.clock.now();
     const busy = !(cpuMs - earlier.cpuMs < (now - earlier.atMs) * IDLE_CPU_PART);
     earlier = { cpuMs, atMs: now };
-    if (busy || connections > 0 || (handle.publication?.open ?? 0) > 0 || handle.sessions > 0) handle.lastUsedMs = now;
+    if (busy || connections + published > 0 || handle.sessions > 0) handle.lastUsedMs = now;
     const { state } = context.store.machine(handle.id).machine;
     if (state === "running" && now - handle.lastUsedMs >= idleMs) await suspendMachine(context, handle, "idle");
     else again();

@@ -94,7 +94,7 @@ async function run(context: Context, handle: Handle, signal: AbortSignal, by: St
     ok = true;
     return record;
   } catch (error) {
-    handle.unpublish();
+    await handle.unpublish();
     if (progress.live) await endLive(context, handle, progress.live);
     else await progress.prepared?.end();
     // What this daemon lets go of because it stops is the next one's to finish.

@@ -32,6 +32,7 @@ export async function suspendMachine(context: Context, handle: Handle, reason?: 
     context.crashpoint("suspend.before-kill");
     await endLive(context, handle, live);
     context.crashpoint("suspend.after-kill");
+    await handle.unpublish();
     handle.release();
     context.awaitContact(handle);
     clearAfter(context, handle, live);

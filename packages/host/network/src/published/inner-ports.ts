@@ -22,6 +22,8 @@ const TABLE = "ip isthmus_published";
 export class InnerPorts {
   readonly #names: NetworkNames;
   readonly #used = new Set<number>();
+  /** those that rules lead from, or are to; by number */
+  readonly #ruled = new Map<number, InnerPort>();
   /** Numbers are given in turn, so that what is still on its way to a machine that is gone reaches no other. */
   #next = randomInt(INNER_PORT_FIRST, INNER_PORT_LAST);
   #fresh = false;
@@ -42,6 +44,19 @@ export class InnerPorts {
     return inner;
   }
 
+  /** Takes up what an earlier daemon led to a machine; until `clear` its rules are as that one left them. */
+  keep(ports: readonly InnerPort[]): void {
+    for (const port of ports) {
+      this.#used.add(port.inner);
+      this.#ruled.set(port.inner, port);
+    }
+  }
+
+  /** Gives back numbers that nothing was added for. */
+  giveBack(numbers: readonly number[]): void {
+    for (const inner of numbers) this.#used.delete(inner);
+  }
+
   #forward(): void {
     this.#next = this.#next === INNER_PORT_LAST ? INNER_PORT_FIRST : this.#next + 1;
   }
@@ -60,10 +75,36 @@ export class InnerPorts {
 
   /** Throws HOST_COMMAND_FAILED, NETWORK_UNAVAILABLE. */
   add(ports: readonly InnerPort[]): Promise<void> {
+    const script = this.#script(ports);
+    return this.#queue(async () => {
+      await this.#clearOnce();
+      await this.#nft(script);
+      for (const port of ports) this.#ruled.set(port.inner, port);
+    });
+  }
+
+  /** Gives the numbers back. Throws HOST_COMMAND_FAILED, as when the network is gone, and they with it. */
+  remove(ports: readonly InnerPort[]): Promise<void> {
+    for (const { inner } of ports) this.#ruled.delete(inner);
+    return this.#queue(async () => {
+      try {
+        await this.#nft(ports.map(({ protocol, inner }) => `delete element ${TABLE} to_${protocol} { ${inner} }`).join("\n"));
+      } finally {
+        this.giveBack(ports.map(({ inner }) => inner));
+      }
+    });
+  }
+
+  /** What an earlier daemon left goes, but for what is kept. Throws as `add`. */
+  clear(): Promise<void> {
+    return this.#queue(() => this.#clearOnce());
+  }
+
+  #script(ports: readonly InnerPort[]): string {
     const { host, inside } = this.#ends();
     const rule = (protocol: string) =>
       `add rule ${TABLE} prerouting iifname "${UPLINK}" ip saddr ${host} ip daddr ${inside} dnat ip to ${protocol} dport map @to_${protocol}`;
-    const script = `table ${TABLE} {
+    return `table ${TABLE} {
   map to_tcp { type inet_service : ipv4_addr . inet_service; }
   map to_udp { type inet_service : ipv4_addr . inet_service; }
   chain prerouting { type nat hook prerouting priority dstnat; policy accept; }
@@ -72,31 +113,13 @@ flush chain ${TABLE} prerouting
 ${rule("tcp")}
 ${rule("udp")}
 ${ports.map(({ protocol, inner, address, guest }) => `add element ${TABLE} to_${protocol} { ${inner} : ${address} . ${guest} }`).join("\n")}`;
-    return this.#queue(async () => {
-      await this.#clearOnce();
-      await this.#nft(script);
-    });
   }
 
-  /** Gives the numbers back. Throws HOST_COMMAND_FAILED, as when the network is gone, and they with it. */
-  remove(ports: readonly InnerPort[]): Promise<void> {
-    return this.#queue(async () => {
-      try {
-        await this.#nft(ports.map(({ protocol, inner }) => `delete element ${TABLE} to_${protocol} { ${inner} }`).join("\n"));
-      } finally {
-        for (const { inner } of ports) this.#used.delete(inner);
-      }
-    });
-  }
-
-  /** What an earlier daemon left goes. */
-  clear(): Promise<void> {
-    return this.#queue(() => this.#clearOnce());
-  }
-
+  /** In one change, so that what is kept is never without its rules. */
   async #clearOnce(): Promise<void> {
     if (this.#fresh) return;
-    await this.#nft(`table ${TABLE}\ndelete table ${TABLE}`);
+    const kept = [...this.#ruled.values()];
+    await this.#nft(`table ${TABLE}\ndelete table ${TABLE}\n${kept.length === 0 ? "" : this.#script(kept)}`);
     this.#fresh = true;
   }
 

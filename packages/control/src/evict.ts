@@ -1,20 +1,20 @@
 import { readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { CLIENT_STOP_MS, REQUEST_LINE_BYTES } from "./config.ts";
-import { Lines } from "./control/lines.ts";
+import { EVICT_MS, LINE_BYTES } from "./config.ts";
 import { endNow } from "./end-now.ts";
+import { Lines } from "./lines.ts";
 
 /** The process id that the first line of a socket says, whatever else it says. */
 function pidAt(path: string): Promise<number | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    const lines = new Lines(REQUEST_LINE_BYTES);
+    const lines = new Lines(LINE_BYTES);
     const finish = (pid?: number): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve(pid);
     };
-    const timer = setTimeout(finish, CLIENT_STOP_MS);
+    const timer = setTimeout(finish, EVICT_MS);
     socket.on("error", () => finish()).on("close", () => finish());
     socket.on("data", (chunk: Buffer) => {
       try {
@@ -30,7 +30,7 @@ function pidAt(path: string): Promise<number | undefined> {
   });
 }
 
-/** Ends a gateway that speaks another protocol, as one of another version does, and takes its socket away. Its rules stay, for the next to replace. What listens there and is no gateway is let live. */
+/** Ends a process that speaks another protocol, as one of another version does, and takes its socket away. What it did stays, for the next to replace. What listens there and is no process of ours is let live. */
 export async function evict(path: string): Promise<void> {
   const pid = await pidAt(path);
   const command = pid === undefined ? "" : await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");

@@ -1,31 +1,44 @@
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { type GatewayReply, type GatewayRequest, IsthmusError } from "@isthmus/contract";
-import { CONTROL_CLIENTS, CONTROL_UNSENT_BYTES, REQUEST_LINE_BYTES } from "../config.ts";
+import { type ErrorBody, IsthmusError } from "@isthmus/contract";
+import { CLIENTS, LINE_BYTES, UNSENT_BYTES } from "./config.ts";
 import { Lines } from "./lines.ts";
-import { readRequest, seqOf } from "./messages.ts";
+import { seqOf } from "./messages.ts";
 
-/** Carries a request out and gives the reply to it. An error becomes the reply `refused`. */
-export type Handler = (request: GatewayRequest) => Promise<GatewayReply>;
+export interface Service<Request, Reply> {
+  /** what errors call the process: gateway */
+  readonly name: string;
+  /** Throws INVALID_JSON, INVALID_REQUEST. */
+  readRequest(line: string): Request;
+  /** The first line that each client gets. */
+  hello(): Reply;
+  /** Carries a request out and gives the reply to it. An error becomes the reply `refused`. */
+  handle(request: Request): Promise<Reply>;
+}
 
-function write(socket: Socket, message: GatewayReply): void {
+/** What stands for an error; `seq` is the request's, null when it was not understood. */
+interface Refusal {
+  readonly type: "refused";
+  readonly seq: number | null;
+  readonly error: ErrorBody;
+}
+
+function write(socket: Socket, message: unknown): void {
   if (socket.destroyed) return;
   socket.write(`${JSON.stringify(message)}\n`);
   // One that reads nothing is not waited for: it finds what it missed when it comes back.
-  if (socket.writableLength > CONTROL_UNSENT_BYTES) socket.destroy();
+  if (socket.writableLength > UNSENT_BYTES) socket.destroy();
 }
 
-/** The socket of a gateway. What comes in is carried out one after the other; garbage is refused, and ends nothing but its connection. */
-export class ControlServer {
-  readonly #handle: Handler;
-  readonly #hello: () => GatewayReply;
+/** The control socket of a process. What comes in is carried out one after the other; garbage is refused, and ends nothing but its connection. */
+export class ControlServer<Request, Reply> {
+  readonly #service: Service<Request, Reply>;
   readonly #clients = new Set<Socket>();
   readonly #server: Server;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(handle: Handler, hello: () => GatewayReply) {
-    this.#handle = handle;
-    this.#hello = hello;
+  constructor(service: Service<Request, Reply>) {
+    this.#service = service;
     this.#server = createServer((socket) => this.#onClient(socket));
   }
 
@@ -47,11 +60,11 @@ export class ControlServer {
       await chmod(path, 0o600);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new IsthmusError("HOST_COMMAND_FAILED", { program: "gateway", reason }, { cause });
+      throw new IsthmusError("HOST_COMMAND_FAILED", { program: this.#service.name, reason }, { cause });
     }
   }
 
-  tell(message: GatewayReply): void {
+  tell(message: Reply): void {
     for (const socket of this.#clients) write(socket, message);
   }
 
@@ -64,11 +77,11 @@ export class ControlServer {
 
   #onClient(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    if (this.#clients.size >= CONTROL_CLIENTS) return void socket.destroy();
+    if (this.#clients.size >= CLIENTS) return void socket.destroy();
     this.#clients.add(socket);
     socket.on("close", () => this.#clients.delete(socket));
-    write(socket, this.#hello());
-    const lines = new Lines(REQUEST_LINE_BYTES);
+    write(socket, this.#service.hello());
+    const lines = new Lines(LINE_BYTES);
     socket.on("data", (chunk: Buffer) => {
       try {
         for (const line of lines.push(chunk)) this.#inTurn(socket, line);
@@ -88,9 +101,9 @@ export class ControlServer {
     });
   }
 
-  async #reply(line: string): Promise<GatewayReply> {
+  async #reply(line: string): Promise<Reply | Refusal> {
     try {
-      return await this.#handle(readRequest(line));
+      return await this.#service.handle(this.#service.readRequest(line));
     } catch (error) {
       return { type: "refused", seq: seqOf(line), error: IsthmusError.from(error).toBody() };
     }

@@ -1,11 +1,10 @@
-import { type GatewayReply, type GatewayRequest, IsthmusError } from "@isthmus/contract";
-import { GatewayReplySchema, GatewayRequestSchema, GatewayStateSchema } from "@isthmus/contract/schemas";
-import type { TSchema } from "typebox";
+import { IsthmusError } from "@isthmus/contract";
+import type { Static, TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { SHOWN_CHARS } from "./config.ts";
 
-const SHOWN_CHARS = 200;
-
-function parsed(line: string): unknown {
+/** What a line says. Throws INVALID_JSON. */
+export function parsed(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch (cause) {
@@ -13,10 +12,11 @@ function parsed(line: string): unknown {
   }
 }
 
-const member = (value: unknown, name: string): unknown =>
+export const member = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 
-function wrong(schema: TSchema, value: unknown, field: string): IsthmusError {
+/** Why a value is not of a schema. */
+export function wrong(schema: TSchema, value: unknown, field: string): IsthmusError {
   const [first] = Value.Errors(schema, value);
   const where = (first?.instancePath ?? "").replaceAll("/", ".");
   const at = (first?.instancePath ?? "").split("/").slice(1).reduce<unknown>(member, value);
@@ -28,21 +28,16 @@ function wrong(schema: TSchema, value: unknown, field: string): IsthmusError {
   });
 }
 
-/** A line to a gateway. Throws INVALID_JSON, INVALID_REQUEST. */
-export function readRequest(line: string): GatewayRequest {
-  const value = parsed(line);
-  if (Value.Check(GatewayRequestSchema, value)) return value;
-  const state = member(value, "state");
-  if (member(value, "type") === "state" && !Value.Check(GatewayStateSchema, state)) throw wrong(GatewayStateSchema, state, "state");
-  throw wrong(GatewayRequestSchema, value, "request");
+/** Throws INVALID_REQUEST. */
+export function checked<T extends TSchema>(schema: T, value: unknown, field: string): Static<T> {
+  if (Value.Check(schema, value)) return value;
+  throw wrong(schema, value, field);
 }
 
-/** A line of a gateway. Throws PROTOCOL. */
-export function readReply(line: string): GatewayReply {
+/** A line of the process. Throws PROTOCOL. */
+export function replyOf<T extends TSchema>(schema: T, line: string): Static<T> {
   try {
-    const value = parsed(line);
-    if (Value.Check(GatewayReplySchema, value)) return value;
-    throw wrong(GatewayReplySchema, value, "reply");
+    return checked(schema, parsed(line), "reply");
   } catch (cause) {
     throw new IsthmusError("PROTOCOL", { reason: cause instanceof Error ? cause.message : String(cause) }, { cause });
   }
