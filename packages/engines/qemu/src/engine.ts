@@ -1,20 +1,20 @@
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, MachineGroups, StartPlan } from "@isthmus/core";
-import { AcceleratorProbe, type WantedAccelerator } from "./accelerator.ts";
+import { AcceleratorProbe, type WantedAccelerator } from "./accelerator/accelerator.ts";
+import { tscReader } from "./accelerator/tsc.ts";
 import { adoptMachine } from "./adopt.ts";
 import { savedParts } from "./capture/parts.ts";
 import { createSaving } from "./capture/saving.ts";
 import { PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
-import { choosePorts } from "./host-ports.ts";
+import { choosePorts } from "./monitor/host-ports.ts";
+import { portsOf } from "./monitor/publish.ts";
 import { processStatus, vmmsIn, worksIn } from "./process/proc.ts";
 import { Spawner } from "./process/spawner.ts";
 import { VmmProcess } from "./process/vmm-process.ts";
-import { portsOf } from "./publish.ts";
 import { bootMachine } from "./start.ts";
 import { StepTimer } from "./step-timer.ts";
 import { createCloning } from "./template/cloning.ts";
-import { tscReader } from "./tsc.ts";
 
 export interface QemuEngineOptions {
   readonly kernels: Kernels;

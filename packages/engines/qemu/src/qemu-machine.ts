@@ -31,19 +31,19 @@ import type {
   Workload,
   WorkloadInput,
 } from "@isthmus/core";
-import type { AgentLink } from "./agent-link.ts";
 import { capture } from "./capture/capture.ts";
 import { machineTypeOf } from "./capture/parts.ts";
 import { NETDEV } from "./command-line.ts";
 import { CHANGES_DEADLINE_MS, STATS_DEADLINE_MS } from "./config.ts";
 import { clearLeftovers, type EngineState } from "./engine-state.ts";
-import { placeGuest } from "./guest-setup.ts";
-import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest-stream.ts";
-import { connectionsTo } from "./host-ports.ts";
-import type { Monitor } from "./monitor.ts";
+import type { AgentLink } from "./guest/agent-link.ts";
+import { placeGuest } from "./guest/guest-setup.ts";
+import { execInGuest, execRequest, signalWorkload, workloadInput } from "./guest/guest-stream.ts";
+import { connectionsTo } from "./monitor/host-ports.ts";
+import type { Monitor } from "./monitor/monitor.ts";
+import { throttleDisks } from "./monitor/throttle.ts";
 import { processStatus } from "./process/proc.ts";
 import type { VmmProcess } from "./process/vmm-process.ts";
-import { throttleDisks } from "./throttle.ts";
 
 /** What a started or adopted machine is made of. */
 export interface MachineParts {

@@ -1,15 +1,16 @@
 import type { AgentSession } from "@isthmus/agent-client";
 import { hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { BootKernel, MachineGroups, SavedParts, StartPlan } from "@isthmus/core";
-import { AgentLink } from "./agent-link.ts";
 import { keepMemoryBase, requireSaved } from "./capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
 import { CLONE_DEADLINE_MS, QEMU_PROGRAM, START_DEADLINE_MS, STARTING_CPU_WEIGHT } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, saveState } from "./engine-state.ts";
-import { configureGuest, ensureWorkload } from "./guest-setup.ts";
-import { portTakenIn } from "./host-ports.ts";
-import { Monitor } from "./monitor.ts";
+import { AgentLink } from "./guest/agent-link.ts";
+import { configureGuest, ensureWorkload } from "./guest/guest-setup.ts";
+import { portTakenIn } from "./monitor/host-ports.ts";
+import { Monitor } from "./monitor/monitor.ts";
+import { throttleDisks } from "./monitor/throttle.ts";
 import type { Spawner } from "./process/spawner.ts";
 import { type VmmProcess, vmmWords } from "./process/vmm-process.ts";
 import { QemuMachine } from "./qemu-machine.ts";
@@ -17,7 +18,6 @@ import { type Serving, serveShares } from "./shares.ts";
 import type { StepTimer } from "./step-timer.ts";
 import { memoryPath, statePath } from "./template/files.ts";
 import { restoreState } from "./template/restore.ts";
-import { throttleDisks } from "./throttle.ts";
 import { unlessItEnds, type Watch } from "./watched.ts";
 
 export interface BootRequest {

@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { SAVE_DEADLINE_MS } from "../config.ts";
-import type { Monitor } from "../monitor.ts";
+import type { Monitor } from "../monitor/monitor.ts";
 
 /**
  * Writes the state of all devices, without memory and disks, of a guest that is stopped, and syncs it. It is QEMU's own command for a hypervisor that saves memory by

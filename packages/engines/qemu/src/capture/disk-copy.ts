@@ -1,6 +1,6 @@
 import { IsthmusError } from "@isthmus/contract";
 import { DISK_COPY_DEADLINE_MS } from "../config.ts";
-import type { Monitor } from "../monitor.ts";
+import type { Monitor } from "../monitor/monitor.ts";
 import { synced } from "./devices.ts";
 import { createQcow2 } from "./qcow2.ts";
 

@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as otherWork } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import { COPY_CHUNK_BYTES, COPY_TURN_BYTES, PAGE_BYTES } from "../config.ts";
-import type { Monitor } from "../monitor.ts";
+import type { Monitor } from "../monitor/monitor.ts";
 
 /** Pages in a row, as numbers of pages from the memory's beginning. */
 interface Run {

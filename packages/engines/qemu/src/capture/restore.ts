@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { MachineGroups, SavedGuest, StartPlan } from "@isthmus/core";
-import type { AgentLink } from "../agent-link.ts";
 import { type BootVariant, commandLine } from "../command-line.ts";
 import { CONFIGURE_DEADLINE_MS, FREEZE_DEADLINE_MS, RESTORED_SETTLE_MS } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
-import { configuration } from "../guest-setup.ts";
+import type { AgentLink } from "../guest/agent-link.ts";
+import { configuration } from "../guest/guest-setup.ts";
+import { portsOf, publish } from "../monitor/publish.ts";
+import { throttleDisks } from "../monitor/throttle.ts";
 import type { Spawner } from "../process/spawner.ts";
-import { portsOf, publish } from "../publish.ts";
 import type { QemuMachine } from "../qemu-machine.ts";
 import { type Spawned, spawnMachine } from "../start.ts";
 import { StepTimer } from "../step-timer.ts";
 import { memoryPath, statePath } from "../template/files.ts";
 import { loadState } from "../template/restore.ts";
-import { throttleDisks } from "../throttle.ts";
 import { unlessItEnds } from "../watched.ts";
 import { requireSaved } from "./files.ts";
 

@@ -1,6 +1,6 @@
 import { IsthmusError } from "@isthmus/contract";
 import type { Kernels, MachineGroups, Saving } from "@isthmus/core";
-import type { AcceleratorProbe } from "../accelerator.ts";
+import type { AcceleratorProbe } from "../accelerator/accelerator.ts";
 import type { EngineLog } from "../engine-log.ts";
 import type { Spawner } from "../process/spawner.ts";
 import { mismatch, savedParts } from "./parts.ts";

@@ -1,5 +1,5 @@
 import type { Cloning, Kernels, MachineGroups } from "@isthmus/core";
-import type { AcceleratorProbe } from "../accelerator.ts";
+import type { AcceleratorProbe } from "../accelerator/accelerator.ts";
 import { savedParts } from "../capture/parts.ts";
 import type { Spawner } from "../process/spawner.ts";
 import { makeTemplate } from "./make.ts";

@@ -2,8 +2,8 @@ import type { AgentSession } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
 import { defaultHostname, type GuestShape } from "@isthmus/core";
 import { CONFIGURE_DEADLINE_MS, NOBODY, REHEARSAL_DEADLINE_MS } from "../config.ts";
-import { configuration } from "../guest-setup.ts";
-import { execInGuest } from "../guest-stream.ts";
+import { configuration } from "../guest/guest-setup.ts";
+import { execInGuest } from "../guest/guest-stream.ts";
 
 /** What nearly every workload needs first, the image's loader, library and shell, without anything that it does. */
 const NO_WORK = ["sh", "-c", ":"];

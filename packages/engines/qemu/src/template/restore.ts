@@ -1,5 +1,5 @@
 import { RESTORE_DEADLINE_MS, STATE_FD } from "../config.ts";
-import type { Monitor } from "../monitor.ts";
+import type { Monitor } from "../monitor/monitor.ts";
 
 /**
  * Loads the device state that a process started with `-incoming defer` has open as `STATE_FD`, into the memory file it was started with; the guest stands still.

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel } from "@isthmus/core";
-import { AgentLink } from "./agent-link.ts";
-import { agentSocketPath, type BootVariant, commandLine } from "./command-line.ts";
-import { PROBE_MEMORY_BYTES, QEMU_PROGRAM } from "./config.ts";
+import { agentSocketPath, type BootVariant, commandLine } from "../command-line.ts";
+import { PROBE_MEMORY_BYTES, QEMU_PROGRAM } from "../config.ts";
+import { AgentLink } from "../guest/agent-link.ts";
+import { processStatus, vmmsIn } from "../process/proc.ts";
+import { spawnVmm } from "../process/spawn.ts";
+import { VmmProcess, vmmWords } from "../process/vmm-process.ts";
 import { PROBE_ROOT } from "./probe-root.ts";
-import { processStatus, vmmsIn } from "./process/proc.ts";
-import { spawnVmm } from "./process/spawn.ts";
-import { VmmProcess, vmmWords } from "./process/vmm-process.ts";
 
 const FOLDER_PREFIX = "probe-";
 

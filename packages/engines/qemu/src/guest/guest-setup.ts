@@ -11,10 +11,10 @@ import {
   GUEST_ADDRESS,
   GUEST_PREFIX,
   UNATTENDED_OUTPUT_BYTES,
-} from "./config.ts";
+} from "../config.ts";
+import { unlessItEnds, type Watch } from "../watched.ts";
 import { mountAll } from "./mounts.ts";
 import { putSecrets } from "./secret-files.ts";
-import { unlessItEnds, type Watch } from "./watched.ts";
 
 /** 32 hex digits that stay the same over the machine's restarts. */
 export function machineIdOf(id: string): string {

@@ -1,5 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
-import { QMP_DEADLINE_MS } from "./config.ts";
+import { QMP_DEADLINE_MS } from "../config.ts";
 import { Qmp } from "./qmp.ts";
 import { goOnWhenThereIsRoom, NO_ROOM } from "./room.ts";
 

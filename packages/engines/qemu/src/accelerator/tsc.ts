@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { TSC_DEADLINE_MS } from "./config.ts";
-import type { EngineLog } from "./engine-log.ts";
+import { TSC_DEADLINE_MS } from "../config.ts";
+import type { EngineLog } from "../engine-log.ts";
 
 const PROGRAM = "tsc-khz";
 

@@ -8,7 +8,7 @@ import {
   RECONNECT_DEADLINE_MS,
   RECONNECT_GREETING_MS,
   RECONNECT_PAUSE_MS,
-} from "./config.ts";
+} from "../config.ts";
 import { connectSocket } from "./connecting.ts";
 
 /**

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, BootKernel } from "@isthmus/core";
-import type { BootVariant } from "./command-line.ts";
-import { KVM_FORCED_PROBE_DEADLINE_MS, KVM_PROBE_DEADLINE_MS, QEMU_PACKAGE, QEMU_PROGRAM, TCG_PROBE_DEADLINE_MS } from "./config.ts";
-import type { EngineLog } from "./engine-log.ts";
+import type { BootVariant } from "../command-line.ts";
+import { KVM_FORCED_PROBE_DEADLINE_MS, KVM_PROBE_DEADLINE_MS, QEMU_PACKAGE, QEMU_PROGRAM, TCG_PROBE_DEADLINE_MS } from "../config.ts";
+import type { EngineLog } from "../engine-log.ts";
 import { probeBoot, sweepProbes } from "./probe-boot.ts";
 
 export type WantedAccelerator = "auto" | "kvm" | "tcg";

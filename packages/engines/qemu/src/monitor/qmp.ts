@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { IsthmusError } from "@isthmus/contract";
-import { QMP_DEADLINE_MS, QMP_LINE_BYTES } from "./config.ts";
-import { connectSocket } from "./connecting.ts";
+import { QMP_DEADLINE_MS, QMP_LINE_BYTES } from "../config.ts";
+import { connectSocket } from "../guest/connecting.ts";
 
 interface Command {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { Resources } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
-import { BURST_MS } from "./config.ts";
+import { BURST_MS } from "../config.ts";
 import type { Monitor } from "./monitor.ts";
 
 /** All disks of a machine share one budget, volumes too. */

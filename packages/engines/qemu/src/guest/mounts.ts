@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { type AgentSession, getArchive, type MountRequest, mountInGuest, putArchive, readPathStat } from "@isthmus/agent-client";
 import { hasCode, MIB } from "@isthmus/contract";
 import type { PlannedShare, PlannedVolume, StartPlan } from "@isthmus/core";
-import { CONFIGURE_DEADLINE_MS } from "./config.ts";
+import { CONFIGURE_DEADLINE_MS } from "../config.ts";
 
 /** Where a file is mounted from, and a volume until it has what the image holds at its path; of the agent's own, on no disk. */
 const ASIDE = "/dev/.isthmus/mounts";

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
-import { CONNECT_RETRY_MS } from "./config.ts";
+import { CONNECT_RETRY_MS } from "../config.ts";
 
 async function connectOnce(path: string): Promise<Socket> {
   return await new Promise((resolve, reject) => {

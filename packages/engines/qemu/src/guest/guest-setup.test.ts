@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StartPlan } from "@isthmus/core";
 import { describe, expect, it } from "vitest";
-import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
+import { clearLeftovers, type EngineState, loadState, saveState } from "../engine-state.ts";
 import { configuration, machineIdOf } from "./guest-setup.ts";
 import { execRequest, mergeEnv } from "./guest-stream.ts";
 

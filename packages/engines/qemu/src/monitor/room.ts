@@ -1,4 +1,4 @@
-import { ROOM_LOOK_MS } from "./config.ts";
+import { ROOM_LOOK_MS } from "../config.ts";
 import type { Qmp } from "./qmp.ts";
 
 /** QEMU's state of a guest that it stopped because its disk found no room (RunState of qapi/run-state.json). */

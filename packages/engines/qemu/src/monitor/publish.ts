@@ -1,6 +1,6 @@
 import { IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { StartPlan } from "@isthmus/core";
-import { GUEST_ADDRESS } from "./config.ts";
+import { GUEST_ADDRESS } from "../config.ts";
 import { choosePorts } from "./host-ports.ts";
 import type { Monitor } from "./monitor.ts";
 
