@@ -40,6 +40,7 @@ import { tokenRoutes } from "./routes/tokens.ts";
 import { volumeRoutes, volumeUploadRoutes } from "./routes/volumes.ts";
 import { type TlsKeys, tlsOptions } from "./tls-keys.ts";
 import { echo, printable, typedQuery } from "./validation.ts";
+import { checkWellFormed } from "./well-formed.ts";
 
 // An import statement would read every export of node:http, and with that load fetch: 5 MB that nothing here needs.
 const http: typeof Http = process.getBuiltinModule("node:http");
@@ -173,6 +174,7 @@ function addGuards(app: App, context: DoorContext): void {
   });
   app.addHook("preValidation", async (request) => {
     if (request.is404) return;
+    for (const where of ["params", "query", "body"] as const) checkWellFormed(where, request[where]);
     const { schema, config } = request.routeOptions;
     if (!schema?.querystring) refuseFields(request.query);
     request.query = typedQuery(schema?.querystring, request.query);

@@ -58,3 +58,5 @@ export const SOCKET_INPUT_BYTES = 1 * MIB;
 export const SOCKET_PING_MS = 15_000;
 /** Values of one filter of a list. */
 export const FILTERS = 64;
+/** of the keys that lead to a field, those that an error names: the last ones */
+export const FIELD_KEYS = 8;

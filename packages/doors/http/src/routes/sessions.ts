@@ -12,6 +12,7 @@ import { toIsthmusError } from "../failures.ts";
 import { API_PREFIX, closed, failures, flag, RefParams } from "../schemas.ts";
 import { parseObject, SessionLink } from "../session-link.ts";
 import { describeFailure } from "../validation.ts";
+import { checkWellFormed } from "../well-formed.ts";
 
 const AttachQuery = closed({
   stdin: flag("send input as well; default true"),
@@ -36,6 +37,7 @@ async function startOf(link: SessionLink, request: FastifyRequest): Promise<Exec
   const payload = await Promise.race([link.start, timeout]);
   late.abort();
   const spec = payload === undefined ? {} : parseObject(payload);
+  checkWellFormed("body", spec);
   const check = request.getValidationFunction(ExecSpecSchema) ?? request.compileValidationSchema(ExecSpecSchema);
   if (!isExecSpec(spec, check)) throw describeFailure("errors" in check && Array.isArray(check.errors) ? check.errors : [], "body", spec);
   return spec;
