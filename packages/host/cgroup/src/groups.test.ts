@@ -180,6 +180,17 @@ const writable = (path: string) => {
 };
 
 describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
+  it("are not cleared up while their process is on its way", async () => {
+    const groups = createGroups({ home: root });
+    const { files, entered } = groups.open("one");
+    expect(files.length).toBeGreaterThan(0);
+    expect([groups.sweep(), files.map((file) => existsSync(file))]).toEqual([0, files.map(() => true)]);
+    entered(2 ** 30, []);
+    expect([groups.sweep(), files.map((file) => existsSync(file))]).toEqual([1, files.map(() => false)]);
+    groups.open("two").discard();
+    expect(groups.sweep()).toBe(0);
+  });
+
   it("hold a process, and its group goes with it but not before", async () => {
     const home = root;
     const groups = createGroups({ home });

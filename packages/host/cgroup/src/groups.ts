@@ -43,6 +43,8 @@ class Groups implements MachineGroups {
   readonly #names = new Map<number, string>();
   /** groups that did not take their process, and why */
   readonly #refused = new Map<string, string>();
+  /** names of groups whose process is not there yet: they are empty, and no leftovers */
+  readonly #awaited = new Set<string>();
 
   constructor(
     files: KernelFiles,
@@ -63,6 +65,7 @@ class Groups implements MachineGroups {
     if (this.#places.some(({ base }) => !this.#files.exists(base))) this.#remake();
     const folders = this.#places.map(({ base }) => join(base, name));
     const unmade = folders.map((folder) => this.#files.makeFolder(folder));
+    this.#awaited.add(name);
     return {
       files: folders.map((folder) => join(folder, "cgroup.procs")),
       entered: (pid, refused) => {
@@ -70,9 +73,13 @@ class Groups implements MachineGroups {
           const reason = unmade[index] ?? refused[index];
           if (reason !== undefined) this.#refused.set(folder, reason);
         }
+        this.#awaited.delete(name);
         this.#names.set(pid, name);
       },
-      discard: () => this.#remove(name),
+      discard: () => {
+        this.#awaited.delete(name);
+        this.#remove(name);
+      },
     };
   }
 
@@ -120,7 +127,8 @@ class Groups implements MachineGroups {
     const removed = new Set<string>();
     for (const { base } of this.#places) {
       // The kernel itself refuses to remove a group that has a process.
-      for (const name of this.#files.folders(base)) if (this.#files.removeFolder(join(base, name))) removed.add(name);
+      for (const name of this.#files.folders(base))
+        if (!this.#awaited.has(name) && this.#files.removeFolder(join(base, name))) removed.add(name);
     }
     this.#clear();
     return removed.size;
