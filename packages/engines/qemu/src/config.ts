@@ -71,6 +71,8 @@ export const KILL_DEADLINE_MS = 10_000;
 export const KILL_POLL_MS = 10;
 /** Looks, `KILL_POLL_MS` apart, for the end of a process whose monitor was closed. */
 export const END_LOOKS = 200;
+/** A fork that has ended is waited for so long to be told of by its server, which knows how. */
+export const END_TOLD_MS = 1_000;
 /** Node offers no pidfd: the end of a process that is not our child is noticed by looking. QMP's end of file is usually faster. */
 export const ADOPTED_POLL_MS = 1_000;
 

@@ -127,6 +127,15 @@ describe("a fork server", () => {
     expect(processStatus(vmm.pid)?.startTime).toBe(vmm.startTime);
   });
 
+  it("that is stopped keeps no end of a VMM secret", async () => {
+    const [killed, ending] = [await start(IDLE), await start(IDLE)];
+    process.kill(parentOf(killed.pid), "SIGSTOP");
+    process.kill(ending.pid, "SIGKILL");
+    ending.expectEnd();
+    await killed.kill();
+    expect(await Promise.all([killed.ended, ending.ended])).toEqual([{}, {}]);
+  });
+
   it("that does not answer is replaced by starting the VMM itself", async () => {
     const vmm = await start(IDLE);
     process.kill(parentOf(vmm.pid), "SIGSTOP");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { EngineEnd } from "@isthmus/core";
-import { ADOPTED_POLL_MS, END_LOOKS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, STDERR_TAIL_BYTES } from "../config.ts";
+import { ADOPTED_POLL_MS, END_LOOKS, END_TOLD_MS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, STDERR_TAIL_BYTES } from "../config.ts";
 import { processStatus } from "./proc.ts";
 
 /** A VMM process: our child, our fork server's, or an earlier daemon's. A pid alone can become another's: its start time goes with it. */
@@ -15,6 +15,9 @@ export class VmmProcess {
   readonly ended: Promise<EngineEnd>;
   readonly #settle: (end: EngineEnd) => void;
   #poll: NodeJS.Timeout | undefined;
+  /** A fork server is to tell of its end, and how it ended. */
+  #told = false;
+  #goneSinceMs: number | undefined;
   #unref: () => void = () => {};
   #over = false;
   #released = false;
@@ -41,7 +44,12 @@ export class VmmProcess {
   /** A fork server's child; `told` is what the server says of its end, or undefined when the server went first. */
   static forked(pid: number, startTime: string, told: Promise<EngineEnd | undefined>): VmmProcess {
     const vmm = new VmmProcess(pid, startTime);
-    void told.then((end) => (end === undefined ? vmm.#watch() : vmm.#settle(end)));
+    vmm.#told = true;
+    void told.then((end) => {
+      vmm.#told = false;
+      if (end === undefined) vmm.#watch();
+      else vmm.#settle(end);
+    });
     return vmm;
   }
 
@@ -58,14 +66,18 @@ export class VmmProcess {
 
   /** Looks now whether the process is still there, not at the next interval. */
   look(): void {
-    if (!this.#over && this.#poll !== undefined && !this.#present()) this.#settle({});
+    if (this.#over || (this.#poll === undefined && !this.#told) || this.#present()) return;
+    this.#goneSinceMs ??= performance.now();
+    // A server that is stopped tells nothing.
+    if (!this.#told || performance.now() - this.#goneSinceMs >= END_TOLD_MS) this.#settle({});
   }
 
   /** The process seems to be ending: looks often for a while. */
   expectEnd(looks = END_LOOKS): void {
     this.look();
-    if (this.#over || this.#released || looks <= 0) return;
-    setTimeout(() => this.expectEnd(looks - 1), KILL_POLL_MS).unref();
+    if (this.#over || this.#released) return;
+    if (looks > 0) setTimeout(() => this.expectEnd(looks - 1), KILL_POLL_MS).unref();
+    else if (this.#told) this.#watch();
   }
 
   /** SIGKILL, and waits for the end. Does nothing when the process is gone. Throws TIMEOUT. */
@@ -89,7 +101,7 @@ export class VmmProcess {
   }
 
   #watch(): void {
-    if (!this.#over && !this.#released) this.#poll = setInterval(() => this.look(), ADOPTED_POLL_MS);
+    if (!this.#over && !this.#released) this.#poll ??= setInterval(() => this.look(), ADOPTED_POLL_MS);
   }
 
   #present(): boolean {
