@@ -42,6 +42,16 @@ async function start(words: VmmCommand["words"], more: Partial<VmmCommand> = {})
 const parentOf = (pid: number) => Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 const namespacesOf = (pid: number) =>
   new Set(readdirSync(`/proc/${pid}/task`).map((task) => readlinkSync(`/proc/${pid}/task/${task}/ns/net`)));
+/** the VMMs in the folder, without waiting */
+const working = () =>
+  readdirSync("/proc").flatMap((name) => {
+    try {
+      const idle = readFileSync(`/proc/${name}/cmdline`, "utf8").includes("\0-machine\0none\0");
+      return /^\d+$/.test(name) && idle && readlinkSync(`/proc/${name}/cwd`) === folder ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
 const gone = (pid: number) => vi.waitFor(() => expect(processStatus(pid)).toBeUndefined(), { timeout: 10_000, interval: 20 });
 
 describe("a forked VMM", () => {
@@ -134,6 +144,23 @@ describe("a fork server", () => {
     ending.expectEnd();
     await killed.kill();
     expect(await Promise.all([killed.ended, ending.ended])).toEqual([{}, {}]);
+  });
+
+  it("that is given up after it forked leaves no second VMM in the folder", async () => {
+    await (await start([QEMU_PROGRAM, "-version"])).ended;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const starting = start(IDLE);
+    try {
+      // As when this program is stopped for so long: the deadline passes before it reads that the VMM is there.
+      for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+      for (const until = Date.now() + 10_000; working().length === 0 && Date.now() < until; );
+      vi.advanceTimersByTime(30_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    const { pid } = await starting;
+    expect(said).toEqual(["the fork server was lost"]);
+    expect(working()).toEqual([pid]);
   });
 
   it("that does not answer is replaced by starting the VMM itself", async () => {

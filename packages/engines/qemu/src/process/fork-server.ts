@@ -82,7 +82,7 @@ export class ForkServer {
     return this.#pid !== 0 && programOf(this.#pid) === this.#program && libraries() === this.#libraries;
   }
 
-  /** As `spawnVmm`. Throws HOST_COMMAND_FAILED; when the server was lost it is not usable then, and no VMM came of it. */
+  /** As `spawnVmm`. Throws HOST_COMMAND_FAILED; when the server was lost it is not usable then, and whether it forked is not known. */
   async fork(command: VmmCommand, groups?: MachineGroups): Promise<VmmProcess> {
     this.#count += 1;
     const id = String(this.#count);

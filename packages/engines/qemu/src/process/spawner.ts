@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { MachineGroups } from "@isthmus/core";
 import { FORK_SERVER_RETRY_MS, QEMU_PROGRAM } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
 import { ForkServer } from "./fork-server.ts";
 import { inNamespace, type VmmCommand } from "./net-namespace.ts";
+import { processStatus, vmmsIn } from "./proc.ts";
 import { spawnVmm } from "./spawn.ts";
-import type { VmmProcess } from "./vmm-process.ts";
+import { VmmProcess } from "./vmm-process.ts";
 
 const LIBRARY = "isthmus-fork.so";
 
@@ -35,7 +36,7 @@ export class Spawner {
 
   /**
    * Starts a VMM in a session of its own, so that nothing that happens to the daemon or its terminal reaches it. It has a group of its own from its first
-   * moment on, named as its folder, until it ends. Throws ENGINE_MISSING, HOST_COMMAND_FAILED.
+   * moment on, named as its folder, until it ends. Throws ENGINE_MISSING, HOST_COMMAND_FAILED, TIMEOUT.
    */
   async spawn(command: VmmCommand): Promise<VmmProcess> {
     const { groups, log } = this.#options;
@@ -45,6 +46,7 @@ export class Spawner {
     } catch (error) {
       if (server?.usable) throw error;
       log("the fork server was lost", { reason: String(error) });
+      await endUnclaimed(command.folder);
     }
     const [program, ...args] = inNamespace(command);
     return await spawnVmm(program, args, command.folder, { statePath: command.statePath, groups });
@@ -79,5 +81,16 @@ export class Spawner {
       this.#options.log("there is no fork server: each engine process is started by itself", { reason: String(error) });
       return undefined;
     }
+  }
+}
+
+/**
+ * A server that is lost may have forked, and nobody reads any more that it did: a second VMM would write to the same disk. One that has not yet said
+ * that it is there dies of saying it. Throws TIMEOUT.
+ */
+async function endUnclaimed(folder: string): Promise<void> {
+  for (const { pid, name } of await vmmsIn(dirname(folder))) {
+    const startTime = processStatus(pid)?.startTime;
+    if (name === basename(folder) && startTime !== undefined) await VmmProcess.adopted(pid, startTime).kill();
   }
 }
