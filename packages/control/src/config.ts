@@ -7,7 +7,7 @@ export const UNSENT_BYTES = 4 * 1024 * 1024;
 /** until a process that was started listens, and one that listens says what it is */
 export const CONNECT_MS = 10_000;
 export const RETRY_MS = 50;
-/** until a process of another version says which it is */
+/** from SIGKILL to the end of a process */
 export const EVICT_MS = 10_000;
 /** of a line that is refused */
 export const SHOWN_CHARS = 200;

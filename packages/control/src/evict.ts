@@ -1,49 +1,36 @@
-import { readFile, rm } from "node:fs/promises";
-import { connect } from "node:net";
-import { EVICT_MS, LINE_BYTES } from "./config.ts";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IsthmusError } from "@isthmus/contract";
+import { EVICT_MS, RETRY_MS } from "./config.ts";
 import { endNow } from "./end-now.ts";
-import { Lines } from "./lines.ts";
 
-/** The process id that the first line of a socket says, whatever else it says. */
-function pidAt(path: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const lines = new Lines(LINE_BYTES);
-    const finish = (pid?: number): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(pid);
-    };
-    const timer = setTimeout(finish, EVICT_MS);
-    socket.on("error", () => finish()).on("close", () => finish());
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        const [first] = lines.push(chunk);
-        if (first === undefined) return;
-        const hello: unknown = JSON.parse(first);
-        const pid: unknown = typeof hello === "object" && hello !== null ? Reflect.get(hello, "pid") : undefined;
-        finish(typeof pid === "number" && Number.isSafeInteger(pid) && pid > 1 ? pid : undefined);
-      } catch {
-        finish();
-      }
-    });
+const commandOf = async (pid: number): Promise<string> => await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+
+/** Processes of ours that are to listen at `path`. They are not asked: one that is stopped would not answer. */
+async function pidsFor(path: string): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = pids.map(async (pid) => {
+    if (!isFor(path, await commandOf(pid))) return [];
+    const owner = await stat(`/proc/${pid}`).catch(() => undefined);
+    return owner?.uid === process.geteuid?.() ? [pid] : [];
   });
+  return (await Promise.all(found)).flat();
 }
 
-/** Ends a process that speaks another protocol, as one of another version does, and takes its socket away. What it did stays, for the next to replace. What listens there and is no process of ours is let live. */
+const isFor = (path: string, command: string): boolean => command.includes(`\0--socket\0${path}\0`);
+
+/**
+ * Ends a process that speaks another protocol, as one of another version does, or says nothing, as one that is stopped does, and takes its socket away. What it did stays, for the next to
+ * replace. What listens there and is no process of ours is let live. Throws TIMEOUT when it does not end.
+ */
 export async function evict(path: string): Promise<void> {
-  const pid = await pidAt(path);
-  const command = pid === undefined ? "" : await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-  if (pid !== undefined && command.includes(`\0--socket\0${path}\0`)) {
+  for (const pid of await pidsFor(path)) {
+    const command = await commandOf(pid);
+    if (!isFor(path, command)) continue;
     endNow(pid);
     // Its ports are free when it is gone.
-    while (
-      await readFile(`/proc/${pid}/cmdline`, "utf8").then(
-        (text) => text === command,
-        () => false,
-      )
-    )
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const giveUpAt = performance.now() + EVICT_MS; (await commandOf(pid)) === command; await sleep(RETRY_MS))
+      if (performance.now() > giveUpAt) throw new IsthmusError("TIMEOUT", { what: `the end of process ${pid}`, limit: EVICT_MS });
   }
   await rm(path, { force: true });
 }
