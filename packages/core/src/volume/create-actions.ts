@@ -38,7 +38,11 @@ export function createVolumeActions(context: Context): VolumeActions {
       const removed: Volume[] = [];
       for (const volume of volumes.all(tenant)) {
         if ((!volume.anonymous && !all) || usersOf(records, volume).length > 0) continue;
-        removed.push(await removeUnused(context, volume.name, { tenant }));
+        const gone = await removeUnused(context, volume.name, { tenant }).catch((error: unknown) => {
+          // It has come into use since, or is copied, or somebody else removed it: that is no reason to keep the others.
+          if (!hasCode(error, "VOLUME_IN_USE", "VOLUME_NOT_FOUND")) throw error;
+        });
+        if (gone !== undefined) removed.push(gone);
       }
       return removed;
     },

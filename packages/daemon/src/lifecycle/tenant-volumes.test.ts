@@ -135,6 +135,17 @@ describe("a tenant's token", () => {
     await quiet();
     expect((await ask(tokens.a, "GET", "/volumes/ofa/archive")).status).toBe(200);
   });
+
+  it("keeps nobody from pruning by a copy that takes for ever", async () => {
+    await machinesOf(daemon.machines, { ...hostOwner, tenant: "a" }).volumes.export("ofa");
+    const [one, other] = await Promise.all([
+      ask(undefined, "POST", "/volumes/prune?all=true"),
+      ask(undefined, "POST", "/volumes/prune?all=true"),
+    ]);
+    expect([one.status, other.status]).toEqual([200, 200]);
+    expect([...one.body.volumes, ...other.body.volumes].map(({ name }: { name: string }) => name).sort()).toEqual(["ofb", "ofhost"]);
+    expect(await names(undefined)).toEqual(["ofa"]);
+  });
 });
 
 describe.each(["host", "socket"] as const)("the owner of the host (%s)", (by) => {
