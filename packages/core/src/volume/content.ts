@@ -25,10 +25,16 @@ export async function exportVolume(context: Context, volume: StoredVolume, optio
   const waiting = waitingSignal(context, options.signal, `the export of ${name}`);
   let look: Look | undefined;
   const end = async () => {
-    if (look !== undefined) await endLook(context, look);
-    waiting.done();
-    done();
-    copied();
+    try {
+      if (look !== undefined) await endLook(context, look);
+    } catch (error) {
+      // Nobody waits for it, and what is in the archive is whole. The next daemon ends what is left.
+      context.log.error({ volume: name, err: error }, "a guest that read a volume could not be ended");
+    } finally {
+      waiting.done();
+      done();
+      copied();
+    }
   };
   try {
     look = await lookAtVolume(context, volume, true, waiting.signal);

@@ -1,4 +1,4 @@
-import type { MachineSpec, Mount, Role } from "@isthmus/contract";
+import { IsthmusError, type MachineSpec, type Mount, type Role } from "@isthmus/contract";
 import { hostOwner, machinesOf } from "@isthmus/core";
 import { createHttpDoor, type HttpDoor } from "@isthmus/door-http";
 import { fakeDeps } from "@isthmus/door-http/testing";
@@ -133,6 +133,18 @@ describe("a tenant's token", () => {
     expect((await ask(undefined, "GET", "/volumes/ofa/archive")).status).toBe(200);
     first?.resume();
     await quiet();
+    expect((await ask(tokens.a, "GET", "/volumes/ofa/archive")).status).toBe(200);
+  });
+
+  it("may copy again, and the daemon goes on, when a guest that copied cannot be ended", async () => {
+    const { volumes } = machinesOf(daemon.machines, { ...hostOwner, tenant: "a" });
+    const copies = [await volumes.export("ofa"), await volumes.export("ofa")];
+    const ending = vi.spyOn(daemon.host, "end").mockImplementation(() => {
+      throw new IsthmusError("TIMEOUT", { what: "the end of process 1", limit: 1 });
+    });
+    for (const copy of copies) copy.resume();
+    await quiet();
+    ending.mockRestore();
     expect((await ask(tokens.a, "GET", "/volumes/ofa/archive")).status).toBe(200);
   });
 
