@@ -195,6 +195,8 @@ static void serve(struct request *request) {
     }
     if (pid < 0) tell("failed %s fork: %s", request->id, strerror(errno));
     else if (!remember(pid, request->id)) _exit(0);
+    // Later children have the memory that this was in.
+    explicit_bzero(text, length);
     free(text);
   }
 }

@@ -1,4 +1,17 @@
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -42,6 +55,14 @@ async function start(words: VmmCommand["words"], more: Partial<VmmCommand> = {})
 const parentOf = (pid: number) => Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 const namespacesOf = (pid: number) =>
   new Set(readdirSync(`/proc/${pid}/task`).map((task) => readlinkSync(`/proc/${pid}/task/${task}/ns/net`)));
+function heapOf(pid: number): Buffer {
+  const [, from = "", to = ""] = /^(\w+)-(\w+) .*\[heap\]$/m.exec(readFileSync(`/proc/${pid}/maps`, "utf8")) ?? [];
+  const heap = Buffer.alloc(Number.parseInt(to, 16) - Number.parseInt(from, 16));
+  const memory = openSync(`/proc/${pid}/mem`, "r");
+  readSync(memory, heap, 0, heap.length, Number.parseInt(from, 16));
+  closeSync(memory);
+  return heap;
+}
 /** the VMMs in the folder, without waiting */
 const working = () =>
   readdirSync("/proc").flatMap((name) => {
@@ -106,6 +127,14 @@ describe("a forked VMM", () => {
       message: expect.stringContaining(`${join(folder, "missing")}: No such file`),
     });
     expect(told.at(-1)).toBe("discarded");
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("has nothing in its memory of what others were started with", async () => {
+    const other = "of another tenant ".repeat(2_000);
+    await (await start([QEMU_PROGRAM, "-name", other, "-version"])).ended;
+    const { pid } = await start([...IDLE, "-name", "present of this tenant"]);
+    const heap = heapOf(pid);
+    expect([heap.includes("of this tenant"), heap.includes("another tenant")]).toEqual([true, false]);
   });
 
   it.skipIf(process.getuid?.() !== 0)("is in its network's namespace with every thread", async () => {
