@@ -134,7 +134,7 @@ export interface Machines {
   readonly licences: LicenceActions;
   /**
    * Makes a machine; with `start` resolves when its guest answered. Throws INVALID_REQUEST, INVALID_NAME, NAME_TAKEN, TOO_LARGE, IMAGE_NOT_FOUND, INVALID_IMAGE_REF,
-   * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, VOLUME_NAME_TAKEN, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
+   * IMAGE_NO_COMMAND, ISOLATION_UNAVAILABLE, IDEMPOTENCY_MISMATCH, VOLUME_NAME_TAKEN, VOLUME_IN_USE, NO_CAPACITY, DISK_FULL and, with `start`, what `start` throws.
    */
   create(spec: MachineSpec, options?: CreateOptions): Promise<Machine>;
   /** Resolves when the guest answered. Throws NO_CAPACITY, TOO_MANY_REQUESTS, START_FAILED, START_TIMEOUT, PORT_TAKEN, CANCELLED (it was stopped meanwhile). */

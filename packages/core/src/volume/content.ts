@@ -7,7 +7,7 @@ import { endLook, type Look, lookInto } from "../machine/reading/look.ts";
 import type { VolumeCallOptions } from "./actions.ts";
 import { checkVolume } from "./claims.ts";
 import type { PlannedVolume, StoredVolume } from "./ports.ts";
-import type { NewVolume, Volumes } from "./volumes.ts";
+import { IMPORT, type NewVolume, type Volumes } from "./volumes.ts";
 
 /** A guest reads and writes volumes, never the host: what is in them is their users'. This is the one that does it for a volume alone. */
 const LOOK_IMAGE = "busybox";
@@ -100,9 +100,6 @@ async function importInto(
     done();
   }
 }
-
-/** no machine's id */
-const IMPORT = "import";
 
 async function lookAtVolume(context: Context, volume: StoredVolume, readOnly: boolean, signal: AbortSignal): Promise<Look> {
   const { folders, volumes } = context;

@@ -19,7 +19,7 @@ export interface Provided {
 
 /**
  * A resolved spec in which every volume has a name and is there: named ones are made when they are missing, anonymous ones for machine `id`, both for the tenant that the
- * spec names, else for the host. Throws as `Volumes.create`, and VOLUME_NAME_TAKEN.
+ * spec names, else for the host. Throws as `Volumes.create`, VOLUME_NAME_TAKEN, and VOLUME_IN_USE for one that is being imported.
  */
 export async function provideVolumes(context: Context, id: string, given: MachineSpec, by: AskedBy): Promise<Provided> {
   const { volumes } = context;
@@ -76,7 +76,7 @@ async function takeBack(context: Context, volumes: Volumes, name: string): Promi
     .catch((error: unknown) => context.log.warn({ volume: name, err: error }, "a volume is left that no machine came to need"));
 }
 
-/** Ahead of a machine's insertion: its volumes may have become others since they were provided. It waits for nothing. Throws VOLUME_NOT_FOUND, VOLUME_NAME_TAKEN. */
+/** Ahead of a machine's insertion: its volumes may have become others since they were provided. It waits for nothing. Throws VOLUME_NOT_FOUND, VOLUME_NAME_TAKEN, VOLUME_IN_USE. */
 export function checkProvided({ volumes }: Context, spec: MachineSpec, { tenantBound = false }: AskedBy): void {
   if (volumes === undefined) return;
   for (const { name } of volumesOf(spec)) checkGiven(spec, volumes.get(name), tenantBound);

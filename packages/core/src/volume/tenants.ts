@@ -1,6 +1,7 @@
 import { IsthmusError, type MachineSpec } from "@isthmus/contract";
 import { tenantOf } from "../licence/lease-events.ts";
 import type { StoredVolume } from "./ports.ts";
+import { IMPORT } from "./volumes.ts";
 
 type Owned = Pick<StoredVolume, "name" | "tenant">;
 
@@ -11,12 +12,14 @@ export function mayMount(spec: Pick<MachineSpec, "tenant">, { tenant }: Owned): 
 
 /**
  * Whether a machine that is being made may be given a volume that is there. `tenantBound`: asked for by a caller that is bound to the machine's tenant; it is not told
- * whose the volume is. Throws VOLUME_NAME_TAKEN.
+ * whose the volume is. Throws VOLUME_NAME_TAKEN, and VOLUME_IN_USE while it is imported: when that fails the machine would name what is not there, and be given whatever
+ * the host's owner makes of that name later.
  */
-export function checkGiven(spec: Pick<MachineSpec, "tenant">, volume: Owned, tenantBound: boolean): void {
-  const { name, tenant } = volume;
-  if (tenantBound ? tenant === tenantOf(spec) : mayMount(spec, volume)) return;
-  throw nameTaken(name, tenantBound ? notOf(tenantOf(spec)) : `of tenant ${tenant}`);
+export function checkGiven(spec: Pick<MachineSpec, "tenant">, volume: Owned & Pick<StoredVolume, "goesWith">, tenantBound: boolean): void {
+  const { name, tenant, goesWith } = volume;
+  if (tenantBound ? tenant !== tenantOf(spec) : !mayMount(spec, volume))
+    throw nameTaken(name, tenantBound ? notOf(tenantOf(spec)) : `of tenant ${tenant}`);
+  if (goesWith === IMPORT) throw new IsthmusError("VOLUME_IN_USE", { name, holder: "its import", use: "is under way" });
 }
 
 /** What a caller who is bound to `tenant` is told of a name that is not its own. */

@@ -7,6 +7,9 @@ import type { StoredVolume, VolumeFolders } from "./ports.ts";
 /** bytes of the name of an anonymous volume; it is written as twice as many hex digits */
 const ANONYMOUS_BYTES = 16;
 
+/** What a volume goes with while it is imported; no machine's id. */
+export const IMPORT = "import";
+
 /** One that is to be made; an anonymous one has no name yet. */
 export type NewVolume = Pick<StoredVolume, "sizeBytes" | "labels" | "goesWith" | "tenant"> & { readonly name?: string };
 

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { IsthmusError, type MachineSpec, type Mount, type Role } from "@isthmus/contract";
 import { hostOwner, machinesOf } from "@isthmus/core";
 import { createHttpDoor, type HttpDoor } from "@isthmus/door-http";
@@ -233,6 +234,18 @@ describe("a machine of a tenant", () => {
     await expect(failing).rejects.toMatchObject({ code: "INVALID_REQUEST" });
     expect((await machines.volumes.get("shared")).usedBy).toMatchObject([{ machineId: (await going).id }]);
     expect(await names(undefined)).toEqual(["ofa", "ofb", "ofhost", "shared"]);
+  });
+
+  it("is not made with a volume whose import may fail, to be given what the host has of that name later", async () => {
+    const scoped = machinesOf(daemon.machines, { ...hostOwner, tenant: "a" });
+    const call = new AbortController();
+    daemon.host.nextStarts.push("hang");
+    const importing = scoped.volumes.import({ name: "backup" }, Readable.from(["archive"]), { signal: call.signal });
+    await quiet();
+    await expect(scoped.create({ image: "busybox", mounts: [mount("backup")] })).rejects.toMatchObject({ code: "VOLUME_IN_USE" });
+    call.abort();
+    await expect(importing).rejects.toMatchObject({ code: "CANCELLED" });
+    expect([await names(undefined), daemon.all()]).toEqual([["ofa", "ofb", "ofhost"], []]);
   });
 
   it("is not made when its volume has become the host's meanwhile", async () => {
