@@ -1,6 +1,7 @@
 import type { MachineSpec } from "@isthmus/contract";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeDaemon } from "./fake-daemon.fixture.ts";
+import { fakeNetworks } from "./fake-networks.fixture.ts";
 
 let daemon: FakeDaemon;
 beforeEach(() => {
@@ -68,6 +69,20 @@ describe("ports of a machine on a network", () => {
     expect([daemon.machines.get("a").state, listening()]).toEqual(["exited", portsOf(kept)]);
     await daemon.machines.start("a");
     expect(listening()).toEqual([...portsOf("a"), ...portsOf(kept)].sort());
+  });
+
+  it("that are not taken up yet keep no machine waiting that has none", async () => {
+    await run("a");
+    await run("b", { ports: [] });
+    const answers = Promise.withResolvers<void>();
+    const networks = fakeNetworks(daemon.networks);
+    daemon.networkHost = { ...networks, takeUpPublished: (wanted) => answers.promise.then(() => networks.takeUpPublished(wanted)) };
+    const restarted = daemon.restart();
+    await daemon.machines.stop("b");
+    expect([daemon.machines.get("b").state, portsOf("a")]).toEqual(["exited", listening()]);
+    answers.resolve();
+    await restarted;
+    expect(daemon.machines.get("a").state).toBe("running");
   });
 
   it("listen again with the next daemon when what published them is gone", async () => {

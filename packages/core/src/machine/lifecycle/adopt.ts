@@ -31,7 +31,8 @@ export async function adoptAll(context: Context): Promise<AdoptionReport> {
       const handle = handleOf(context, record.machine.id);
       handle.adopted = true;
       const verdict = handle.queue.internal(async () => {
-        handle.publication = (await published).get(record.machine.id);
+        // The publisher may be slow to answer: whoever has no ports, and needs none to be free, does not wait for it.
+        if ((record.machine.spec.ports ?? []).length > 0) handle.publication = (await published).get(record.machine.id);
         return await adopt(context, handle, record);
       });
       handle.ready = verdict.then(
