@@ -24,5 +24,6 @@ export const CREATE_ROOM_BYTES = 16 * MIB;
 export const PREFIX_CHARS_MIN = 4;
 /** compiled statements kept; those of queries by filter are many, and come after the rest */
 export const STATEMENTS_KEPT = 128;
-/** machines whose records are kept parsed */
+/** machines whose records are kept parsed, and how long they may be as JSON: together some 16 MB */
+export const RECORD_KEPT_CHARS = 16_384;
 export const RECORDS_KEPT = 1_000;

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { defaults, IsthmusError, type Machine, type MachineState } from "@isthmus/contract";
 import type { LeaseHolder, MachineQuery, MachineRecord, Store } from "@isthmus/core";
-import { PREFIX_CHARS_MIN, RECORDS_KEPT } from "./config.ts";
+import { PREFIX_CHARS_MIN, RECORD_KEPT_CHARS, RECORDS_KEPT } from "./config.ts";
 import { machineRecord, text } from "./rows.ts";
 
 /** Specs are kept with their tenant filled in. */
@@ -47,23 +47,25 @@ export class MachineTable {
   get(ref: string, tenant?: string): MachineRecord {
     const known = tenant === undefined ? this.#read.get(ref) : undefined;
     if (known) return known;
-    const record = this.#find(ref, tenant);
+    const row = this.#find(ref, tenant);
+    const record = machineRecord(row);
+    if (text(row.machine).length + text(row.boot).length > RECORD_KEPT_CHARS) return record;
     if (this.#read.size >= RECORDS_KEPT) this.#read.clear();
     this.#read.set(record.machine.id, record);
     return record;
   }
 
-  #find(ref: string, tenant?: string): MachineRecord {
+  #find(ref: string, tenant?: string): Readonly<Record<string, unknown>> {
     const own = `(?2 IS NULL OR ${TENANT} = ?2)`;
     const exact = this.#db
       .prepare(`SELECT * FROM machines WHERE (id = ?1 OR name = ?1) AND ${own} ORDER BY id = ?1 DESC LIMIT 1`)
       .get(ref, tenant ?? null);
-    if (exact) return machineRecord(exact);
+    if (exact) return exact;
     if (ref.length < PREFIX_CHARS_MIN || !/^[0-9a-f]+$/.test(ref)) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
     const rows = this.#db.prepare(`SELECT * FROM machines WHERE id >= ?1 AND id < ?1 || 'g' AND ${own} LIMIT 2`).all(ref, tenant ?? null);
     if (rows.length > 1) throw new IsthmusError("MACHINE_AMBIGUOUS", { ref });
     if (!rows[0]) throw new IsthmusError("MACHINE_NOT_FOUND", { ref });
-    return machineRecord(rows[0]);
+    return rows[0];
   }
 
   /** One page, newest first. The cursor is the last machine's age and id. Throws INVALID_REQUEST. */
