@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 // Plain CommonJS that any Node can read: starts the command with a Node that runs TypeScript as it is (22.18 or newer).
+// Without the -- Node takes an --env-file among the command's arguments for its own.
 "use strict";
 
 const path = require("node:path");
@@ -25,7 +26,7 @@ function bundledNode() {
 function handOver(node) {
   const { spawn } = require("node:child_process");
   const { constants } = require("node:os");
-  const child = spawn(node, [flag, main, ...process.argv.slice(2)], {
+  const child = spawn(node, [flag, "--", main, ...process.argv.slice(2)], {
     stdio: "inherit",
     env: cache ? { ...process.env, NODE_COMPILE_CACHE: cache } : process.env,
   });

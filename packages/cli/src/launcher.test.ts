@@ -38,8 +38,14 @@ describe("the launcher of a checkout", () => {
     expect(spawnSync(launcher, ["no such command"]).status).toBe(2);
   });
 
+  it("keeps Node from reading the file of --env-file, which is a machine's", () => {
+    const { stderr, status } = spawnSync(launcher, ["run", "--env-file", path.join(folder, "none"), "busybox"], { encoding: "utf8" });
+    expect(stderr).toMatch(/^isthmus: cannot use .*none/);
+    expect(status).toBe(125);
+  });
+
   it.each(["v22.18.0", "v22.19.1", "v24.1.0", "v100.0.0"])("uses the Node on PATH when it is %s", (version) => {
-    const { run } = bare({ node: `if [ "$1" = --version ]; then echo ${version}; else shift 2; echo "ran $*"; exit 7; fi` });
+    const { run } = bare({ node: `if [ "$1" = --version ]; then echo ${version}; else shift 3; echo "ran $*"; exit 7; fi` });
     expect(run(["a", "b c"])).toMatchObject({ stdout: "ran a b c\n", status: 7 });
   });
 
@@ -59,7 +65,7 @@ describe("the launcher of a checkout", () => {
   });
 
   it("runs the bundle until a source or the packages are newer", () => {
-    const { run } = bare({ node: 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$2"; fi' });
+    const { run } = bare({ node: 'if [ "$1" = --version ]; then echo v24.0.0; else echo "$3"; fi' });
     const ran = () => path.relative(path.join(folder, "checkout"), String(run([]).stdout).trim());
     const file = (name: string, seconds: number) => {
       const at = path.join(folder, "checkout", name);
@@ -105,6 +111,12 @@ describe("the launcher of an npm install", () => {
     const file = path.join(import.meta.dirname, "../bin/isthmus.cjs");
     expect(spawnSync(process.execPath, [file, "--version"], { encoding: "utf8" }).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(spawnSync(process.execPath, [file, "nope"], { encoding: "utf8" })).toMatchObject({ status: 2, stdout: "" });
+  });
+
+  it("keeps Node from reading the file of --env-file, which is a machine's", () => {
+    const file = path.join(import.meta.dirname, "../bin/isthmus.cjs");
+    const { stderr } = spawnSync(file, ["run", "--env-file", path.join(folder, "none"), "busybox"], { encoding: "utf8" });
+    expect(stderr).toMatch(/^isthmus: cannot use .*none/);
   });
 
   it("hands over to the bundled Node when its own is too old", () => {
