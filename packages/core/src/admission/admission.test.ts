@@ -67,6 +67,18 @@ describe("admission", () => {
     expect(world.granted).toEqual(["a"]);
   });
 
+  it("lets wait for seats no longer than who asks has said", async () => {
+    const world = new World();
+    world.seatsFree = 0;
+    world.enter(request("a", { licences: ["db"], seatsWaitMs: 5_000 }));
+    world.enter(request("b", { licences: ["db"], seatsWaitMs: 60_000 }));
+    world.advance(10_000);
+    await turn();
+    expect(world.refused.get("a")).toMatchObject({ code: "LICENCE_UNAVAILABLE" });
+    expect(world.admission.position("b")?.cause).toMatchObject({ kind: "licence" });
+    expect(() => world.admission.check(request("c", { licences: ["db"], seatsWaitMs: 0 }))).toThrow(/db/);
+  });
+
   it("sets room aside for a large one that others have passed for long, and not for ever", () => {
     const world = new World({ machines: 1_000, startsInFlight: 1_000 });
     const small = (id: string) => request(id, { maxWaitMs: 1e7, queuedAtMs: world.nowMs });

@@ -62,7 +62,7 @@ export class Admission {
     const full = queueShortage(request, this.#queue, this.limits, this.#port.quota(request.tenant));
     if (full) throw this.#port.refusal(request, this.#expected(full));
     const found = this.#find(request, this.#view());
-    if ("shortage" in found && (found.shortage.permanent || !mayWait(request, found.shortage)))
+    if ("shortage" in found && (found.shortage.permanent || waitMsFor(request, found.shortage) <= 0))
       throw this.#port.refusal(request, found.shortage);
   }
 
@@ -190,7 +190,7 @@ export class Admission {
     // What does not fit now fits none the better for what is let in beside it; whose seats are short is each one's own matter.
     if (shortage.kind !== "licence") this.#unfit.set(entry.shape, shortage);
     if (shortage.kind !== "capacity") this.#queue.forfeit(request.tenant);
-    if (shortage.permanent || !mayWait(request, shortage)) {
+    if (shortage.permanent || waitMsFor(request, shortage) <= 0) {
       this.#refuse(entry, this.#port.refusal(request, shortage));
       return undefined;
     }
@@ -246,7 +246,7 @@ export class Admission {
       const { request, shortage } = entry;
       const waitedMs = now - request.queuedAtMs;
       if (waitedMs >= queueAgeMs) this.#refuse(entry, this.#port.refusal(request, shortage ?? tooOld(waitedMs, queueAgeMs)));
-      else if (shortage && shortage.onShortage !== "queue" && waitedMs >= request.maxWaitMs) {
+      else if (shortage && waitedMs >= waitMsFor(request, shortage)) {
         // It may fit by now and wait for a slot only.
         view ??= this.#view();
         const found = this.#find(request, view);
@@ -302,7 +302,8 @@ function shapeOf({ tenant, isolation, imageDigest, cpus, memoryBytes, diskBytes,
   return JSON.stringify([tenant, isolation, imageDigest, cpus, memoryBytes, diskBytes, ports]);
 }
 
-/** Whether a request may wait for what it is short of. A pool of licences can say that its starts wait. */
-function mayWait({ maxWaitMs }: AdmissionRequest, { onShortage }: Shortage): boolean {
-  return onShortage === "queue" || (onShortage === undefined && maxWaitMs > 0);
+/** How long a request may wait for what it is short of. A pool of licences says whether its starts wait, and who asks may say how long. */
+function waitMsFor({ maxWaitMs, seatsWaitMs = Number.POSITIVE_INFINITY }: AdmissionRequest, { onShortage }: Shortage): number {
+  if (onShortage === "refuse") return 0;
+  return onShortage === "queue" ? seatsWaitMs : maxWaitMs;
 }

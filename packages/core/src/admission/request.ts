@@ -21,6 +21,8 @@ export interface AdmissionRequest {
   readonly licences: readonly string[];
   /** ms since `queuedAtMs` that it may wait for capacity, a quota or seats; 0: refused when it does not fit */
   readonly maxWaitMs: number;
+  /** the same for seats of a pool that lets starts wait, where somebody said how long; absent: as long as the queue lets anybody wait */
+  readonly seatsWaitMs?: number;
   /** ms since 1970 */
   readonly queuedAtMs: number;
 }

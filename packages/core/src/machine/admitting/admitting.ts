@@ -138,7 +138,9 @@ export class Admitting {
     const { atMs, maxWaitMs, priority } = record.boot.queued ?? this.queued(record.machine.spec, "user").queued ?? NEVER;
     // A start that was let in once was interrupted by the death of its daemon: what it waited before no longer counts.
     const queuedAtMs = record.boot.lease === undefined ? atMs : this.#parts.clock.now();
-    const request: AdmissionRequest = { ...heldBy(record), licences: [], priority, maxWaitMs, queuedAtMs };
+    const said = maxWaitMs >= Number.MAX_SAFE_INTEGER ? maxWaitMs : (record.machine.spec.maxWaitMs ?? this.#parts.settings.maxWaitMs);
+    const bound = said === undefined ? {} : { seatsWaitMs: said };
+    const request: AdmissionRequest = { ...heldBy(record), licences: [], priority, maxWaitMs, ...bound, queuedAtMs };
     this.#records.set(request, record);
     return request;
   }
