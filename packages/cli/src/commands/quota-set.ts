@@ -38,9 +38,10 @@ export function quotaSet(context: Context): Command {
         ["isthmus quota set team-b --weight 4", "four starts for one of a tenant of weight 1"],
       ]),
     )
-    .action(async (tenant: string, { memory, disk, ...counts }: QuotaOptions) => {
+    .action(async (tenant: string, { weight, machines, vcpus, memory, disk, ports, queued }: QuotaOptions) => {
       const isthmus = await context.client();
-      const quota = await isthmus.quotas.set(tenant, { ...counts, memoryBytes: memory, diskBytes: disk });
+      // Written out: the options hold --json too, which is no field of a quota.
+      const quota = await isthmus.quotas.set(tenant, { weight, machines, vcpus, memoryBytes: memory, diskBytes: disk, ports, queued });
       if (context.json) return context.printJson(quota);
       await context.print(quotaTable([quota]));
     });

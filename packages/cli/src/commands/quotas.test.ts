@@ -37,7 +37,7 @@ describe("quota set", () => {
       ports: 0,
       queued: 5,
     });
-    await cli(["quota", "set", "team-a"], { socketPath: daemon.socketPath });
+    expect(JSON.parse((await cli(["quota", "set", "team-a", "--json"], { socketPath: daemon.socketPath })).out)).toEqual(quota);
     expect(JSON.parse(daemon.seen.at(-1)?.body ?? "")).toEqual({});
   });
 
