@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { formatBytes, hasCode, limits, type Machine } from "@isthmus/contract";
 import type { Isthmus } from "@isthmus/sdk";
 import { Command } from "commander";
+import { exitCodes } from "../config.ts";
 import type { Context } from "../context.ts";
 import { gather, settleAll } from "../each.ts";
 import { reportFailure, usage } from "../failure.ts";
@@ -58,8 +59,16 @@ async function agreed(context: Context, { all, volumes, filter }: PruneOptions):
         ...(volumes ? ["anonymous volumes without use"] : []),
       ].join(", ");
   const lines = createInterface({ input: stdin, output: stderr });
+  // A question that is left by Ctrl-D fails or is never answered, as the Node is. What was answered in the same moment counts.
+  const left = new Promise<string>((resolve) => lines.once("close", () => setImmediate(resolve, "")));
+  lines.once("SIGINT", () => {
+    context.exitCode = exitCodes.interrupted;
+    stderr.write("\n");
+    lines.close();
+  });
   try {
-    return /^y(es)?$/i.test((await lines.question(`This removes ${kinds}. Go on? [y/N] `)).trim());
+    const answer = lines.question(`This removes ${kinds}. Go on? [y/N] `).catch(() => "");
+    return /^y(es)?$/i.test((await Promise.race([answer, left])).trim());
   } finally {
     lines.close();
   }

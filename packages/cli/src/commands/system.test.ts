@@ -71,4 +71,15 @@ describe("system prune", () => {
     }
     expect((await cli(["system", "prune", "-f", "--filter", "until=soon"], daemon)).code).toBe(2);
   });
+
+  it.each([
+    ["Ctrl-C", "\u0003", 130],
+    ["Ctrl-D", "\u0004", 0],
+  ])("takes %s for no", async (_name, key, code) => {
+    await using daemon = await fakeDaemon(answer);
+    const world = testWorld({ ...daemon, terminal: { columns: 80, rows: 24 } });
+    world.stdin.write(key);
+    expect([await runCli(["system", "prune"], world), daemon.seen]).toEqual([code, []]);
+    expect(world.err()).not.toContain("internal error");
+  });
 });
