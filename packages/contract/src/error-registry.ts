@@ -64,7 +64,7 @@ export const errorRegistry = {
   STATE_CONFLICT: {
     status: 409,
     message: "cannot {action} machine {name}: it is {state}",
-    remedy: "{action} works when a machine is: {allowed}.",
+    remedy: "{action} works when a machine is: {allowed}.{first}",
   },
   FIXED_WHILE_LIVE: {
     status: 409,

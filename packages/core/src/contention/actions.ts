@@ -38,7 +38,7 @@ export function createContentionActions(context: Context): ContentionActions {
       const { name, state } = context.store.machine(id).machine;
       const connections = (await handle.live?.activity())?.connections ?? 0;
       if (handle.sessions > 0 || connections > 0)
-        throw new IsthmusError("STATE_CONFLICT", { action: "suspend", name, state, allowed: "idle" });
+        throw new IsthmusError("STATE_CONFLICT", { action: "suspend", name, state, allowed: "idle", first: "" });
       await suspendMachine(context, handle, "pressure");
     },
     async resume(id) {
@@ -49,7 +49,8 @@ export function createContentionActions(context: Context): ContentionActions {
     async evict(id) {
       const { machine } = context.store.machine(id);
       const { name, state, spec } = machine;
-      if (spec.evictable !== true) throw new IsthmusError("STATE_CONFLICT", { action: "evict", name, state, allowed: "evictable" });
+      if (spec.evictable !== true)
+        throw new IsthmusError("STATE_CONFLICT", { action: "evict", name, state, allowed: "evictable", first: "" });
       await requestStop(context, handleOf(context, id), {});
     },
     refuse(reason) {

@@ -317,3 +317,27 @@ describe("limits and following", () => {
     expect((await daemon.machines.stop(id)).state).toBe("exited");
   });
 });
+
+describe("an action that a machine's state forbids", () => {
+  const remedy = (promise: Promise<unknown>) =>
+    promise.then(
+      () => "no error",
+      (error: unknown) => IsthmusError.from(error).remedy,
+    );
+
+  it("is refused with the command that comes first", async () => {
+    await daemon.machines.create({ image: "busybox", name: "m" }, { start: true });
+    expect(await remedy(daemon.machines.remove("m"))).toMatch(/ isthmus rm -f m$/);
+    expect(await remedy(daemon.machines.unpause("m"))).toBe("unpause works when a machine is: paused.");
+    await daemon.machines.pause("m");
+    expect(await remedy(daemon.machines.suspend("m"))).toBe(
+      "suspend works when a machine is: running. Unpause it first: isthmus unpause m",
+    );
+    await daemon.machines.unpause("m");
+    await daemon.machines.suspend("m");
+    expect(await remedy(daemon.machines.stop("m"))).toMatch(/\. Resume it first: isthmus resume m$/);
+    expect(await remedy(daemon.machines.remove("m"))).toMatch(/ isthmus rm -f m$/);
+    await daemon.machines.kill("m");
+    expect(await remedy(daemon.machines.pause("m"))).toMatch(/ Start it first: isthmus start m$/);
+  });
+});

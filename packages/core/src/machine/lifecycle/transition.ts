@@ -88,7 +88,17 @@ export function conflict(action: string, record: MachineRecord, allowed: readonl
     name: record.machine.name,
     state: record.machine.state,
     allowed: allowed.join(", "),
+    first: firstStep(action, record.machine),
   });
+}
+
+/** The command that brings a machine to where the action works, as a sentence. */
+function firstStep(action: string, { name, state }: Machine): string {
+  if (action === "remove") return ` Remove it all the same: isthmus rm -f ${name}`;
+  if (action === "kill") return state === "queued" || state === "starting" ? ` Call its start off: isthmus stop ${name}` : "";
+  if (state === "suspended" && action !== "suspend") return ` Resume it first: isthmus resume ${name}`;
+  if (state === "paused" && action !== "pause") return ` Unpause it first: isthmus unpause ${name}`;
+  return hasEnded(state) && action !== "unpause" && action !== "resume" ? ` Start it first: isthmus start ${name}` : "";
 }
 
 /**

@@ -109,6 +109,7 @@ async function looking(
       name: record.machine.name,
       state: "without a disk: it never ran",
       allowed: "running, exited",
+      first: ` Start it first: isthmus start ${record.machine.name}`,
     });
   checkVolumes(context, record);
   const tenant = tenantOf(record.machine.spec);
