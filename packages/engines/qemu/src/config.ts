@@ -91,6 +91,8 @@ export const UNATTENDED_OUTPUT_BYTES = 256 * MIB;
 export const ENTROPY_BYTES = 64;
 /** What of the VMM's own words goes into an error. */
 export const STDERR_TAIL_BYTES = 2_048;
+/** of a guest's console that are told when it ends before it answers */
+export const CONSOLE_TAIL_LINES = 3;
 /** A free port can be taken by another between our look and QEMU's. */
 export const PORT_ATTEMPTS = 3;
 /** sun_path of unix(7), without its NUL */

@@ -1,5 +1,5 @@
 import type { AgentSession } from "@isthmus/agent-client";
-import { hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
+import { defaults, formatBytes, hasCode, IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { BootKernel, MachineGroups, SavedParts, StartPlan } from "@isthmus/core";
 import { keepMemoryBase, requireSaved } from "./capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "./command-line.ts";
@@ -12,7 +12,7 @@ import { portTakenIn } from "./monitor/host-ports.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import { throttleDisks } from "./monitor/throttle.ts";
 import type { Spawner } from "./process/spawner.ts";
-import { type VmmProcess, vmmWords } from "./process/vmm-process.ts";
+import { consoleWords, type VmmProcess, vmmWords } from "./process/vmm-process.ts";
 import { QemuMachine } from "./qemu-machine.ts";
 import { type Serving, serveShares } from "./shares.ts";
 import type { StepTimer } from "./step-timer.ts";
@@ -44,8 +44,16 @@ export interface BootRequest {
 /** Why the VMM ended before its guest was up. */
 async function earlyEnd(plan: StartPlan, status: string | undefined): Promise<IsthmusError> {
   const words = await vmmWords(plan.folder);
-  const reason = words === "" ? `QEMU ended (${status ?? "status unknown"}); the guest's console is in the machine's folder` : words;
+  const reason = words === "" ? await guestEnded(plan, status) : words;
   return portTakenIn(words) ?? new IsthmusError("START_FAILED", { name: plan.name, reason });
+}
+
+/** QEMU had nothing to complain of: its guest turned itself off. A kernel that finds no room for itself does so without a word. */
+async function guestEnded({ folder, memoryBytes }: StartPlan, status = "status unknown"): Promise<string> {
+  const words = await consoleWords(folder);
+  const last = words === "" ? "without a word on its console" : `with these last words on its console: ${words}`;
+  const memory = memoryBytes < defaults.memoryBytes ? `; ${formatBytes(memoryBytes)} of memory may be too little for its kernel` : "";
+  return `its guest ended before it answered (QEMU: ${status}), ${last}${memory}`;
 }
 
 /** What ends the wait for a guest of `plan`. */

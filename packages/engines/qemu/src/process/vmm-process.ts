@@ -4,7 +4,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { EngineEnd } from "@isthmus/core";
-import { ADOPTED_POLL_MS, END_LOOKS, END_TOLD_MS, fileNames, KILL_DEADLINE_MS, KILL_POLL_MS, STDERR_TAIL_BYTES } from "../config.ts";
+import {
+  ADOPTED_POLL_MS,
+  CONSOLE_TAIL_LINES,
+  END_LOOKS,
+  END_TOLD_MS,
+  fileNames,
+  KILL_DEADLINE_MS,
+  KILL_POLL_MS,
+  STDERR_TAIL_BYTES,
+} from "../config.ts";
 import { processStatus } from "./proc.ts";
 
 /** A VMM process: our child, our fork server's, or an earlier daemon's. A pid alone can become another's: its start time goes with it. */
@@ -111,9 +120,20 @@ export class VmmProcess {
 
 /** The last of what the VMM said. */
 export async function vmmWords(folder: string): Promise<string> {
+  return (await tail(folder, fileNames.vmmLog)).replaceAll(/^qemu-system-\w+: /gm, "");
+}
+
+/** The end of what the guest wrote to its console, on one line. */
+export async function consoleWords(folder: string): Promise<string> {
+  return (await tail(folder, fileNames.console))
+    .split(/[\r\n]+/)
+    .slice(-CONSOLE_TAIL_LINES)
+    .join(" / ");
+}
+
+async function tail(folder: string, name: string): Promise<string> {
   try {
-    const words = (await readFile(join(folder, fileNames.vmmLog))).subarray(-STDERR_TAIL_BYTES).toString("utf8").trim();
-    return words.replaceAll(/^qemu-system-\w+: /gm, "");
+    return (await readFile(join(folder, name))).subarray(-STDERR_TAIL_BYTES).toString("utf8").trim();
   } catch {
     return "";
   }
