@@ -186,7 +186,7 @@ export interface ImportOptions extends CallOptions {
 
 /** How to load an archive of images. */
 export interface LoadOptions extends CallOptions {
-  /** tag for an image that has none */
+  /** tag for the only image of an archive, beside those that it has there; of several images for those that have none */
   readonly ref?: string;
   /** called with each step */
   readonly onProgress?: (progress: Progress) => void;

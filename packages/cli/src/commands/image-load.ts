@@ -18,7 +18,10 @@ export function imageLoad(context: Context, name: string): Command {
     .description("Load the images of an OCI archive, an OCI layout folder, or what docker save wrote.")
     .argument("[source]", "file, folder or - for stdin, which is the default")
     .option("-i, --input <file>", "the same, as docker names it")
-    .option("--ref <ref>", "NAME or NAME:TAG for an image that has none")
+    .option(
+      "--ref <ref>",
+      "NAME or NAME:TAG for it, beside the names that it has in the archive; of several images for those that have none",
+    )
     .option("-q, --quiet", "no progress")
     .addHelpText(
       "after",

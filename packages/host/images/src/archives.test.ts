@@ -122,12 +122,12 @@ describe.skipIf(!oracles)("archives that other tools made", () => {
     expect(await listTree(join(base, `got-${name}`))).toEqual(expected);
   });
 
-  it("takes a layout packed by tar, compressed as a whole, under the name given", async () => {
+  it("takes a layout packed by tar, compressed as a whole, under the name given and its own", async () => {
     const archive = join(base, "layout.tar.gz");
     await run("tar", ["-czf", archive, "-C", layout, "."]);
     await using test = await testStore();
     const [image] = await test.store.loadArchive(createReadStream(archive), { ref: "other:v9" });
-    expect(image?.tags).toEqual(["app:latest"]);
+    expect(image?.tags).toEqual(["app:latest", "other:v9"]);
   });
 });
 

@@ -204,11 +204,11 @@ class FolderImageStore implements LocalImageStore {
   }
 }
 
-/** `ref` names the only image of an archive that has no name of its own. */
+/** `ref` names the only image of an archive, beside the names that it brings along; of several, those that bring none. */
 function namesOf(image: PlannedImage, count: number, ref: string | undefined): readonly string[] {
+  if (ref === undefined) return image.tags;
+  if (count === 1) return [...new Set([...image.tags, ref])];
   if (image.tags.length > 0) return image.tags;
-  if (ref === undefined) return [];
-  if (count === 1) return [ref];
   // Several nameless images cannot share one tag: each gets a tag from its own digest.
   return [parseTag(`${ref.slice(0, ref.lastIndexOf(":"))}:${createHash("sha256").update(image.digest).digest("hex").slice(0, 12)}`)];
 }
