@@ -1,4 +1,4 @@
-import { limits, parseBytes, parseDuration, parseSignal } from "@isthmus/contract";
+import { formatBytes, formatDuration, limits, parseBytes, parseDuration, parseSignal } from "@isthmus/contract";
 import { invalid } from "./invalid.ts";
 
 /** Makes a parser of whole numbers for option `flag`. */
@@ -24,7 +24,8 @@ export function size(flag: string, minimum: number, maximum: number): (text: str
   return (text) => {
     const bytes = parseBytes(text);
     if (bytes === undefined) throw invalid(flag, text, "write a size such as 64m, 512MiB or 2g");
-    if (bytes < minimum || bytes > maximum) throw invalid(flag, text, `write a size from ${minimum} to ${maximum} bytes`);
+    if (bytes < minimum || bytes > maximum)
+      throw invalid(flag, text, `write a size from ${formatBytes(minimum)} to ${formatBytes(maximum)}`);
     return bytes;
   };
 }
@@ -34,7 +35,8 @@ export function duration(flag: string, minimumMs: number, maximumMs: number): (t
   return (text) => {
     const ms = parseDuration(text);
     if (ms === undefined) throw invalid(flag, text, "write a duration such as 10s, 5m or 1h30m");
-    if (ms < minimumMs || ms > maximumMs) throw invalid(flag, text, `write a duration from ${minimumMs} to ${maximumMs} ms`);
+    if (ms < minimumMs || ms > maximumMs)
+      throw invalid(flag, text, `write a duration from ${formatDuration(minimumMs)} to ${formatDuration(maximumMs)}`);
     return ms;
   };
 }
