@@ -246,7 +246,11 @@ export const errorRegistry = {
     remedy: "The guest is not to be trusted; kill the machine.",
   },
   AGENT_REFUSED: { status: 422, message: "the guest refused {op}: {reason}", remedy: "Correct the request: {code}." },
-  PATH_NOT_FOUND: { status: 404, message: "no file {path} in machine {name}", remedy: "Check the path; it must be absolute." },
+  PATH_NOT_FOUND: {
+    status: 404,
+    message: "no file {path} in machine {name}",
+    remedy: "Check the path. A copy makes no folders above its target: isthmus exec {name} mkdir -p FOLDER",
+  },
   BAD_ARCHIVE: { status: 422, message: "the archive is not usable: {reason}", remedy: "Send a tar archive." },
 
   // Images

@@ -172,6 +172,9 @@ describe("Isthmus", () => {
     expect(back.equals(bytes)).toBe(true);
     expect(await machine.statPath("/data")).toMatchObject({ type: "directory", size: 3_000_000 });
     expect(await codeOf(machine.getArchive("/missing"))).toBe("PATH_NOT_FOUND");
+    await expect(machine.statPath("/missing")).rejects.toMatchObject({
+      remedy: expect.stringMatching(/isthmus exec \S+ mkdir -p FOLDER$/),
+    });
     expect(await codeOf(machine.putArchive("/missing", Readable.from([bytes])))).toBe("PATH_NOT_FOUND");
     expect(await codeOf(machine.putArchive("/refused", Readable.from([bytes, bytes, bytes])))).toBe("BAD_ARCHIVE");
   });
