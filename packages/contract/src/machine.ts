@@ -3,7 +3,7 @@ import { EgressPolicySchema } from "./egress.ts";
 import { HealthcheckSchema, HealthSchema } from "./health.ts";
 import { ProductSchema } from "./licence.ts";
 import { defaults, limits } from "./limits.ts";
-import { namePattern } from "./names.ts";
+import { absolutePathPattern, hostnamePattern, namePattern } from "./names.ts";
 import { AttachmentSchema } from "./network.ts";
 import { PrioritySchema, ResourcesSchema } from "./resources.ts";
 import { type MachineState, machineStates } from "./states.ts";
@@ -15,7 +15,7 @@ const word = Type.String({ maxLength: limits.processBytes, pattern: "^[^\\u0000]
 
 /** Names that match no pattern are refused, not passed over. */
 const EnvSchema = Type.Record(Type.String({ pattern: "^[^=\\u0000]+$" }), word, { ...closed, maxProperties: limits.envEntries });
-const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: "^/[^\\u0000]*$" });
+const absolutePath = Type.String({ maxLength: limits.pathChars, pattern: absolutePathPattern });
 
 export const IsolationSchema = Type.Union([Type.Literal("microvm"), Type.Literal("container"), Type.Literal("vm")], { $id: "Isolation" });
 export const AcceleratorSchema = Type.Union([Type.Literal("kvm"), Type.Literal("tcg")], { $id: "Accelerator" });
@@ -91,9 +91,7 @@ export const MachineSpecSchema = Type.Object(
     user: Type.Optional(
       Type.String({ maxLength: 255, pattern: "^[a-zA-Z0-9_.$-]*(:[a-zA-Z0-9_.$-]+)?$", description: "name, uid, name:group or uid:gid" }),
     ),
-    hostname: Type.Optional(
-      Type.String({ minLength: 1, maxLength: limits.hostnameChars, pattern: "^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$" }),
-    ),
+    hostname: Type.Optional(Type.String({ minLength: 1, maxLength: limits.hostnameChars, pattern: hostnamePattern })),
     tty: Type.Optional(Type.Boolean({ default: false, description: "a terminal; stdout and stderr become one" })),
     stdin: Type.Optional(Type.Boolean({ default: false, description: "keep stdin open for attach" })),
     cpus: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.cpus, default: defaults.cpus })),

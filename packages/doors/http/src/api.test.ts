@@ -81,6 +81,18 @@ describe("bad requests", () => {
     ["exec without an upgrade", "GET", "/v1/machines/x/exec", undefined, "INVALID_REQUEST", "Upgrade"],
   ];
 
+  it.each([
+    [{ workdir: "rel" }, 'workdir is not valid: it must be an absolute path, such as /srv/app (given: "rel")'],
+    [
+      { hostname: "a_b" },
+      "hostname is not valid: it must be letters, digits and '-', with a letter or digit at both ends (given: \"a_b\")",
+    ],
+    [{ tenant: "a b" }, /^tenant is not valid: it must be 1 to 63 letters/],
+  ])("says in words what %j lacks", async (spec, message) => {
+    const { error } = await ask("POST", "/v1/machines", { image: "x", ...spec });
+    expect(error?.message).toEqual(typeof message === "string" ? message : expect.stringMatching(message));
+  });
+
   it.each(cases)("refuses %s", async (_name, method, url, body, code, field) => {
     const before = deps.machines.entries.size;
     const { status, error } = await ask(method, url, body);

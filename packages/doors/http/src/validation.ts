@@ -1,4 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
+import { patternWords } from "@isthmus/contract/schemas";
 import type { FastifySchemaValidationError } from "fastify";
 import { ECHO_CHARS } from "./config.ts";
 
@@ -52,7 +53,10 @@ function reasonOf(errors: readonly FastifySchemaValidationError[], first: Fastif
     .map((error) => echo(error.params.allowedValue));
   if (alternatives.length > 0) return `must be one of ${alternatives.join(", ")}`;
   if (first.keyword === "required") return "it is needed";
-  if (first.keyword === "pattern") return `must match ${printable(String(first.params.pattern))}`;
+  if (first.keyword === "pattern") {
+    const pattern = String(first.params.pattern);
+    return patternWords.get(pattern) ?? `must match ${printable(pattern)}`;
+  }
   return first.message ?? first.keyword;
 }
 

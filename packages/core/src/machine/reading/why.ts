@@ -60,7 +60,7 @@ function told(context: Context, record: MachineRecord, place: QueuePosition | un
     case "failed":
       return { summary: `did not start: ${failureOf(record)}`, reasons: remedyOf(record) };
     case "starting":
-      return { summary: `is being started since ${since(context, boot.lease?.grantedMs)}`, reasons: waited(events) };
+      return { summary: `has been starting for ${since(context, boot.lease?.grantedMs)}`, reasons: waited(events) };
     case "running":
     case "paused":
       return {
