@@ -103,8 +103,13 @@ describe("following", () => {
   it("ends when it is aborted", async () => {
     writeFileSync(path, encode("stdout", "a"));
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 20);
-    expect(await read({ follow: true, signal: controller.signal })).toEqual(["stdout:a"]);
+    const found: string[] = [];
+    for await (const { payload } of files.read(path, { follow: true, signal: controller.signal })) {
+      found.push(payload.toString());
+      // While it waits for more.
+      setTimeout(() => controller.abort(), 20);
+    }
+    expect(found).toEqual(["a"]);
   });
 });
 
