@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { World } from "../world.ts";
+import { eventually, World } from "../world.ts";
 
 let world: World;
 let folder: string;
@@ -67,11 +67,12 @@ it("limits of disks and processor change while a machine runs, and what it boots
   // Each of them writes at least once, so that there are no more than the limit allows, however fast the host is.
   const script = "n=0; end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do echo $n > /y; sync; n=$((n + 1)); done; echo $n";
   const synced = async () => Number(await world.ok(["exec", "u", "sh", "-c", script]));
-  const slow = await synced();
-  expect(slow).toBeLessThanOrEqual(3 * 4 + 4);
-  await world.ok(["update", "--unlimited", "device-write-iops", "u"]);
-  expect(await synced()).toBeGreaterThan(slow);
-  await world.ok(["update", "--unlimited", "device-write-bps", "--unlimited", "device-read-iops", "--unlimited", "cpu-quota", "u"]);
+  const most = 3 * 4 + 4;
+  expect(await synced()).toBeLessThanOrEqual(most);
+  await world.ok(["update", "--unlimited", "device-write-iops", "--unlimited", "cpu-quota", "u"]);
+  // More than the limit ever allows; the host's disk may be another's for a while.
+  await eventually("it writes as it likes again", async () => (await synced()) > most || undefined);
+  await world.ok(["update", "--unlimited", "device-write-bps", "--unlimited", "device-read-iops", "u"]);
   await world.ok(["exec", "u", "sync"]);
   const fixed = await world.cli(["update", "--cpus", "2", "u"]);
   expect([fixed.code, fixed.stderr]).toEqual([
