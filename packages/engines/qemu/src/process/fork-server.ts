@@ -3,11 +3,10 @@ import { readlinkSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { basename, join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
-import type { EngineEnd, GroupEntry, MachineGroups } from "@isthmus/core";
+import type { EngineEnd, MachineGroups } from "@isthmus/core";
 import { FORK_DEADLINE_MS, FORK_SERVER_DEADLINE_MS, fileNames, VMM_ENVIRONMENT } from "../config.ts";
 import { encodeFork, type ForkAnswer, parseAnswer } from "./fork-protocol.ts";
-import type { VmmCommand } from "./net-namespace.ts";
-import { namespaceOf } from "./net-namespace.ts";
+import { namespaceOf, type VmmCommand } from "./net-namespace.ts";
 import { processStatus } from "./proc.ts";
 import { giveWay } from "./spawn.ts";
 import { VmmProcess } from "./vmm-process.ts";
@@ -19,7 +18,6 @@ const ARGUMENTS = ["-version", " ".repeat(16_384)] as const;
 const LINKER_CACHE = "/etc/ld.so.cache";
 
 interface Fork {
-  readonly entry?: GroupEntry;
   /** groups that did not take the process, by their place in the request, and why */
   readonly refused: Map<number, string>;
   readonly ready: PromiseWithResolvers<number>;
@@ -88,7 +86,7 @@ export class ForkServer {
     const id = String(this.#count);
     const { folder, statePath = "" } = command;
     const entry = groups?.open(basename(folder));
-    const fork: Fork = { entry, refused: new Map(), ready: Promise.withResolvers(), ended: Promise.withResolvers() };
+    const fork: Fork = { refused: new Map(), ready: Promise.withResolvers(), ended: Promise.withResolvers() };
     this.#forks.set(id, fork);
     const log = join(folder, fileNames.vmmLog);
     this.#channel.write(
