@@ -42,10 +42,10 @@ export const CALL_EVERY_MS = 50;
 export const IDLE_MACHINES = Number(process.env.IDLE_MACHINES ?? 50);
 /** of raw clones, for the floor */
 export const IDLE_RAW = 20;
-/** numbers of machines at which memory is looked at */
+/** numbers of machines at which memory is looked at, of idle ones while they are ended */
 export const MEMORY_STEPS = [1, 2, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 250, 300, 350, 400, 450, 500] as const;
-/** ms until what a start leaves behind is over, and for how long idle machines are then watched */
-export const SETTLE_MS = 10_000;
+/** ms until what a start leaves behind is over and an idle guest has given back its code, and for how long idle machines are then watched */
+export const SETTLE_MS = 45_000;
 export const WATCH_MS = 30_000;
 /** USER_HZ, fixed by the Linux ABI on x86 */
 export const TICK_MS = 10;

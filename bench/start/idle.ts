@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Chart, writeChart } from "../plot/chart.ts";
-import type { RawClone } from "../raw/clone.ts";
 import { atMost, type Result } from "../result.ts";
 import { aims, IDLE, IDLE_MACHINES, IDLE_RAW, MEMORY_STEPS, SETTLE_MS, SPEC, WATCH_MS } from "./config.ts";
 import { cpuMs, pssMib, sum } from "./process-use.ts";
 import { inFlight } from "./race.ts";
 import type { Stage } from "./stage.ts";
 
+type Memory = readonly (readonly [machines: number, mib: number])[];
+
 interface Herd {
-  /** number of clones and the memory of all of them, MiB */
-  readonly memory: readonly (readonly [number, number])[];
+  /** of all of them, just after the last of them started */
+  readonly started: Memory;
+  /** when they have been idle for a while */
+  readonly memory: Memory;
   /** processor time of one clone, ms in a second */
   readonly idleMs: number;
 }
@@ -35,57 +38,67 @@ function against(value: number, floor: number): Pick<Result, "floor" | "ratio"> 
   return { floor, ratio: value / floor };
 }
 
+interface Clone {
+  readonly pid: number;
+  end(): Promise<unknown>;
+}
+
 /** Between the first and the last number of clones. */
-function slope(memory: Herd["memory"]): number {
+function slope(memory: Memory): number {
   const [first, last] = [memory[0], memory.at(-1)];
   return first === undefined || last === undefined ? Number.NaN : (last[1] - first[1]) / (last[0] - first[0]);
 }
 
 async function ourHerd(stage: Stage): Promise<Herd> {
   const { isthmus } = stage.cloned;
-  const ids: string[] = [];
-  const add = async () => {
+  return await herd(IDLE_MACHINES, async () => {
     const machine = await isthmus.machines.run({ ...SPEC, command: [...IDLE] });
-    ids.push(machine.id);
-    return machine.info.pid ?? 0;
-  };
-  try {
-    return await herd(IDLE_MACHINES, add);
-  } finally {
-    await inFlight(ids.length, 4, (index) => isthmus.machines.remove(ids[index] ?? "", { force: true }));
-  }
+    return { pid: machine.info.pid ?? 0, end: () => machine.remove({ force: true }) };
+  });
 }
 
 async function rawHerd(stage: Stage): Promise<Herd> {
-  const clones: RawClone[] = [];
-  const add = async () => {
+  return await herd(IDLE_RAW, async () => {
     const clone = await stage.raw.restore();
-    clones.push(clone);
     await clone.start(["/bin/sleep", "100000"]);
-    return clone.qemu.pid;
-  };
+    return { pid: clone.qemu.pid, end: () => clone[Symbol.asyncDispose]() };
+  });
+}
+
+async function herd(count: number, add: () => Promise<Clone>): Promise<Herd> {
+  const clones: Clone[] = [];
+  const steps = [...MEMORY_STEPS.filter((step) => step < count), count];
+  const memoryOfAll = () => [clones.length, sum(clones.map(({ pid }) => pssMib(pid)))] as const;
+  const started: Memory[number][] = [];
+  const memory: Memory[number][] = [];
   try {
-    return await herd(IDLE_RAW, add);
+    for (const step of steps) {
+      while (clones.length < step) clones.push(await add());
+      started.push(memoryOfAll());
+    }
+    await sleep(SETTLE_MS);
+    const idleMs = await idleTime(clones);
+    for (const step of steps.toReversed()) {
+      await endTo(clones, step);
+      memory.unshift(memoryOfAll());
+    }
+    return { started, memory, idleMs };
   } finally {
-    await Promise.all(clones.map((clone) => clone[Symbol.asyncDispose]()));
+    await endTo(clones, 0);
   }
 }
 
-async function herd(count: number, add: () => Promise<number>): Promise<Herd> {
-  const pids: number[] = [];
-  const memory: [number, number][] = [];
-  for (const step of [...MEMORY_STEPS.filter((step) => step < count), count]) {
-    while (pids.length < step) pids.push(await add());
-    memory.push([step, sum(pids.map(pssMib))]);
-  }
-  await sleep(SETTLE_MS);
-  const before = sum(pids.map(cpuMs));
+async function idleTime(clones: readonly Clone[]): Promise<number> {
+  const used = () => sum(clones.map(({ pid }) => cpuMs(pid)));
+  const before = used();
   const began = performance.now();
   await sleep(WATCH_MS);
-  const seconds = (performance.now() - began) / 1000;
-  const idleMs = (sum(pids.map(cpuMs)) - before) / count / seconds;
-  memory[memory.length - 1] = [count, sum(pids.map(pssMib))];
-  return { memory, idleMs };
+  return (used() - before) / clones.length / ((performance.now() - began) / 1000);
+}
+
+async function endTo(clones: Clone[], count: number): Promise<void> {
+  const ended = clones.splice(count);
+  await inFlight(ended.length, 4, async (index) => void (await ended[index]?.end()));
 }
 
 function memoryChart(ours: Herd, raw: Herd): Chart {
@@ -98,6 +111,7 @@ function memoryChart(ours: Herd, raw: Herd): Chart {
     dots: true,
     series: [
       { name: "Isthmus", points: ours.memory },
+      { name: "Isthmus, just started", points: ours.started },
       { name: "raw clones", points: raw.memory },
       {
         name: `aim: ${aims.pssMib} MiB each`,

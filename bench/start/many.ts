@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { MachineHandle } from "@isthmus/sdk";
 import { writeChart } from "../plot/chart.ts";
 import { atMost, exactly, informed, quantile, type Result } from "../result.ts";
-import { aims, IDLE, MANY_EXECS_IN_FLIGHT, MANY_MACHINES, MANY_STARTS_IN_FLIGHT, MEMORY_STEPS, SPEC } from "./config.ts";
+import { aims, IDLE, MANY_EXECS_IN_FLIGHT, MANY_MACHINES, MANY_STARTS_IN_FLIGHT, MEMORY_STEPS, SETTLE_MS, SPEC } from "./config.ts";
 import { memoryAvailableMib, pssMib, sum } from "./process-use.ts";
 import { inFlight } from "./race.ts";
 import type { Stage } from "./stage.ts";
@@ -15,6 +16,8 @@ export async function manyFigures(stage: Stage): Promise<readonly Result[]> {
   try {
     for (const step of [...MEMORY_STEPS.filter((step) => step < MANY_MACHINES), MANY_MACHINES]) await herd.grow(step);
     const startMs = performance.now() - began;
+    await sleep(SETTLE_MS);
+    herd.look();
     const used = availableBefore - memoryAvailableMib();
     const answered = await herd.answers();
     const pss = herd.memory.at(-1)?.[1] ?? 0;
@@ -47,6 +50,10 @@ class Herd {
     this.#stage = stage;
   }
 
+  look(): void {
+    this.memory.push([this.machines.length, sum(this.#pids.map(pssMib))]);
+  }
+
   async grow(to: number): Promise<void> {
     await inFlight(to - this.machines.length, MANY_STARTS_IN_FLIGHT, async () => {
       if (this.refusal !== undefined) return;
@@ -58,7 +65,7 @@ class Herd {
         this.refusal = error instanceof Error ? error.message : String(error);
       }
     });
-    if (this.machines.length > (this.memory.at(-1)?.[0] ?? 0)) this.memory.push([this.machines.length, sum(this.#pids.map(pssMib))]);
+    if (this.machines.length > (this.memory.at(-1)?.[0] ?? 0)) this.look();
   }
 
   /** ms of each answer that was right */
@@ -77,7 +84,7 @@ async function plot(memory: readonly (readonly [number, number])[]): Promise<voi
   const most = memory.at(-1)?.[0] ?? 1;
   await writeChart("memory-many", {
     title: `Memory of up to ${most} idle machines`,
-    subtitle: "PSS of all engine processes; 128 MiB guests",
+    subtitle: "PSS of all engine processes as they were started, and of all when they were idle; 128 MiB guests",
     x: { label: "machines" },
     y: { label: "MiB" },
     dots: true,

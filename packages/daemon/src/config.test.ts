@@ -21,6 +21,15 @@ describe("the daemon's settings", () => {
     expect(readConfig({ ISTHMUS_MEMORY_OVERCOMMIT: "2.5" }, 0, "/p").admission).toEqual({ memoryOvercommit: 2.5 });
   });
 
+  it("say when an idle guest's code is given back", () => {
+    const read = (value: string) => readConfig({ ISTHMUS_IDLE_CODE: value }, 0, "/p").idleCodeMs;
+    expect(["", "keep", "2m"].map(read)).toEqual([undefined, "keep", 120_000]);
+    for (const value of ["500ms", "never"]) {
+      const details = { field: "ISTHMUS_IDLE_CODE", value, reason: expect.stringContaining("1000 ms at least") };
+      expect(() => read(value)).toThrow(expect.objectContaining({ code: "CONFIG_INVALID", details }));
+    }
+  });
+
   it("say who may give paths of the host", () => {
     expect(readConfig({}, 0, "/p").hostPaths).toBe("owner");
     expect(readConfig({ ISTHMUS_HOST_PATHS: "off" }, 0, "/p").hostPaths).toBe("off");

@@ -6,7 +6,7 @@ import { readAdmission } from "./admission-settings.ts";
 import type { HostPathPolicy } from "./host-paths.ts";
 import { readPools } from "./pool-settings.ts";
 import { readRegistries } from "./registry-settings.ts";
-import { type Environment, invalid } from "./setting.ts";
+import { duration, type Environment, invalid, setting } from "./setting.ts";
 
 /** connections to a suspended machine that wait until it is resumed */
 export const HELD_CONNECTIONS_MAX = 256;
@@ -24,6 +24,9 @@ export const TLS_LOOK_MS = 10_000;
 export const STOP_DEADLINE_MS = 15_000;
 /** sockaddr_un holds 107 characters (unix(7)); this leaves room for the socket's name. */
 export const SOCKET_FOLDER_CHARS_MAX = 90;
+
+/** An idle guest wakes every few seconds: within less it is not known to be idle. */
+const IDLE_CODE_MS_MIN = 1_000;
 
 export interface TcpConfig {
   readonly host: string;
@@ -54,6 +57,8 @@ export interface DaemonConfig {
   readonly templates: boolean;
   /** false: every engine process is executed by itself */
   readonly forks: boolean;
+  /** ms that an emulated guest is idle before its translated code is given back; absent: the engine's default */
+  readonly idleCodeMs?: number | "keep";
   /** absent: no clone is prepared ahead */
   readonly pools?: PoolSettings;
   /** false: the host is not watched, and nothing is done about pressure */
@@ -90,6 +95,7 @@ export function readConfig(env: Environment, uid: number, root: string): DaemonC
     tcp: readTcp(env),
     templates: onOrOff(env, "ISTHMUS_TEMPLATES"),
     forks: onOrOff(env, "ISTHMUS_FORK_SERVER"),
+    idleCodeMs: env.ISTHMUS_IDLE_CODE === "keep" ? "keep" : setting(env, "ISTHMUS_IDLE_CODE", duration(IDLE_CODE_MS_MIN)),
     pools: onOrOff(env, "ISTHMUS_POOLS") ? readPools(env) : undefined,
     contention: onOrOff(env, "ISTHMUS_CONTENTION"),
     cgroup: cgroup(env.ISTHMUS_CGROUP || "auto"),

@@ -23,7 +23,7 @@ export function duration(leastMs = 0): Read {
   return (value, field) => {
     const ms = parseDuration(value);
     if (ms !== undefined && ms >= leastMs && ms <= limits.ttlMaxMs) return ms;
-    throw invalid(field, value, "must be a duration such as 30s, 5m or 1h");
+    throw invalid(field, value, `must be a duration such as 30s, 5m or 1h${leastMs > 1 ? `, of ${leastMs} ms at least` : ""}`);
   };
 }
 

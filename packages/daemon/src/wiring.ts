@@ -104,12 +104,12 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
 }
 
 function engineOf(
-  { home, agentPath, forks }: DaemonConfig,
+  { home, agentPath, forks, idleCodeMs }: DaemonConfig,
   parts: Pick<QemuEngineOptions, "kernels" | "groups" | "bootId">,
   log: Log,
 ): QemuEngine {
   const words: EngineLog = (message, details) => log.info(details, message);
-  return createQemuEngine({ ...parts, stateFolder: join(home, "engine"), agentPath, forks, log: words });
+  return createQemuEngine({ ...parts, stateFolder: join(home, "engine"), agentPath, forks, idleCodeMs, log: words });
 }
 
 /** Groups of machines that ended while no daemon ran go at once; the kernel keeps those that hold a process. */

@@ -44,6 +44,14 @@ function allSettings(args: readonly string[], option: string): string[][] {
 }
 
 describe("the command line", () => {
+  it("gives an emulated guest the plugin for idle guests, whatever its path, and no other guest", () => {
+    const idleCode = { pluginPath: "/a,b/isthmus-idle.so", afterMs: 30_000 };
+    expect(allSettings(commandLine(layout, { ...microvm, idleCode }), "-plugin")).toEqual([
+      ["file=/a,b/isthmus-idle.so", "after-ms=30000"],
+    ]);
+    expect(commandLine(layout, microvm)).not.toContain("-plugin");
+  });
+
   it("gives a path or name exactly one meaning, whatever characters it holds", () => {
     const nasty = fc.oneof(fc.stringMatching(/^[a-z,=:"' ]{1,20}$/), fc.string({ unit: "binary", minLength: 1, maxLength: 20 }));
     fc.assert(

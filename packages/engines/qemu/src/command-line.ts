@@ -8,6 +8,14 @@ export interface BootVariant {
   readonly accelerator: Accelerator;
   readonly machineType: "microvm" | "q35";
   readonly cpuModel: string;
+  /** what gives back the code that was translated for a guest, once that was idle for so long */
+  readonly idleCode?: IdleCode;
+}
+
+export interface IdleCode {
+  /** a plugin of QEMU's emulator, `guest/agent/host/idle_code.c` */
+  readonly pluginPath: string;
+  readonly afterMs: number;
 }
 
 export interface VmmLayout {
@@ -78,6 +86,7 @@ function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
     ...memory,
     "-accel",
     accelerator,
+    ...idleCodeArguments(variant),
     "-cpu",
     variant.cpuModel,
     "-smp",
@@ -85,6 +94,15 @@ function machineArguments(layout: VmmLayout, variant: BootVariant): string[] {
     "-m",
     optionArgument("", [["size", memorySize(layout)]]),
   ];
+}
+
+function idleCodeArguments({ idleCode }: BootVariant): string[] {
+  if (idleCode === undefined) return [];
+  const settings: Settings = [
+    ["file", idleCode.pluginPath],
+    ["after-ms", idleCode.afterMs],
+  ];
+  return ["-plugin", optionArgument("", settings)];
 }
 
 const MEMORY_ID = "memory";

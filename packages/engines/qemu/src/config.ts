@@ -86,6 +86,10 @@ export const PROBE_MEMORY_BYTES = 128 * MIB;
 
 /** Translated code that a TCG guest may hold; QEMU's own default is 1 GiB. */
 export const TCG_BUFFER_MIB = 64;
+/** lies beside the agent */
+export const IDLE_PLUGIN = "isthmus-idle.so";
+/** A guest that was idle for so long gives back the code that was translated for it, which 70 ms of its next work bring back. */
+export const IDLE_CODE_MS = 30_000;
 /** Output that the guest keeps writing while no daemon listens; more is counted and dropped. */
 export const UNATTENDED_OUTPUT_BYTES = 256 * MIB;
 export const ENTROPY_BYTES = 64;

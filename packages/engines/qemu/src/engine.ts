@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, Engine, Kernels, LiveMachine, MachineGroups, StartPlan } from "@isthmus/core";
 import { AcceleratorProbe, type WantedAccelerator } from "./accelerator/accelerator.ts";
@@ -5,7 +7,8 @@ import { tscReader } from "./accelerator/tsc.ts";
 import { adoptMachine } from "./adopt.ts";
 import { savedParts } from "./capture/parts.ts";
 import { createSaving } from "./capture/saving.ts";
-import { PORT_ATTEMPTS } from "./config.ts";
+import type { IdleCode } from "./command-line.ts";
+import { IDLE_CODE_MS, IDLE_PLUGIN, PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { choosePorts } from "./monitor/host-ports.ts";
 import { portsOf } from "./monitor/publish.ts";
@@ -30,6 +33,8 @@ export interface QemuEngineOptions {
   readonly groups?: MachineGroups;
   /** false: every engine process is executed by itself; default true */
   readonly forks?: boolean;
+  /** ms that a TCG guest is idle before its translated code is given back; "keep": never; default `IDLE_CODE_MS` */
+  readonly idleCodeMs?: number | "keep";
   readonly log?: EngineLog;
 }
 
@@ -49,6 +54,13 @@ function wantedAccelerator(value: string | undefined): WantedAccelerator {
   throw new IsthmusError("CONFIG_INVALID", { field: "ISTHMUS_ACCEL", reason: "it is none of auto, kvm, tcg", value });
 }
 
+/** Undefined when it is not wanted, or the plugin was not built. */
+function idleCodeOf({ agentPath, idleCodeMs = IDLE_CODE_MS }: QemuEngineOptions): IdleCode | undefined {
+  if (idleCodeMs === "keep" || agentPath === undefined) return undefined;
+  const pluginPath = join(dirname(agentPath), IDLE_PLUGIN);
+  return existsSync(pluginPath) ? { pluginPath, afterMs: idleCodeMs } : undefined;
+}
+
 /** MicroVMs by QEMU: KVM where a guest really boots with it, else software emulation. Throws CONFIG_INVALID. */
 export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
   const { kernels, stateFolder, bootId, groups } = options;
@@ -56,7 +68,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
   const tscKhz = tscReader(options.agentPath, log);
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
   const spawner = new Spawner({ agentPath: options.agentPath, groups, forks: options.forks ?? true, log });
-  const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, tscKhz, log });
+  const probe = new AcceleratorProbe({ stateFolder, bootId, wanted, idleCode: idleCodeOf(options), tscKhz, log });
 
   const start = async (plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine> => {
     const timer = new StepTimer();

@@ -6,8 +6,9 @@ import { promisify } from "node:util";
 import { decodeRecords } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel, Kernels, LiveMachine, StartPlan, Workload } from "@isthmus/core";
-import { createQemuEngine, type QemuEngine } from "./engine.ts";
+import { createQemuEngine, type QemuEngine, type QemuEngineOptions } from "./engine.ts";
 
+export const agentPath = join(import.meta.dirname, "../../../../guest/agent/build/isthmus-agent");
 const run = promisify(execFile);
 const applets = [
   "sh",
@@ -55,7 +56,7 @@ export class GuestBench {
     this.engine = engine;
   }
 
-  static async create(): Promise<GuestBench> {
+  static async create(options: Partial<QemuEngineOptions> = {}): Promise<GuestBench> {
     await testKernel();
     const folder = await mkdtemp(join(tmpdir(), "isthmus-test-"));
     const root = join(folder, "root");
@@ -64,13 +65,13 @@ export class GuestBench {
     for (const applet of applets) await symlink("busybox", join(root, "bin", applet));
     await writeFile(join(root, "etc/passwd"), "root:x:0:0::/:/bin/sh\nwww:x:33:33::/srv:/bin/sh\n");
     await writeFile(join(root, "etc/group"), "root:x:0:\nwww:x:33:\n");
-    const bench = new GuestBench(folder, await GuestBench.engine(folder));
+    const bench = new GuestBench(folder, await GuestBench.engine(folder, options));
     await run("mksquashfs", [root, bench.rootfsPath, "-all-root", "-quiet", "-no-progress"]);
     return bench;
   }
 
   /** Another engine on the same folders, as a restarted daemon has it. */
-  static async engine(folder: string): Promise<QemuEngine> {
+  static async engine(folder: string, options: Partial<QemuEngineOptions> = {}): Promise<QemuEngine> {
     const kernel = await testKernel();
     const kernels = { resolve: async () => kernel } satisfies Partial<Kernels>;
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
@@ -79,7 +80,8 @@ export class GuestBench {
       kernels: { ...kernels, list: async () => [], fetch: none, build: none },
       stateFolder: join(folder, "state"),
       bootId,
-      agentPath: join(import.meta.dirname, "../../../../guest/agent/build/isthmus-agent"),
+      agentPath,
+      ...options,
     });
   }
 

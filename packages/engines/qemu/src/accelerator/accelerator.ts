@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
 import type { AcceleratorVerdict, BootKernel } from "@isthmus/core";
-import type { BootVariant } from "../command-line.ts";
+import type { BootVariant, IdleCode } from "../command-line.ts";
 import { KVM_FORCED_PROBE_DEADLINE_MS, KVM_PROBE_DEADLINE_MS, QEMU_PACKAGE, QEMU_PROGRAM, TCG_PROBE_DEADLINE_MS } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
 import { probeBoot, sweepProbes } from "./probe-boot.ts";
@@ -22,12 +22,15 @@ interface Key {
   readonly kernelDigest: string;
   readonly qemuVersion: string;
   readonly wanted: WantedAccelerator;
+  readonly idleCode?: IdleCode;
 }
 
 interface ProbeOptions {
   readonly stateFolder: string;
   readonly bootId: string;
   readonly wanted: WantedAccelerator;
+  /** what TCG guests get where QEMU takes it */
+  readonly idleCode?: IdleCode;
   readonly tscKhz: () => Promise<number | undefined>;
   readonly log: EngineLog;
 }
@@ -38,11 +41,12 @@ const kvmVariants: readonly BootVariant[] = ["host", "qemu64"].map((cpuModel) =>
   machineType: "microvm",
   cpuModel,
 }));
-const tcgVariants: readonly BootVariant[] = (["microvm", "q35"] as const).map((machineType) => ({
-  accelerator: "tcg",
-  machineType,
-  cpuModel: "max",
-}));
+/** A QEMU without plugins ends at once, so those that have one come first. */
+function tcgVariants(idleCode: IdleCode | undefined): readonly BootVariant[] {
+  const tcg = (machineType: "microvm" | "q35"): BootVariant => ({ accelerator: "tcg", machineType, cpuModel: "max" });
+  const plain = [tcg("microvm"), tcg("q35")];
+  return idleCode === undefined ? plain : [...plain.map((variant) => ({ ...variant, idleCode })), ...plain];
+}
 
 /** QEMU's version. Throws ENGINE_MISSING, HOST_COMMAND_FAILED. */
 async function qemuVersion(): Promise<string> {
@@ -85,9 +89,9 @@ export class AcceleratorProbe {
 
   /** One probe serves all who ask. Throws NO_ACCELERATOR, ENGINE_MISSING. */
   async choose(kernel: BootKernel): Promise<Choice> {
-    const { bootId, wanted } = this.#options;
+    const { bootId, wanted, idleCode } = this.#options;
     const version = await this.version();
-    const key: Key = { bootId, kernelDigest: kernel.digest, qemuVersion: version, wanted };
+    const key: Key = { bootId, kernelDigest: kernel.digest, qemuVersion: version, wanted, idleCode };
     const text = JSON.stringify(key);
     if (this.#known?.key !== text) {
       const choice = this.#decide(kernel, key);
@@ -141,7 +145,7 @@ export class AcceleratorProbe {
     const stop = new AbortController();
     const kvmDeadlineMs = wanted === "kvm" ? KVM_FORCED_PROBE_DEADLINE_MS : KVM_PROBE_DEADLINE_MS;
     const cannot = wanted === "tcg" ? "software emulation was asked for" : await kvmOpens();
-    const tcg = wanted === "kvm" ? undefined : this.#first(kernel, tcgVariants, TCG_PROBE_DEADLINE_MS, stop.signal);
+    const tcg = wanted === "kvm" ? undefined : this.#first(kernel, tcgVariants(this.#options.idleCode), TCG_PROBE_DEADLINE_MS, stop.signal);
     tcg?.catch(() => {});
     const kvm =
       cannot === undefined ? await this.#first(kernel, kvmVariants, kvmDeadlineMs, new AbortController().signal) : { reasons: [cannot] };
@@ -176,7 +180,9 @@ export class AcceleratorProbe {
       const details = { ...variant, ms: Math.round(performance.now() - started), failed };
       this.#options.log("accelerator tried", details);
       if (failed === undefined) return { variant, reasons };
-      reasons.push(`${variant.machineType} with CPU ${variant.cpuModel}: ${failed}`);
+      reasons.push(
+        `${variant.machineType} with CPU ${variant.cpuModel}${variant.idleCode ? " and the plugin for idle guests" : ""}: ${failed}`,
+      );
       // A guest that hangs under KVM does so with every CPU model; another model cures only an abort of QEMU.
       if (variant.accelerator === "kvm" && !failed.startsWith("QEMU ended")) break;
     }

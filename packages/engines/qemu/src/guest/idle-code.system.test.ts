@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LiveMachine } from "@isthmus/core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { agentPath, GuestBench } from "../guest.fixture.ts";
+
+const AFTER_MS = 2_000;
+/** Wakes up ten times a second and does next to nothing, without another process. */
+const IDLE = "busybox mkfifo f; exec 3<>f; while :; do read -t 0.1 nothing <&3; done";
+const BUSY = "while :; do :; done";
+/** KiB that a guest's start alone makes, several times over */
+const LITTLE = 4_096;
+
+let bench: GuestBench;
+beforeAll(async () => {
+  bench = await GuestBench.create({ idleCodeMs: AFTER_MS, accelerator: "tcg" });
+});
+afterAll(() => bench.close());
+
+/** KiB of translated code that a machine holds. */
+function codeKib({ pid }: LiveMachine): number {
+  const areas = readFileSync(`/proc/${pid}/smaps`, "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const code = areas.filter((area) => /^\S+ rwxp \S+ \S+ 0 /.test(area));
+  expect(code.length).toBeGreaterThan(0);
+  return code.map((area) => Number(/^Rss: +(\d+)/m.exec(area)?.[1])).reduce((sum, kib) => sum + kib, 0);
+}
+
+async function given(machine: LiveMachine): Promise<void> {
+  while (codeKib(machine) > LITTLE) await sleep(100);
+}
+
+async function start(script: string, cpus = 1): Promise<LiveMachine> {
+  return await bench.start(await bench.plan(script, { cpus, tmpfs: [{ path: "/run", sizeBytes: 1 << 20 }], process: { cwd: "/run" } }));
+}
+
+describe("the translated code of a guest", () => {
+  it("is given back when that is idle, by one that works it is kept; both go on", async () => {
+    const [idle, pair, busy] = await Promise.all([start(IDLE), start(IDLE, 2), start(BUSY)]);
+    expect(Math.min(codeKib(idle), codeKib(pair), codeKib(busy))).toBeGreaterThan(LITTLE);
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all([given(idle), given(pair)]);
+      expect(codeKib(busy)).toBeGreaterThan(LITTLE);
+      for (const machine of [idle, pair]) {
+        const { stdout } = await machine.exec(
+          { command: ["sh", "-c", "ls -lR /bin | sha256sum | wc -c"] },
+          (await bench.plan("")).workload,
+        );
+        expect(await text(stdout)).toBe("68\n");
+      }
+    }
+    await Promise.all([idle, pair, busy].map((machine) => machine.kill()));
+  }, 120_000);
+
+  it("is kept over a pause, however long that is", async () => {
+    const machine = await start(IDLE);
+    let looked = Number.POSITIVE_INFINITY;
+    let kept = 0;
+    // On a host that is so busy that the look comes late, the guest may have been idle for long enough since.
+    for (let round = 0; round < 5 && looked > AFTER_MS; round += 1) {
+      // What a boot leaves for later is work.
+      await sleep(AFTER_MS / 2);
+      await machine.pause();
+      await sleep(AFTER_MS + 500);
+      const began = performance.now();
+      await machine.unpause();
+      await sleep(AFTER_MS / 4);
+      kept = codeKib(machine);
+      looked = performance.now() - began;
+    }
+    expect(kept).toBeGreaterThan(LITTLE);
+    await given(machine);
+    await machine.kill();
+  }, 120_000);
+});
+
+it("a QEMU that does not take the plugin runs guests without it, and the verdict says so", async () => {
+  const folder = join(bench.folder, "no-plugin");
+  await mkdir(folder);
+  await writeFile(join(folder, "isthmus-idle.so"), "no library");
+  await copyFile(join(agentPath, "../tsc-khz"), join(folder, "tsc-khz"));
+  const engine = await GuestBench.engine(folder, { agentPath: join(folder, "isthmus-agent"), accelerator: "tcg" });
+  const verdict = await engine.accelerator();
+  expect(verdict).toMatchObject({ accelerator: "tcg", machineType: "microvm" });
+  expect(verdict.reason).toMatch(/microvm with CPU max and the plugin for idle guests: QEMU ended: /);
+  const machine = await engine.start(await bench.plan("true"), new AbortController().signal);
+  expect(machine.accelerator).toBe("tcg");
+  await machine.kill();
+  await engine.close();
+});
