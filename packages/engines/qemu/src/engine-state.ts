@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Accelerator, PublishedPort } from "@isthmus/contract";
 import type { SavedParts } from "@isthmus/core";
@@ -67,7 +67,15 @@ export async function clearLeftovers(folder: string, socketFolder: string): Prom
     qmpSocketPath(socketFolder),
     join(folder, fileNames.state),
     join(folder, `${fileNames.state}.new`),
-    join(folder, fileNames.memoryBase),
   ];
-  await Promise.all(paths.map((path) => rm(path, { force: true })));
+  await Promise.all([...paths.map((path) => rm(path, { force: true })), setAside(join(folder, fileNames.memoryBase))]);
+}
+
+/** A file of the size of the guest's memory takes tens of ms to remove, for which no start waits; what a dying daemon leaves of it the next one to clear removes. */
+async function setAside(path: string): Promise<void> {
+  const aside = `${path}.gone`;
+  await rename(path, aside).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT") throw cause;
+  });
+  rm(aside, { force: true }).catch(() => undefined);
 }
