@@ -6,14 +6,15 @@ import {
   type LicenceReport,
   type SeatHolder,
 } from "@isthmus/contract";
-import type { Clock, Store } from "../machine/ports.ts";
-import { auditLicences } from "./audit.ts";
+import type { Clock, Store, StoredEvent } from "../machine/ports.ts";
+import { LicenceAuditing } from "./audit.ts";
 import { DAY_MS, REPORT_DAYS_MAX, REPORT_MS } from "./config.ts";
+import { overLicenceEvents } from "./event-pages.ts";
 import { type LeaseHolder, usedSeats } from "./lease.ts";
-import { type Licences, licenceEvents } from "./licences.ts";
+import type { Licences } from "./licences.ts";
 import { overSince, validity } from "./pool.ts";
 import { checkPools, resolvePool } from "./pool-terms.ts";
-import { reportOf } from "./report.ts";
+import { LicenceReporting } from "./report.ts";
 
 export interface ReportOptions {
   /** ms since 1970; 30 days before the end when absent */
@@ -37,8 +38,8 @@ export interface LicenceActions {
   get(name: string): LicencePoolStatus;
   /** Throws LICENCE_POOL_NOT_FOUND and, without `force`, LICENCE_POOL_IN_USE. */
   remove(name: string, options?: { readonly force?: boolean }): LicencePoolStatus;
-  /** Throws INVALID_REQUEST. */
-  report(options?: ReportOptions): LicenceReport;
+  /** From the whole log of licences; others have their turn meanwhile. Throws INVALID_REQUEST. */
+  report(options?: ReportOptions): Promise<LicenceReport>;
 }
 
 export interface LicenceActionsParts {
@@ -60,6 +61,13 @@ export function createLicenceActions(parts: LicenceActionsParts): LicenceActions
     const pool = find(name);
     if (pool === undefined) throw new IsthmusError("LICENCE_POOL_NOT_FOUND", { name });
     return pool;
+  };
+  /** A page after the daemon has closed is not read. */
+  const open: Pick<Store, "licenceEvents"> = {
+    licenceEvents(query) {
+      checkOpen();
+      return store.licenceEvents(query);
+    },
   };
   return {
     add(spec) {
@@ -89,14 +97,21 @@ export function createLicenceActions(parts: LicenceActionsParts): LicenceActions
       store.deleteLicencePool(name, [{ type: "licence.pool-removed", details: { pool: name, product: status.product } }]);
       return status;
     },
-    report(options = {}) {
+    async report(options = {}) {
       checkOpen();
       const untilMs = options.untilMs ?? clock.now();
       const sinceMs = options.sinceMs ?? untilMs - REPORT_MS;
       checkSpan(sinceMs, untilMs);
-      const report = reportOf(licenceEvents(store), { sinceMs, untilMs, product: options.product });
-      if (options.audit !== true) return report;
-      return { ...report, audit: auditLicences(licenceEvents(store), store.leases(), store.licencePools()) };
+      const reporting = new LicenceReporting({ sinceMs, untilMs, product: options.product });
+      const auditing = options.audit === true ? new LicenceAuditing() : undefined;
+      const take = (event: StoredEvent) => {
+        reporting.add(event);
+        auditing?.add(event);
+      };
+      return await overLicenceEvents(open, take, () => ({
+        ...reporting.result(),
+        ...(auditing && { audit: auditing.result(store.leases(), store.licencePools()) }),
+      }));
     },
   };
 }

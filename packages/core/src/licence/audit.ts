@@ -8,47 +8,48 @@ import { SeatCount } from "./seat-count.ts";
 const DIFFERENCES_TOLD = 100;
 
 /**
- * Adds up the event log and compares: what each event says is in use with what those before it add up to, and the end of it with the machines and pools
- * that there are. Neither side is computed from the other.
+ * Adds up the event log, given event by event, oldest first, and compares: what each event says is in use with what those before it add up to, and the end
+ * of it with the machines and pools that there are. Neither side is computed from the other.
  */
-export function auditLicences(events: Iterable<StoredEvent>, holders: readonly LeaseHolder[], pools: readonly LicencePool[]): LicenceAudit {
-  const log = new AddedUp();
-  let seen = 0;
-  for (const event of events) {
-    seen += 1;
-    log.add(event);
-  }
-  const differences = [...log.differences, ...compareHolders(log.open, holders), ...comparePools(log.pools, pools)];
-  return { ok: differences.length === 0, events: seen, differences: told(differences) };
-}
-
-class AddedUp {
-  readonly differences: string[] = [];
-  readonly open = new Map<string, SeatFact>();
-  readonly pools = new Map<string, number>();
+export class LicenceAuditing {
+  readonly #differences: string[] = [];
+  readonly #open = new Map<string, SeatFact>();
+  readonly #pools = new Map<string, number>();
   readonly #counts = new Map<string, SeatCount>();
+  #seen = 0;
+  #different = 0;
   #firstMs: number | undefined;
 
+  /** With the machines and pools as the events leave them. */
+  result(holders: readonly LeaseHolder[], pools: readonly LicencePool[]): LicenceAudit {
+    const now = [...compareHolders(this.#open, holders), ...comparePools(this.#pools, pools)];
+    const all = this.#different + now.length;
+    const told = [...this.#differences, ...now].slice(0, DIFFERENCES_TOLD);
+    const differences = all > told.length ? [...told, `and ${all - told.length} more`] : told;
+    return { ok: all === 0, events: this.#seen, differences };
+  }
+
   add(event: StoredEvent): void {
+    this.#seen += 1;
     const fact = licenceFact(event);
     if (fact === undefined) return;
     this.#firstMs ??= fact.atMs;
     if (fact.kind === "pool") {
-      if (fact.seats === undefined) this.pools.delete(fact.pool);
-      else this.pools.set(fact.pool, fact.seats);
+      if (fact.seats === undefined) this.#pools.delete(fact.pool);
+      else this.#pools.set(fact.pool, fact.seats);
       return;
     }
     const { seat, seq, kind } = fact;
     const key = holdingKey(seat.machineId, seat.pool);
     const count = this.#counts.get(seat.pool) ?? new SeatCount();
     this.#counts.set(seat.pool, count);
-    const open = this.open.get(key);
+    const open = this.#open.get(key);
     if (kind === "taken") {
       if (open) this.#differ(seq, `${seat.machineName} takes seats of ${seat.pool} that it holds already`);
       else this.#take(key, seat, count);
       if (seat.used > seat.total && !seat.over) this.#differ(seq, `${seat.used} of ${seat.total} seats of ${seat.pool} are in use`);
     } else if (open) {
-      this.open.delete(key);
+      this.#open.delete(key);
       count.giveBack(open);
     } else if (seat.sinceMs >= (this.#firstMs ?? 0)) {
       this.#differ(seq, `${seat.machineName} returns seats of ${seat.pool} that it never took`);
@@ -57,12 +58,13 @@ class AddedUp {
   }
 
   #take(key: string, seat: SeatFact, count: SeatCount): void {
-    this.open.set(key, seat);
+    this.#open.set(key, seat);
     count.take(seat);
   }
 
   #differ(seq: number, what: string): void {
-    this.differences.push(`event ${seq}: ${what}`);
+    this.#different += 1;
+    if (this.#differences.length < DIFFERENCES_TOLD) this.#differences.push(`event ${seq}: ${what}`);
   }
 }
 
@@ -87,9 +89,4 @@ function comparePools(logged: ReadonlyMap<string, number>, pools: readonly Licen
     ...gone.map((name) => `the log has a pool ${name} that is gone`),
     ...other.map(({ name, seats }) => `pool ${name} has ${seats} seats, by the log ${logged.get(name) ?? "there is none"}`),
   ];
-}
-
-function told(differences: readonly string[]): string[] {
-  if (differences.length <= DIFFERENCES_TOLD) return [...differences];
-  return [...differences.slice(0, DIFFERENCES_TOLD), `and ${differences.length - DIFFERENCES_TOLD} more`];
 }

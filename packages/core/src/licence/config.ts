@@ -10,11 +10,13 @@ export const USER_LABEL = "org.isthmus.licence-user";
 export const TENANT_DEFAULT = "default";
 /** latest leases that the typical length of a run is the median of */
 export const TYPICAL_RUNS = 101;
+/** newest events of licences among which those leases are looked for when the daemon has begun */
+export const RUNS_LOOKED_FOR_AMONG = 10_000;
 /** holders that a refusal names */
 export const HOLDERS_NAMED = 5;
 /** uses that a report lists for each product, the latest ones */
 export const USES_LISTED = 10_000;
-/** events read from the store at once */
+/** events read from the store at once, which takes some 5 ms */
 export const LICENCE_EVENTS_PAGE = 2_000;
 /** days with a high-water mark that a forecast is computed from, at most and at least */
 export const FORECAST_DAYS_MAX = 60;

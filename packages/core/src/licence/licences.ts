@@ -1,6 +1,6 @@
 import type { LicencePool } from "@isthmus/contract";
 import type { Clock, HostCapacity, MachineRecord, StoredEvent } from "../machine/ports.ts";
-import { LICENCE_EVENTS_PAGE, TYPICAL_RUNS } from "./config.ts";
+import { RUNS_LOOKED_FOR_AMONG, TYPICAL_RUNS } from "./config.ts";
 import type { LeaseHolder } from "./lease.ts";
 import { tenantOf, userOf } from "./lease-events.ts";
 import { productsNeeded } from "./needs.ts";
@@ -62,9 +62,10 @@ export class Licences {
     return runs[Math.floor(runs.length / 2)];
   }
 
+  /** From the newest events alone: a start that meets a shortage waits for this. */
   #load(): Map<string, number[]> {
     const runs = new Map<string, number[]>();
-    for (const event of licenceEvents(this.#parts.store)) note(runs, event);
+    for (const event of this.#parts.store.licenceEvents({ newest: true, limit: RUNS_LOOKED_FOR_AMONG })) note(runs, event);
     return runs;
   }
 }
@@ -76,16 +77,4 @@ function note(runs: Map<string, number[]>, { type, time, details }: StoredEvent)
   latest.push(Math.max(0, Date.parse(time) - sinceMs));
   if (latest.length > TYPICAL_RUNS) latest.shift();
   runs.set(pool, latest);
-}
-
-/** All events of licences that are kept, oldest first. */
-export function* licenceEvents(store: Pick<LicenceTables, "licenceEvents">): Generator<StoredEvent, void, undefined> {
-  let afterSeq = 0;
-  for (;;) {
-    const page = store.licenceEvents({ afterSeq, limit: LICENCE_EVENTS_PAGE });
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < LICENCE_EVENTS_PAGE) return;
-    afterSeq = last.seq;
-  }
 }

@@ -12,6 +12,6 @@ export interface LicenceTables {
   putLicencePool(pool: LicencePool, events: readonly NewEvent[]): void;
   /** A no-op when there is none. */
   deleteLicencePool(name: string, events: readonly NewEvent[]): void;
-  /** Those of type `licence.…`, which are kept far longer than others. */
-  licenceEvents(query: { readonly afterSeq?: number; readonly limit: number }): readonly StoredEvent[];
+  /** Those of type `licence.…`, which are kept far longer than others, oldest first: the first of those after `afterSeq`, or the last. */
+  licenceEvents(query: { readonly afterSeq?: number; readonly newest?: boolean; readonly limit: number }): readonly StoredEvent[];
 }

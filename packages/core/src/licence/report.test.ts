@@ -2,11 +2,11 @@ import type { LicencePool } from "@isthmus/contract";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StoredEvent } from "../machine/stored-events.ts";
-import { auditLicences } from "./audit.ts";
+import { LicenceAuditing } from "./audit.ts";
 import { forecast } from "./forecast.ts";
 import { type LeaseHolder, type Seat, usedSeats } from "./lease.ts";
 import { holder, NOW, pool } from "./pool.fixture.ts";
-import { reportOf } from "./report.ts";
+import { LicenceReporting, type ReportSpan } from "./report.ts";
 import { seatsFor } from "./seats.ts";
 
 const HOUR = 3_600_000;
@@ -61,6 +61,18 @@ function live(one: LicencePool, steps: readonly Step[]): History {
   return { events, holders: [...held].map(([id, seats]) => holder(id, seats)), levels, uses, endMs: atMs + HOUR };
 }
 
+function reportOf(events: readonly StoredEvent[], span: ReportSpan) {
+  const reporting = new LicenceReporting(span);
+  for (const event of events) reporting.add(event);
+  return reporting.result();
+}
+
+function auditLicences(events: readonly StoredEvent[], holders: readonly LeaseHolder[], pools: readonly LicencePool[]) {
+  const auditing = new LicenceAuditing();
+  for (const event of events) auditing.add(event);
+  return auditing.result(holders, pools);
+}
+
 /** High-water mark and seat hours of each day, by looking at every hour. */
 function naiveDays({ levels, endMs }: History, sinceMs: number): Map<string, { highWater: number; seatHours: number }> {
   const days = new Map<string, { highWater: number; seatHours: number }>();
@@ -113,6 +125,27 @@ describe("the report of a history", () => {
       ).toEqual(uses);
     });
     fc.assert(property, { numRuns: 1000 });
+  });
+
+  it("counts the uses that it does not list, of a log of any length", () => {
+    const [many, before, listed] = [25_000, 3_000, 10_000];
+    const time = (number: number) => NOW + number * 1000;
+    const events = Array.from({ length: 2 * many }, (_, index): StoredEvent => {
+      const [number, taken] = [Math.floor(index / 2), index % 2 === 0];
+      const details = { pool: "p", product: "db", seats: 1, sinceMs: time(number), used: taken ? 1 : 0, total: 1 };
+      const at = new Date(time(number) + (taken ? 0 : 500)).toISOString();
+      return {
+        seq: index + 1,
+        time: at,
+        type: taken ? "licence.taken" : "licence.returned",
+        machineId: `m${number}`,
+        machineName: "m",
+        details,
+      };
+    });
+    const [product] = reportOf(events, { sinceMs: time(before), untilMs: time(many) }).products;
+    expect([product?.uses.length, product?.usesLeftOut]).toEqual([listed, many - before - listed]);
+    expect([product?.uses[0]?.machineId, product?.uses.at(-1)?.machineId]).toEqual([`m${many - listed}`, `m${many - 1}`]);
   });
 
   it("agrees with the machines in an audit, which finds every event that is lost, doubled or changed", () => {

@@ -13,68 +13,103 @@ export interface ReportSpan {
   readonly product?: string;
 }
 
-interface Line {
-  readonly days: ProductDays;
-  readonly uses: { readonly seat: SeatFact; readonly fromMs: number; toMs?: number }[];
-  readonly open: Map<string, { readonly seat: SeatFact; readonly fromMs: number; toMs?: number }>;
-}
+/** Who used what when, from the events alone, given one by one, oldest first; those of earlier times than the span tell how it began. */
+export class LicenceReporting {
+  readonly #span: ReportSpan;
+  readonly #products = new Map<string, Product>();
+  #completeSince: string | undefined;
 
-/** Who used what when, from the events alone. They come oldest first; those of earlier times than the span tell how it began. */
-export function reportOf(events: Iterable<StoredEvent>, span: ReportSpan): LicenceReport {
-  const lines = new Map<string, Line>();
-  let completeSince: string | undefined;
-  for (const event of events) {
-    completeSince ??= event.time;
+  constructor(span: ReportSpan) {
+    this.#span = span;
+  }
+
+  add(event: StoredEvent): void {
+    const { sinceMs, untilMs, product: only } = this.#span;
+    this.#completeSince ??= event.time;
     const fact = licenceFact(event);
-    if (fact === undefined || fact.atMs >= span.untilMs) continue;
-    const product = fact.kind === "pool" ? fact.product : fact.seat.product;
-    if (span.product !== undefined && span.product !== product) continue;
-    const line = lines.get(product) ?? { days: new ProductDays(span.sinceMs), uses: [], open: new Map() };
-    lines.set(product, line);
-    add(line, fact);
+    if (fact === undefined || fact.atMs >= untilMs) return;
+    const name = fact.kind === "pool" ? fact.product : fact.seat.product;
+    if (only !== undefined && only !== name) return;
+    const product = this.#products.get(name) ?? new Product(sinceMs);
+    this.#products.set(name, product);
+    product.add(fact);
   }
-  const products = [...lines].sort(([a], [b]) => (a < b ? -1 : 1)).map(([product, line]) => shown(product, line, span));
-  return { since: iso(span.sinceMs), until: iso(span.untilMs), completeSince, products: products.filter(mentioned) };
-}
 
-function add(line: Line, fact: LicenceFact): void {
-  if (fact.kind === "pool") {
-    line.days.pool(fact.atMs, fact.pool, fact.seats);
-    return;
-  }
-  const { seat, atMs } = fact;
-  const key = holdingKey(seat.machineId, seat.pool);
-  const open = line.open.get(key);
-  if (fact.kind === "taken") {
-    line.days.take(atMs, seat);
-    const use = { seat, fromMs: atMs };
-    line.open.set(key, use);
-    line.uses.push(use);
-  } else if (open) {
-    line.days.giveBack(atMs, open.seat);
-    line.open.delete(key);
-    open.toMs = atMs;
+  result(): LicenceReport {
+    const { sinceMs, untilMs } = this.#span;
+    const products = [...this.#products].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, product]) => product.shown(name, untilMs));
+    return { since: iso(sinceMs), until: iso(untilMs), completeSince: this.#completeSince, products: products.filter(mentioned) };
   }
 }
 
-function shown(product: string, line: Line, { sinceMs, untilMs }: ReportSpan): LicenceProductReport {
-  line.days.advance(untilMs);
-  const days = line.days.list();
-  const uses = line.uses.filter(({ toMs }) => toMs === undefined || toMs >= sinceMs);
-  const { total, used } = line.days;
-  return {
-    product,
-    total,
-    used,
-    highWater: Math.max(0, ...days.map(({ highWater }) => highWater)),
-    days,
-    uses: uses.slice(-USES_LISTED).map(useOf),
-    usesLeftOut: Math.max(0, uses.length - USES_LISTED),
-    forecast: forecast(days, total, untilMs),
-  };
+interface Use {
+  readonly seat: SeatFact;
+  readonly fromMs: number;
+  toMs?: number;
 }
 
-function useOf({ seat, fromMs, toMs }: Line["uses"][number]): LicenceUse {
+class Product {
+  readonly #sinceMs: number;
+  readonly #days: ProductDays;
+  readonly #open = new Map<string, Use>();
+  /** in the order of their beginnings; of those that the span does not touch, some */
+  #uses: Use[] = [];
+  #leftOut = 0;
+
+  constructor(sinceMs: number) {
+    this.#sinceMs = sinceMs;
+    this.#days = new ProductDays(sinceMs);
+  }
+
+  add(fact: LicenceFact): void {
+    if (fact.kind === "pool") {
+      this.#days.pool(fact.atMs, fact.pool, fact.seats);
+      return;
+    }
+    const { seat, atMs } = fact;
+    const key = holdingKey(seat.machineId, seat.pool);
+    const open = this.#open.get(key);
+    if (fact.kind === "taken") {
+      this.#days.take(atMs, seat);
+      const use = { seat, fromMs: atMs };
+      this.#open.set(key, use);
+      this.#uses.push(use);
+      if (this.#uses.length >= 2 * USES_LISTED) this.#thinOut(atMs);
+    } else if (open) {
+      this.#days.giveBack(atMs, open.seat);
+      this.#open.delete(key);
+      open.toMs = atMs;
+    }
+  }
+
+  shown(product: string, untilMs: number): LicenceProductReport {
+    this.#days.advance(untilMs);
+    this.#thinOut(untilMs);
+    const days = this.#days.list();
+    const { total, used } = this.#days;
+    return {
+      product,
+      total,
+      used,
+      highWater: days.reduce((most, { highWater }) => Math.max(most, highWater), 0),
+      days,
+      uses: this.#uses.map(useOf),
+      usesLeftOut: this.#leftOut,
+      forecast: forecast(days, total, untilMs),
+    };
+  }
+
+  /** However long the log is, no more uses are kept than are listed: once the span has begun, what is open or ends touches it. */
+  #thinOut(nowMs: number): void {
+    this.#uses = this.#uses.filter(({ toMs }) => toMs === undefined || toMs >= this.#sinceMs);
+    if (nowMs < this.#sinceMs) return;
+    const over = Math.max(0, this.#uses.length - USES_LISTED);
+    this.#leftOut += over;
+    this.#uses.splice(0, over);
+  }
+}
+
+function useOf({ seat, fromMs, toMs }: Use): LicenceUse {
   const { pool, machineId, machineName, tenant, user, image, seats } = seat;
   return { pool, machineId, machineName, tenant, user, image, seats, from: iso(fromMs), to: toMs === undefined ? undefined : iso(toMs) };
 }

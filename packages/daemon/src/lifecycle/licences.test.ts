@@ -92,7 +92,7 @@ describe(`${MACHINES} machines over ${SEATS} seats`, () => {
           await quiet();
           expectSound(daemon, onSuspend === "keep");
         }
-        const { audit } = daemon.machines.licences.report({ sinceMs: daemon.clock.now() - 1000, audit: true });
+        const { audit } = await daemon.machines.licences.report({ sinceMs: daemon.clock.now() - 1000, audit: true });
         expect(audit?.differences).toEqual([]);
       } finally {
         daemon.remove();

@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { EventFilter, EventQuery, NewEvent, StoredEvent } from "@isthmus/core";
+import type { EventFilter, EventQuery, NewEvent, Store, StoredEvent } from "@isthmus/core";
 import { EVENTS_KEPT, LICENCE_EVENTS_KEPT, PRUNE_EVERY_EVENTS } from "./config.ts";
 import { labelClause } from "./machines.ts";
 import { jsonObject, text } from "./rows.ts";
@@ -103,13 +103,15 @@ export class EventLog {
     return newest ? events.reverse() : events;
   }
 
-  ofLicences({ afterSeq, limit }: { readonly afterSeq?: number; readonly limit: number }): StoredEvent[] {
-    return this.#db
+  ofLicences({ afterSeq = 0, newest = false, limit }: Parameters<Store["licenceEvents"]>[0]): StoredEvent[] {
+    const events = this.#db
       .prepare(
-        `SELECT seq, time, type, machine_id, machine_name, details FROM events WHERE ${OF_LICENCES} AND seq > ? ORDER BY seq LIMIT ?`,
+        `SELECT seq, time, type, machine_id, machine_name, details FROM events
+         WHERE ${OF_LICENCES} AND seq > ? ORDER BY seq ${newest ? "DESC" : "ASC"} LIMIT ?`,
       )
-      .all(afterSeq ?? 0, limit)
+      .all(afterSeq, limit)
       .map(storedEvent);
+    return newest ? events.reverse() : events;
   }
 }
 

@@ -52,6 +52,15 @@ describe("the store", () => {
     again.close();
   });
 
+  it("gives the events of licences alone, the first or the last, oldest first", () => {
+    const store = openStore(path);
+    store.appendEvents(["licence.taken", "machine.x", "licence.returned", "licence.taken"].map((type) => ({ type })));
+    const seqs = (query: Omit<Parameters<typeof store.licenceEvents>[0], "limit">) =>
+      store.licenceEvents({ ...query, limit: 2 }).map(({ seq }) => seq);
+    expect([seqs({}), seqs({ newest: true }), seqs({ afterSeq: 3 }), seqs({ newest: true, afterSeq: 3 })]).toEqual([[1, 3], [3, 4], [4], [4]]);
+    store.close();
+  });
+
   it("gives back what was last committed, also after a change that came to nothing", () => {
     const store = openStore(path);
     const [one, two] = [record(id(1), "one"), record(id(2), "two")];

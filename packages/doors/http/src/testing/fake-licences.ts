@@ -43,7 +43,7 @@ export class FakeLicences implements LicenceActions {
     return pool;
   }
 
-  report(options: ReportOptions = {}): LicenceReport {
+  async report(options: ReportOptions = {}): Promise<LicenceReport> {
     this.reports.push(options);
     const { sinceMs = 0, untilMs = 1 } = options;
     return { since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString(), products: [] };
