@@ -62,13 +62,6 @@ export function createLicenceActions(parts: LicenceActionsParts): LicenceActions
     if (pool === undefined) throw new IsthmusError("LICENCE_POOL_NOT_FOUND", { name });
     return pool;
   };
-  /** A page after the daemon has closed is not read. */
-  const open: Pick<Store, "licenceEvents"> = {
-    licenceEvents(query) {
-      checkOpen();
-      return store.licenceEvents(query);
-    },
-  };
   return {
     add(spec) {
       checkOpen();
@@ -97,23 +90,32 @@ export function createLicenceActions(parts: LicenceActionsParts): LicenceActions
       store.deleteLicencePool(name, [{ type: "licence.pool-removed", details: { pool: name, product: status.product } }]);
       return status;
     },
-    async report(options = {}) {
-      checkOpen();
-      const untilMs = options.untilMs ?? clock.now();
-      const sinceMs = options.sinceMs ?? untilMs - REPORT_MS;
-      checkSpan(sinceMs, untilMs);
-      const reporting = new LicenceReporting({ sinceMs, untilMs, product: options.product });
-      const auditing = options.audit === true ? new LicenceAuditing() : undefined;
-      const take = (event: StoredEvent) => {
-        reporting.add(event);
-        auditing?.add(event);
-      };
-      return await overLicenceEvents(open, take, () => ({
-        ...reporting.result(),
-        ...(auditing && { audit: auditing.result(store.leases(), store.licencePools()) }),
-      }));
-    },
+    report: (options = {}) => report(parts, options),
   };
+}
+
+async function report(
+  { store, clock, checkOpen }: LicenceActionsParts,
+  { audit = false, product, ...span }: ReportOptions,
+): Promise<LicenceReport> {
+  const untilMs = span.untilMs ?? clock.now();
+  const sinceMs = span.sinceMs ?? untilMs - REPORT_MS;
+  checkOpen();
+  checkSpan(sinceMs, untilMs);
+  const reporting = new LicenceReporting({ sinceMs, untilMs, product });
+  const auditing = audit ? new LicenceAuditing() : undefined;
+  const page: Store["licenceEvents"] = (query) => {
+    checkOpen();
+    return store.licenceEvents(query);
+  };
+  const take = (event: StoredEvent) => {
+    reporting.add(event);
+    auditing?.add(event);
+  };
+  return await overLicenceEvents({ licenceEvents: page }, take, () => ({
+    ...reporting.result(),
+    ...(auditing && { audit: auditing.result(store.leases(), store.licencePools()) }),
+  }));
 }
 
 /** Of the events of a pool: `pool` is its name, as in those of seats. */

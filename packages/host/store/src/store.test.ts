@@ -57,7 +57,12 @@ describe("the store", () => {
     store.appendEvents(["licence.taken", "machine.x", "licence.returned", "licence.taken"].map((type) => ({ type })));
     const seqs = (query: Omit<Parameters<typeof store.licenceEvents>[0], "limit">) =>
       store.licenceEvents({ ...query, limit: 2 }).map(({ seq }) => seq);
-    expect([seqs({}), seqs({ newest: true }), seqs({ afterSeq: 3 }), seqs({ newest: true, afterSeq: 3 })]).toEqual([[1, 3], [3, 4], [4], [4]]);
+    expect([seqs({}), seqs({ newest: true }), seqs({ afterSeq: 3 }), seqs({ newest: true, afterSeq: 3 })]).toEqual([
+      [1, 3],
+      [3, 4],
+      [4],
+      [4],
+    ]);
     store.close();
   });
 
