@@ -13,6 +13,11 @@ export const FORK_DEADLINE_MS = 20_000;
 /** Where no fork server works it is tried again after so long. */
 export const FORK_SERVER_RETRY_MS = 60_000;
 
+/** After so many VMMs of a fork server another one takes over. */
+export const FORKS_OF_ONE_SERVER = 64;
+/** Servers that fork no more and stay for the sake of VMMs that still run. */
+export const RETIRED_SERVERS_MAX = 8;
+
 /** What serves folders of the host to guests: Debian 13's, and Debian 12's, which comes with QEMU. */
 export const SHARE_PROGRAMS = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"] as const;
 export const SHARE_PACKAGE = "virtiofsd (Debian 12: qemu-system-common)";

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { GroupEntry, MachineGroups } from "@isthmus/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { QEMU_PROGRAM, VMM_NICENESS } from "../config.ts";
+import { QEMU_PROGRAM, RETIRED_SERVERS_MAX, VMM_NICENESS } from "../config.ts";
 import { ForkServer } from "./fork-server.ts";
 import type { VmmCommand } from "./net-namespace.ts";
 import { processArguments, processStatus } from "./proc.ts";
@@ -53,6 +53,8 @@ async function start(words: VmmCommand["words"], more: Partial<VmmCommand> = {})
   return vmm;
 }
 const parentOf = (pid: number) => Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+/** where the C library is mapped */
+const libraryOf = (pid: number) => /^(\w+)-.* \/\S*libc\.so/m.exec(readFileSync(`/proc/${pid}/maps`, "utf8"))?.[1];
 const namespacesOf = (pid: number) =>
   new Set(readdirSync(`/proc/${pid}/task`).map((task) => readlinkSync(`/proc/${pid}/task/${task}/ns/net`)));
 function heapOf(pid: number): Buffer {
@@ -156,6 +158,42 @@ describe("a fork server", () => {
     expect(parentOf(parentOf(another.pid))).toBe(process.pid);
     await vmm.kill();
     expect(await vmm.ended).toEqual({});
+  });
+
+  it("is followed by another with another layout of the address space, and ends with the last of its VMMs", async () => {
+    await spawner.close();
+    spawner = spawnerOf({ forksOfOneServer: 2 });
+    const servers = new Map<number, VmmProcess[]>();
+    while (servers.size < 3) {
+      const vmm = await start(IDLE);
+      servers.set(parentOf(vmm.pid), [...(servers.get(parentOf(vmm.pid)) ?? []), vmm]);
+    }
+    const forks = [...servers.values()];
+    const layouts = forks.map((of) => new Set(of.map(({ pid }) => libraryOf(pid))));
+    expect(layouts.map(({ size }) => size)).toEqual([1, 1, 1]);
+    expect(new Set(layouts.flatMap((of) => [...of])).size).toBe(3);
+    expect(forks.every((of) => of.length >= 2 || of === forks.at(-1))).toBe(true);
+    const [[first, ended] = [0, []]] = servers;
+    expect(processStatus(first)).toBeDefined();
+    for (const vmm of ended) await vmm.kill();
+    expect(await Promise.all(ended.map((vmm) => vmm.ended))).toEqual(ended.map(() => ({ status: "signal SIGKILL" })));
+    await gone(first);
+    expect(said).toEqual([]);
+  });
+
+  it("that was followed is given up when too many are kept, and the ends of its VMMs are noticed", async () => {
+    await spawner.close();
+    spawner = spawnerOf({ forksOfOneServer: 1 });
+    const first = await start(IDLE);
+    const server = parentOf(first.pid);
+    const parents = new Set<number>();
+    while (processStatus(server) !== undefined) parents.add(parentOf((await start(IDLE)).pid));
+    // One that forks, and those that are kept.
+    await vi.waitFor(() => expect([...parents].filter((pid) => processStatus(pid)).length).toBeLessThanOrEqual(RETIRED_SERVERS_MAX + 1));
+    expect(processStatus(first.pid)).toBeDefined();
+    await first.kill();
+    // How it ended its server would have known.
+    expect(await first.ended).toEqual({});
   });
 
   it("ends with who started it, and VMMs go on", async () => {

@@ -34,6 +34,8 @@ export class ForkServer {
   readonly #serves = Promise.withResolvers<number>();
   readonly #forks = new Map<string, Fork>();
   readonly #libraries = libraries();
+  readonly #gone = Promise.withResolvers<void>();
+  #retired = false;
   #pid = 0;
   #program: string | undefined;
   #count = 0;
@@ -75,9 +77,19 @@ export class ForkServer {
     return server;
   }
 
-  /** False when it is gone, or is not what would be executed now: the program or a library was replaced. */
+  /** Settles when the process has ended, or is about to. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  /** how many VMMs it was asked for */
+  get asked(): number {
+    return this.#count;
+  }
+
+  /** False when it is gone, was retired, or is not what would be executed now: the program or a library was replaced. */
   get usable(): boolean {
-    return this.#pid !== 0 && programOf(this.#pid) === this.#program && libraries() === this.#libraries;
+    return this.#pid !== 0 && !this.#retired && programOf(this.#pid) === this.#program && libraries() === this.#libraries;
   }
 
   /** As `spawnVmm`. Throws HOST_COMMAND_FAILED; when the server was lost it is not usable then, and whether it forked is not known. */
@@ -104,8 +116,19 @@ export class ForkServer {
     } catch (error) {
       this.#forks.delete(id);
       entry?.discard();
+      this.#endIfIdle();
       throw error;
     }
+  }
+
+  /** It forks no more, tells of the ends of its forks, and ends after the last of them. */
+  retire(): void {
+    this.#retired = true;
+    this.#endIfIdle();
+  }
+
+  #endIfIdle(): void {
+    if (this.#retired && this.#forks.size === 0) this.#lose("it was retired");
   }
 
   /** Of a fork that still runs the end is looked for from now on. */
@@ -137,6 +160,7 @@ export class ForkServer {
       this.#forks.delete(answer.id);
       fork.ready.reject(failure(answer.status));
       fork.ended.resolve({ status: answer.status });
+      this.#endIfIdle();
     }
   }
 
@@ -161,6 +185,7 @@ export class ForkServer {
     this.#forks.clear();
     this.#channel.destroy();
     this.#child.kill("SIGKILL");
+    this.#gone.resolve();
   }
 }
 

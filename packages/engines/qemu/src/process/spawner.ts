@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { MachineGroups } from "@isthmus/core";
-import { FORK_SERVER_RETRY_MS, QEMU_PROGRAM } from "../config.ts";
+import { FORK_SERVER_RETRY_MS, FORKS_OF_ONE_SERVER, QEMU_PROGRAM, RETIRED_SERVERS_MAX } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
 import { ForkServer } from "./fork-server.ts";
 import { inNamespace, type VmmCommand } from "./net-namespace.ts";
@@ -17,6 +17,8 @@ export interface SpawnerOptions {
   readonly groups?: MachineGroups;
   /** false: every VMM is executed by itself, with an address space that is laid out as no other's */
   readonly forks: boolean;
+  /** how many VMMs have one layout of their address space; default `FORKS_OF_ONE_SERVER` */
+  readonly forksOfOneServer?: number;
   readonly log: EngineLog;
 }
 
@@ -24,7 +26,10 @@ export interface SpawnerOptions {
 export class Spawner {
   readonly #options: SpawnerOptions;
   readonly #library: string | undefined;
+  /** those that have VMMs which still run, oldest first */
+  readonly #retired = new Set<ForkServer>();
   #server: Promise<ForkServer | undefined> | undefined;
+  #following: Promise<void> | undefined;
   #notBefore = 0;
 
   constructor(options: SpawnerOptions) {
@@ -54,23 +59,52 @@ export class Spawner {
 
   /** Machines go on. */
   async close(): Promise<void> {
+    await this.#following;
     const server = this.#server;
     this.#server = undefined;
     (await server)?.close();
+    for (const retired of this.#retired) retired.close();
   }
 
   /** Starts one when there is none that can be used. Undefined where it does not work, which is tried again after a while. */
   async #current(): Promise<ForkServer | undefined> {
     const asked = this.#server;
     const server = await asked;
-    if (server?.usable) return server;
     if (this.#library === undefined) return undefined;
+    if (server?.usable) {
+      this.#follow(server, this.#library);
+      return server;
+    }
     if (this.#server === asked && performance.now() >= this.#notBefore) {
       server?.close();
       this.#server = this.#start(this.#library);
     }
     const another = await this.#server;
     return another?.usable ? another : undefined;
+  }
+
+  /**
+   * All forks of a server have the same layout of their address space, and who has broken into one VMM knows that of the others: after some, another server
+   * takes over. The one before forks until that is there.
+   */
+  #follow(server: ForkServer, library: string): void {
+    const { forksOfOneServer = FORKS_OF_ONE_SERVER } = this.#options;
+    if (server.asked < forksOfOneServer || this.#following !== undefined || performance.now() < this.#notBefore) return;
+    this.#following = this.#start(library).then((next) => {
+      this.#following = undefined;
+      if (next === undefined) return;
+      this.#server = Promise.resolve(next);
+      this.#retire(server);
+    });
+  }
+
+  #retire(server: ForkServer): void {
+    this.#retired.add(server);
+    void server.gone.then(() => this.#retired.delete(server));
+    server.retire();
+    // Each is a process: of VMMs that have run for long the ends are looked for.
+    const [oldest] = this.#retired;
+    if (this.#retired.size > RETIRED_SERVERS_MAX) oldest?.close();
   }
 
   async #start(library: string): Promise<ForkServer | undefined> {
