@@ -37,7 +37,7 @@ async function burst(stage: Stage) {
   const failures: string[] = [];
   const began = performance.now();
   const one = async () => {
-    const machine = await isthmus.machines.run({ ...SPEC, command: [...HELLO] });
+    const machine = await isthmus.machines.run({ ...SPEC, command: [...HELLO] }, { follow: true });
     ids.push(machine.id);
     await firstByte(machine);
   };

@@ -1,4 +1,4 @@
-import type { RunningMachine } from "@isthmus/sdk";
+import type { FollowedMachine, RunningMachine } from "@isthmus/sdk";
 import type { RawClone } from "../raw/clone.ts";
 import { execute } from "../raw/workload.ts";
 import type { BenchWorld } from "../world.ts";
@@ -18,13 +18,17 @@ export const names = {
 } as const;
 
 /** Waits for the first byte of output. */
-export async function firstByte(machine: RunningMachine): Promise<void> {
-  for await (const chunk of machine.rawLogs({ follow: true })) if (chunk.bytes.length > 0) return;
+export async function firstByte(machine: FollowedMachine): Promise<void> {
+  for await (const line of machine.output) if (line.text !== "") return;
 }
 
-async function ours(world: BenchWorld, from: string, command: readonly string[], until: (machine: RunningMachine) => Promise<unknown>) {
+async function ours<T extends RunningMachine>(
+  run: () => Promise<T>,
+  from: string,
+  until: (machine: T) => Promise<unknown>,
+): Promise<{ ms: number; steps: Record<string, number> }> {
   const began = performance.now();
-  const machine = await world.isthmus.machines.run({ ...SPEC, command: [...command] });
+  const machine = await run();
   const ran = performance.now();
   await until(machine);
   const ms = performance.now() - began;
@@ -34,6 +38,9 @@ async function ours(world: BenchWorld, from: string, command: readonly string[],
   return { ms, steps: { ...timings, "run as the SDK sees it": ran - began, "from there to the end": ms - (ran - began) } };
 }
 
+const hello = ({ isthmus }: BenchWorld) => isthmus.machines.run({ ...SPEC, command: [...HELLO] }, { follow: true });
+const idle = ({ isthmus }: BenchWorld) => isthmus.machines.run({ ...SPEC, command: [...IDLE] });
+
 function noted(steps: Steps, { ms, steps: seen }: Awaited<ReturnType<typeof ours>>): number {
   for (const [step, took] of Object.entries(seen)) steps.set(step, [...(steps.get(step) ?? []), took]);
   return ms;
@@ -42,8 +49,8 @@ function noted(steps: Steps, { ms, steps: seen }: Awaited<ReturnType<typeof ours
 /** `run` to the first byte of output, as the SDK sees it. */
 export function helloContestants(stage: Stage, steps: { readonly pooled: Steps; readonly cloned: Steps }): readonly Contestant[] {
   return [
-    pooled(stage, async () => noted(steps.pooled, await ours(stage.pooled, "pool", HELLO, firstByte))),
-    { name: names.cloned, once: async () => noted(steps.cloned, await ours(stage.cloned, "template", HELLO, firstByte)) },
+    pooled(stage, async () => noted(steps.pooled, await ours(() => hello(stage.pooled), "pool", firstByte))),
+    { name: names.cloned, once: async () => noted(steps.cloned, await ours(() => hello(stage.cloned), "template", firstByte)) },
   ];
 }
 
@@ -63,8 +70,8 @@ export function usefulContestants(stage: Stage): readonly Contestant[] {
     await execute(clone.session, ["/bin/sh", ...USEFUL.slice(1)]);
   };
   return [
-    pooled(stage, async () => (await ours(stage.pooled, "pool", IDLE, useful)).ms),
-    { name: names.cloned, once: async () => (await ours(stage.cloned, "template", IDLE, useful)).ms },
+    pooled(stage, async () => (await ours(() => idle(stage.pooled), "pool", useful)).ms),
+    { name: names.cloned, once: async () => (await ours(() => idle(stage.cloned), "template", useful)).ms },
     ...rawContestants(stage, byHand),
   ];
 }

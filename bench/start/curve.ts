@@ -22,7 +22,7 @@ export async function curveFigures(stage: Stage): Promise<readonly Result[]> {
     if (level <= CURVE_RAW_MAX) raw.push(await measure(level, (began) => rawStart(stage, began)));
     ours.push(
       await measure(level, async (began) => {
-        const machine = await isthmus.machines.run({ ...SPEC, command: [...HELLO] });
+        const machine = await isthmus.machines.run({ ...SPEC, command: [...HELLO] }, { follow: true });
         await firstByte(machine);
         const ms = performance.now() - began;
         // As a raw clone, which is killed; an orderly stop costs its guest another tenth of a second.

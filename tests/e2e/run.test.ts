@@ -117,6 +117,21 @@ describe("isthmus run", () => {
 });
 
 describe("the SDK", () => {
+  it("follows a machine from its start, to its end, in one request", async () => {
+    const script = "echo one; echo two >&2; sleep 1; echo three";
+    const machine = await world.isthmus.machines.run(
+      { image: "busybox", command: ["sh", "-c", script], autoRemove: true },
+      { follow: true },
+    );
+    expect(machine.info.state).toBe("running");
+    const lines: string[] = [];
+    for await (const { stream, text } of machine.output) lines.push(`${stream} ${text}`);
+    expect(lines.toSorted()).toEqual(["stderr two\n", "stdout one\n", "stdout three\n"]);
+    await expect
+      .poll(() => world.isthmus.machines.get(machine.id).catch((error: { code: string }) => error.code))
+      .toBe("MACHINE_NOT_FOUND");
+  });
+
   it("runs a machine as the README shows", async () => {
     await using machine = await world.isthmus.machines.run({ image: "busybox", command: ["sh", "-c", "echo started; exec sleep 1000"] });
     const hello = await machine.execText(["sh", "-c", "echo hello; echo oops >&2; exit 7"]);

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { LogLineSchema } from "./daemon.ts";
 import { EgressPolicySchema } from "./egress.ts";
 import { HealthcheckSchema, HealthSchema } from "./health.ts";
 import { ProductSchema } from "./licence.ts";
@@ -258,6 +259,8 @@ export const MachineSchema = Type.Object(
   { ...closed, $id: "Machine" },
 );
 
+export const RunLineSchema = Type.Union([Type.Object({ machine: MachineSchema }), LogLineSchema], { $id: "RunLine" });
+
 export const MachinePageSchema = Type.Object(
   { machines: Type.Array(MachineSchema), next: Type.Optional(Type.String({ description: "cursor of the next page" })) },
   closed,
@@ -310,6 +313,8 @@ export type MachineExit = Static<typeof ExitSchema>;
 export type MachineFailure = Static<typeof FailureSchema>;
 /** A machine as it is now. */
 export type Machine = Static<typeof MachineSchema>;
+/** A line of a machine that is followed from its start: itself, then what it writes. */
+export type RunLine = Static<typeof RunLineSchema>;
 /** A page of a list of machines. */
 export type MachinePage = Static<typeof MachinePageSchema>;
 /** What a machine uses. */

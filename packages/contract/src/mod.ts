@@ -36,6 +36,7 @@ export type {
   MachineStats,
   Mount,
   PublishedPort,
+  RunLine,
 } from "./machine.ts";
 export type { Attachment, Network, NetworkConnect, NetworkMember, NetworkSpec } from "./network.ts";
 export type { HostFacts, HostPressure, MachineUse, Measure, PressureSample } from "./pressure.ts";

@@ -1,6 +1,6 @@
 import { openDoor } from "@isthmus/door-http/testing";
 import { describe, expect, it } from "vitest";
-import { Isthmus, type LogLine } from "./mod.ts";
+import { Isthmus, IsthmusError, type LogLine } from "./mod.ts";
 
 async function setUp() {
   const open = await openDoor();
@@ -51,6 +51,20 @@ describe("logs", () => {
       if (seen.length === 2) setImmediate(() => t.deps.machines.exit(t.machine.id, { code: 0 }));
     }
     expect(seen).toEqual(["one", "two"]);
+  });
+
+  it("come along with a run that is followed, and are let go of with the machine", async () => {
+    await using t = await setUp();
+    const machine = await t.isthmus.machines.run({ image: "busybox", name: "mine" }, { follow: true });
+    expect([machine.id, machine.info.name]).toEqual([machine.ref, "mine"]);
+    t.deps.machines.print(machine.id, "stdout", "one");
+    expect((await machine.output.next()).value).toMatchObject({ stream: "stdout", text: "one" });
+    expect(t.deps.machines.entry("mine").more.size).toBe(1);
+    const { more } = t.deps.machines.entry("mine");
+    await machine[Symbol.asyncDispose]();
+    await expect.poll(() => more.size).toBe(0);
+    t.deps.machines.refusal = new IsthmusError("NO_CAPACITY", { what: "one more machine", needed: 1, free: 0 });
+    await expect(t.isthmus.machines.run({ image: "busybox" }, { follow: true })).rejects.toMatchObject({ code: "NO_CAPACITY" });
   });
 
   it("stops following when the signal is aborted and when the loop is left", async () => {

@@ -75,6 +75,7 @@ export type {
 export { type ErrorBody, type ErrorCode, hasCode, IsthmusError } from "@isthmus/contract";
 export { defaultSocketPath, type IsthmusOptions } from "./address.ts";
 export { type DockerAuthOptions, dockerAuth } from "./docker-auth.ts";
+export { FollowedMachine } from "./followed.ts";
 export { Host } from "./host.ts";
 export { Images } from "./images.ts";
 export { Isthmus } from "./isthmus.ts";
@@ -106,6 +107,7 @@ export type {
   ProgressOptions,
   RegistryCallOptions,
   RemoveOptions,
+  RunOptions,
   Session,
   SnapshotOptions,
   StopOptions,

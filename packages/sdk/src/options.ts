@@ -34,6 +34,12 @@ export interface CreateOptions extends CallOptions {
   readonly idempotencyKey?: string;
 }
 
+/** How to run a machine. */
+export interface RunOptions extends Omit<CreateOptions, "start"> {
+  /** true: a `FollowedMachine`, whose output comes along; default false */
+  readonly follow?: boolean;
+}
+
 /** How to stop a machine. */
 export interface StopOptions extends CallOptions {
   /** ms between the stop signal and SIGKILL; the spec's `stopTimeoutMs` when absent */

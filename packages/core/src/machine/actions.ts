@@ -38,6 +38,8 @@ export interface CreateOptions {
   readonly start?: boolean;
   /** when to ask the image's registry for it; default never */
   readonly pull?: PullPolicy;
+  /** Told which machine it is once that is written down, before it runs. */
+  readonly onCreated?: (id: string) => void;
   /** Stops waiting (CANCELLED); the machine goes on. */
   readonly signal?: AbortSignal;
 }

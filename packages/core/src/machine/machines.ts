@@ -129,6 +129,7 @@ function lifecycle(context: Context): Lifecycle {
   return {
     async create(spec, options = {}) {
       const { handle, record, repeated } = await createMachine(context, spec, options);
+      options.onCreated?.(handle.id);
       if (options.start !== true) return record.machine;
       if (handle.start && !repeated) return await started(context, handle.start, options.signal);
       await handle.ready;

@@ -144,6 +144,45 @@ describe("answers", () => {
     expect((await ask("POST", "/v1/machines?start=false", { image: "x" })).body.state).toBe("requested");
   });
 
+  it("follows a machine that it makes, when asked: itself, then what it writes", async () => {
+    const making = door.app.inject({
+      method: "POST",
+      url: "/v1/machines?follow=true",
+      payload: { image: "x", name: "followed" },
+      headers: json,
+    });
+    await expect.poll(() => deps.machines.entries.size).toBeGreaterThan(0);
+    await expect.poll(() => [...deps.machines.entries.values()].at(-1)?.machine.name).toBe("followed");
+    deps.machines.print("followed", "stdout", "hi\n");
+    deps.machines.print("followed", "stderr", Buffer.of(0xff));
+    deps.machines.exit("followed", { code: 0 });
+    const { statusCode, headers, body } = await making;
+    const lines = body
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect([statusCode, headers["content-type"], headers.location]).toEqual([
+      201,
+      "application/x-ndjson",
+      `/v1/machines/${lines[0]?.machine.id}`,
+    ]);
+    expect(lines).toMatchObject([
+      { machine: { name: "followed", state: "running" } },
+      { stream: "stdout", text: "hi\n" },
+      { stream: "stderr", base64: "/w==" },
+    ]);
+  });
+
+  it("answers a followed machine that does not start as others, and reads no more of it", async () => {
+    deps.machines.startFailure = new IsthmusError("START_FAILED", { name: "x", reason: "no" });
+    const { status, error } = await ask("POST", "/v1/machines?follow=true", { image: "x", name: "failing" });
+    deps.machines.startFailure = undefined;
+    expect([status, error.code]).toEqual([502, "START_FAILED"]);
+    expect(deps.machines.entry("failing").more.size).toBe(0);
+    const idle = await ask("POST", "/v1/machines?follow=true&start=false", { image: "x" });
+    expect(idle.error).toMatchObject({ code: "INVALID_REQUEST", details: { field: "follow" } });
+  });
+
   it("leaves a spec as it was given: the core knows the defaults", async () => {
     const { body } = await create({ image: "x" });
     expect(body.spec).toEqual({ image: "x" });

@@ -46,6 +46,22 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
+/** The same items, of which the first is asked for now, not when somebody wants it. Who does not read them to the end calls `return`. */
+export function begun<T>(items: AsyncIterable<T>): Required<Pick<AsyncIterator<T>, "next" | "return">> & AsyncIterable<T> {
+  const source = items[Symbol.asyncIterator]();
+  let first: Promise<IteratorResult<T>> | undefined = source.next();
+  first.catch(() => undefined);
+  const iterator = {
+    next() {
+      const result = first ?? source.next();
+      first = undefined;
+      return result;
+    },
+    return: async () => (await source.return?.()) ?? { done: true as const, value: undefined },
+  };
+  return { ...iterator, [Symbol.asyncIterator]: () => iterator };
+}
+
 /** A stream that ends because its call was cut short does not end as if all had been told. */
 export async function* unlessAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   yield* items;

@@ -1,4 +1,12 @@
-import { healthStatuses, IsthmusError, isSettled, type MachineState, machineStates } from "@isthmus/contract";
+import {
+  healthStatuses,
+  IsthmusError,
+  isSettled,
+  type MachineSpec,
+  type MachineState,
+  machineStates,
+  type RunLine,
+} from "@isthmus/contract";
 import {
   MachinePageSchema,
   MachineSchema,
@@ -6,12 +14,14 @@ import {
   MachineUpdateSchema,
   namePattern,
   PullPolicySchema,
+  RunLineSchema,
   WhySchema,
 } from "@isthmus/contract/schemas";
+import type { CreateOptions, LogChunk, Machines } from "@isthmus/core";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { permit } from "../access.ts";
-import { callSignal } from "../calls.ts";
+import { begun, callSignal, passOn, sendLines, unlessAborted } from "../calls.ts";
 import { PARAM_CHARS } from "../config.ts";
 import type { Routes } from "../deps.ts";
 import {
@@ -28,10 +38,18 @@ import {
   RefParams,
   several,
 } from "../schemas.ts";
+import { JSON_LINES_TYPE } from "../stream-body.ts";
 import { echo } from "../validation.ts";
+import { runLines } from "./output.ts";
+
+const createdAnswer = {
+  description: "the machine; with follow JSON lines, of which it is the first",
+  content: { "application/json": { schema: MachineSchema }, [JSON_LINES_TYPE]: { schema: RunLineSchema } },
+};
 
 const CreateQuery = closed({
   start: flag("start it and wait until the guest answered; default true"),
+  follow: flag("JSON lines: the machine, then what it writes until it has ended for good; default false"),
   pull: Type.Optional({ ...PullPolicySchema, description: "when to ask the image's registry for it, without an account; default missing" }),
 });
 
@@ -72,6 +90,31 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
   throw new IsthmusError("INVALID_REQUEST", { field: "Idempotency-Key", value: echo(key), reason });
 }
 
+/** Makes the machine, and reads its output from before its start on. Throws what `create` throws. */
+async function followed(
+  { machines, body }: { readonly machines: Machines; readonly body: MachineSpec },
+  options: CreateOptions & { readonly signal: AbortSignal },
+  located: (id: string) => unknown,
+): Promise<AsyncIterable<RunLine>> {
+  const { signal } = options;
+  const failed = new AbortController();
+  const undo = passOn(signal, failed);
+  let output: ReturnType<typeof begun<LogChunk>> | undefined;
+  const onCreated = (id: string) => {
+    output = begun(unlessAborted(machines.logs(id, { follow: true, signal: failed.signal }), signal));
+  };
+  try {
+    const machine = await machines.create(body, { ...options, onCreated });
+    located(machine.id);
+    return runLines(machine, output ?? begun(machines.logs(machine.id, { follow: true, signal })));
+  } catch (error) {
+    undo();
+    failed.abort();
+    await output?.return();
+    throw error;
+  }
+}
+
 interface StateQuery {
   readonly all?: boolean;
   readonly state?: readonly MachineState[];
@@ -94,16 +137,19 @@ export const machineRoutes: Routes = (app, _deps, { closing }) => {
         description: "With an Idempotency-Key header a second call answers with the machine of the first.",
         querystring: CreateQuery,
         body: MachineSpecSchema,
-        response: { 201: MachineSchema, ...failures },
+        response: { 201: createdAnswer, ...failures },
       },
     },
     async (request, reply) => {
-      const { start = true, pull = "missing" } = request.query;
+      const { start = true, pull = "missing", follow = false } = request.query;
+      if (follow && !start) throw new IsthmusError("INVALID_REQUEST", { field: "follow", value: true, reason: "it needs start" });
       // A Unix socket's peer has no address.
       const remote = request.socket.remoteAddress !== undefined;
       const options = { idempotencyKey: idempotencyKey(request), start, pull, remote, signal: callSignal(reply, closing) };
+      const located = (id: string) => reply.code(201).header("location", `${API_PREFIX}/machines/${id}`);
+      if (follow) return await sendLines(reply, await followed(request, options, located));
       const machine = await request.machines.create(request.body, options);
-      return reply.code(201).header("location", `${API_PREFIX}/machines/${machine.id}`).send(machine);
+      return located(machine.id).send(machine);
     },
   );
 

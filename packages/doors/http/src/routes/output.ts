@@ -1,11 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
-import { channels, hasCode, LOG_PLACE_CHANNEL, type LogLine, type MachineStats } from "@isthmus/contract";
+import { channels, hasCode, LOG_PLACE_CHANNEL, type LogLine, type Machine, type MachineStats, type RunLine } from "@isthmus/contract";
 import { LogLineSchema, MachineStatsSchema } from "@isthmus/contract/schemas";
 import type { LogChunk, Machines } from "@isthmus/core";
 import { Type } from "typebox";
 import { permit } from "../access.ts";
-import { callSignal, sendLines, sendStream, unlessAborted } from "../calls.ts";
+import { type begun, callSignal, sendLines, sendStream, unlessAborted } from "../calls.ts";
 import { STATS_INTERVAL_MS } from "../config.ts";
 import type { Routes } from "../deps.ts";
 import { API_PREFIX, closed, failures, flag, media, RefParams, SinceSchema } from "../schemas.ts";
@@ -33,6 +33,16 @@ const LogQuery = closed({
 });
 
 const StatsQuery = closed({ stream: flag("JSON lines, one a second, until the machine ends; default false") });
+
+/** A machine that was just made, then all that it writes until it has ended for good. */
+export async function* runLines(machine: Machine, chunks: ReturnType<typeof begun<LogChunk>>): AsyncGenerator<RunLine> {
+  try {
+    yield { machine };
+    yield* lines(chunks);
+  } finally {
+    await chunks.return();
+  }
+}
 
 function toLine(chunk: LogChunk): LogLine {
   const nanos = chunk.timeNs % 1_000_000_000n;

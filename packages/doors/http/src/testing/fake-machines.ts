@@ -72,6 +72,8 @@ export class FakeMachines implements Machines {
   readonly removals: object[] = [];
   /** thrown by `create` and `clone` when set */
   refusal: IsthmusError | undefined;
+  /** thrown by `create` once the machine is written down, when set */
+  startFailure: IsthmusError | undefined;
   /** what `create` was given */
   readonly createOptions: CreateOptions[] = [];
   /** signals given to `create`, `clone`, `resume`, `wait` and streams, to see them aborted */
@@ -92,7 +94,10 @@ export class FakeMachines implements Machines {
     if (options.signal) this.signals.push(options.signal);
     this.createOptions.push(options);
     const known = this.#keys.get(options.idempotencyKey ?? "");
-    if (known !== undefined) return this.get(known);
+    if (known !== undefined) {
+      options.onCreated?.(known);
+      return this.get(known);
+    }
     const id = randomBytes(8).toString("hex");
     const now = new Date().toISOString();
     const machine: Machine = {
@@ -114,6 +119,11 @@ export class FakeMachines implements Machines {
     this.entries.set(id, { machine, output: [], latest: 0, ended: Promise.withResolvers(), more: new Set() });
     if (options.idempotencyKey !== undefined) this.#keys.set(options.idempotencyKey, id);
     this.#event("machine.created", machine);
+    options.onCreated?.(id);
+    if (this.startFailure && options.start) {
+      this.exit(id, { code: 1 });
+      throw this.startFailure;
+    }
     return machine;
   }
 
