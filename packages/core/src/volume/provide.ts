@@ -2,7 +2,8 @@ import { defaults, hasCode, IsthmusError, type MachineSpec, type Mount } from "@
 import type { Context } from "../machine/context.ts";
 import type { MachineRecord } from "../machine/ports.ts";
 import { bindsOf, volumesOf } from "./mounts.ts";
-import { checkGiven } from "./tenants.ts";
+import type { StoredVolume } from "./ports.ts";
+import { checkGiven, mayMount } from "./tenants.ts";
 import type { Volumes } from "./volumes.ts";
 
 /** See `CreateOptions`. */
@@ -115,14 +116,26 @@ export async function keepVolumes(context: Context, record: MachineRecord): Prom
 
 /** After it: those that went with it. One that cannot be removed is a leftover, which the next daemon removes. */
 export async function removeVolumes(context: Context, record: MachineRecord): Promise<void> {
-  for (const { name, goesWith } of anonymousOf(context, record)) {
-    if (goesWith !== record.machine.id) continue;
+  const { volumes } = context;
+  if (volumes === undefined) return;
+  for (const volume of anonymousOf(context, record)) {
     context.crashpoint("remove.before-volume");
-    await context.volumes
-      ?.remove(name)
-      .catch((error: unknown) => context.log.error({ volume: name, err: error }, "a volume of a removed machine is left"));
+    await removeUnnamed(context, volumes, volume).catch((error: unknown) =>
+      context.log.error({ volume: volume.name, err: error }, "a volume of a removed machine is left"),
+    );
     context.crashpoint("remove.after-volume");
   }
+}
+
+/** One that another machine has come to name by its digits is that one's too, and stays. Nothing waits between the look and the reservation of its name. True when it went. */
+async function removeUnnamed(context: Context, volumes: Volumes, volume: StoredVolume): Promise<boolean> {
+  const { name } = volume;
+  const names = ({ machine: { spec } }: MachineRecord) => mayMount(spec, volume) && volumesOf(spec).some((one) => one.name === name);
+  // One that was half imported is nobody's, whoever names it.
+  const named = volume.anonymous && context.store.allMachines().some(names);
+  if (named) await volumes.change(name, { goesWith: undefined });
+  else await volumes.remove(name);
+  return !named;
 }
 
 function anonymousOf(context: Context, { machine }: MachineRecord) {
@@ -138,9 +151,9 @@ export async function sweepVolumes(context: Context): Promise<void> {
   if (volumes === undefined) return;
   await volumes.load();
   const ids = new Set(context.store.allMachines().map(({ machine }) => machine.id));
-  for (const { name, goesWith } of volumes.inherited()) {
+  for (const volume of volumes.inherited()) {
+    const { name, goesWith } = volume;
     if (goesWith === undefined || ids.has(goesWith)) continue;
-    await volumes.remove(name);
-    context.log.warn({ volume: name }, "removed a volume whose machine is gone");
+    if (await removeUnnamed(context, volumes, volume)) context.log.warn({ volume: name }, "removed a volume whose machine is gone");
   }
 }

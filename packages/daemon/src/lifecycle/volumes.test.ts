@@ -106,6 +106,27 @@ describe("an anonymous volume", () => {
     expect(names()).toEqual([]);
   });
 
+  it.each([
+    ["", undefined],
+    [", also after a crash in between", "remove.after-delete"],
+  ] as const)("stays when another machine names it%s", async (_when, point) => {
+    await run("a", anonymous);
+    const [source = ""] = names();
+    await daemon.machines.stop("a");
+    await run("b", { ...anonymous, source });
+    daemon.crashAt = point;
+    const removed = daemon.machines.remove("a", { volumes: true });
+    if (point === undefined) await removed;
+    else {
+      removed.catch(() => undefined);
+      await quiet();
+      await daemon.restart();
+    }
+    expect(names()).toEqual([source]);
+    await daemon.machines.remove("b", { force: true, volumes: true });
+    expect(await daemon.machines.volumes.prune()).toMatchObject([{ name: source }]);
+  });
+
   it("goes with a machine that is removed by itself", async () => {
     const { id } = await daemon.machines.create({ image: "busybox", mounts: [anonymous], autoRemove: true }, { start: true });
     daemon.host.end(id, { code: 0 });
