@@ -48,6 +48,8 @@ export const INNER_PORT_LAST = 65_535;
 export const PUBLISHER_PROTOCOL = 1;
 /** until a publisher has done what it is asked; one that takes longer is ended, and the next one started */
 export const PUBLISHER_ASK_MS = 30_000;
+/** publishers that one request is made of, one after the other, when they end meanwhile */
+export const PUBLISHER_TRIES = 3;
 /** between a publisher that ended and the next one, and between tries for ports that are somebody's */
 export const PUBLISHER_RETRY_MS = 500;
 export const PORTS_RETRY_MS = 5_000;

@@ -1,9 +1,13 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { IsthmusError } from "@isthmus/contract";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { PUBLISHER_PROTOCOL } from "../config.ts";
 import type { PublisherClient } from "../publisher/client.ts";
 import { PublisherLink } from "./publisher-link.ts";
 
@@ -46,6 +50,28 @@ it("does with the next publisher what the one that ended meanwhile has not done,
     return await publisher.list();
   });
   expect([listed, new Set(tried).size, lost]).toEqual([[], 2, 1]);
+});
+
+it("does with the next publisher what the one that is just ending refuses", async () => {
+  // Stands for its process, which a test cannot hold at that moment.
+  const ending = spawn("sleep", ["60"]);
+  const refusal = (seq: number) => ({ type: "refused", seq, error: new IsthmusError("SHUTTING_DOWN").toBody() });
+  const server = createServer((socket) => {
+    socket.write(`${JSON.stringify({ type: "hello", protocol: PUBLISHER_PROTOCOL, pid: ending.pid })}\n`);
+    socket.on("data", (line) => socket.write(`${JSON.stringify(refusal(JSON.parse(String(line)).seq))}\n`));
+    ending.once("exit", () => server.close() && socket.end());
+  }).listen(join(home, "publisher.sock"));
+  await once(server, "listening");
+  const pids: number[] = [];
+  try {
+    const listed = await linked().use(async (publisher) => {
+      pids.push(publisher.pid);
+      return await publisher.list();
+    });
+    expect([listed, pids.length, pids[0]]).toEqual([[], 2, ending.pid]);
+  } finally {
+    ending.kill();
+  }
 });
 
 it("ends one that does not answer, and starts another", async () => {

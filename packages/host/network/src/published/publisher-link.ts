@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IsthmusError } from "@isthmus/contract";
+import { PUBLISHER_TRIES } from "../config.ts";
 import { PublisherClient, type PublisherPlace } from "../publisher/client.ts";
 
 export interface PublisherLinkOptions {
@@ -28,14 +29,18 @@ export class PublisherLink {
     return this.#closed;
   }
 
-  /** One that ends meanwhile is not the caller's doing: `job` is done once more, with the next. Throws HOST_COMMAND_FAILED, TIMEOUT when none can be started, SHUTTING_DOWN, and what `job` throws. */
+  /**
+   * One that ends meanwhile, or is just ending, is not the caller's doing: `job` is done with the next, so often at most. Throws HOST_COMMAND_FAILED, TIMEOUT when none can be
+   * started, SHUTTING_DOWN, and what `job` throws.
+   */
   use<T>(job: (publisher: PublisherClient) => Promise<T>): Promise<T> {
     return this.#queue(async () => {
-      try {
-        return await answered(await this.#opened(), job);
-      } catch (error) {
-        if (!hasCode(error, "PROTOCOL") || this.#closed) throw error;
-        return await answered(await this.#opened(), job);
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await answered(await this.#opened(), job);
+        } catch (error) {
+          if (!hasCode(error, "PROTOCOL", "SHUTTING_DOWN") || this.#closed || tries === PUBLISHER_TRIES) throw error;
+        }
       }
     });
   }
@@ -65,7 +70,8 @@ export class PublisherLink {
         await client.stop();
       } catch (error) {
         client.kill();
-        throw error;
+        // It was ending already.
+        if (!hasCode(error, "SHUTTING_DOWN")) throw error;
       } finally {
         await this.#tidy();
       }
@@ -108,12 +114,12 @@ export class PublisherLink {
   }
 }
 
-/** One that says nothing, or what it was not asked for, is ended, for the next one to do better. */
+/** One that says nothing, or what it was not asked for, or that it is ending, is ended, for the next one to do better. */
 async function answered<T>(publisher: PublisherClient, job: (publisher: PublisherClient) => Promise<T>): Promise<T> {
   try {
     return await job(publisher);
   } catch (error) {
-    if (hasCode(error, "TIMEOUT") || hasCode(error, "PROTOCOL")) {
+    if (hasCode(error, "TIMEOUT", "PROTOCOL", "SHUTTING_DOWN")) {
       publisher.kill();
       await publisher.closed;
     }
