@@ -4,6 +4,7 @@ import { IsthmusError, isErrorCode } from "@isthmus/contract";
 import { CONNECT_MS, LINE_BYTES, RETRY_MS } from "./config.ts";
 import { endNow } from "./end-now.ts";
 import { Lines } from "./lines.ts";
+import { patience } from "./patience.ts";
 
 /** What one kind of process says. */
 export interface Dialect<Reply extends Numbered> {
@@ -76,17 +77,17 @@ export class ControlClient<Reply extends Numbered> {
       const socket = connect(path);
       const lines = new Lines(LINE_BYTES);
       // One that is stopped or hangs takes connections all the same.
-      const silent = setTimeout(() => {
+      const callOff = patience(CONNECT_MS, () => {
         socket.destroy();
         reject(new IsthmusError("PROTOCOL", { reason: `the ${dialect.name} says nothing` }));
-      }, CONNECT_MS);
+      });
       socket.once("error", () => resolve(undefined));
       socket.once("close", () => {
-        clearTimeout(silent);
+        callOff();
         resolve(undefined);
       });
       socket.once("data", (chunk: Buffer) => {
-        clearTimeout(silent);
+        callOff();
         try {
           const [first = "", ...rest] = lines.push(chunk);
           const hello = dialect.readReply(first);
@@ -104,15 +105,18 @@ export class ControlClient<Reply extends Numbered> {
     });
   }
 
-  /** Sends a request, gives the reply with its `seq`. Throws what the process refuses it with, PROTOCOL when it ended, TIMEOUT after `limit` ms. */
+  /**
+   * Sends a request, gives the reply with its `seq`. Throws what the process refuses it with, PROTOCOL when it ended, TIMEOUT after `limit` ms, of which those that this process
+   * itself was stopped for are not the other's.
+   */
   ask(request: unknown, seq: number, limit: number, what: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#over);
-      const timer = setTimeout(() => waiting.settle(new IsthmusError("TIMEOUT", { what, limit })), limit);
+      const callOff = patience(limit, () => waiting.settle(new IsthmusError("TIMEOUT", { what, limit })));
       const waiting: Waiting<Reply> = {
         seq,
         settle: (reply) => {
-          clearTimeout(timer);
+          callOff();
           const place = this.#waiting.indexOf(waiting);
           if (place !== -1) this.#waiting.splice(place, 1);
           if (reply instanceof IsthmusError) reject(reply);

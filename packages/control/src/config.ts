@@ -7,6 +7,8 @@ export const UNSENT_BYTES = 4 * 1024 * 1024;
 /** until a process that was started listens, and one that listens says what it is */
 export const CONNECT_MS = 10_000;
 export const RETRY_MS = 50;
+/** parts that the time is counted in which a process has for an answer */
+export const PATIENCE_PARTS = 10;
 /** from SIGKILL to the end of a process */
 export const EVICT_MS = 10_000;
 /** of a line that is refused */
