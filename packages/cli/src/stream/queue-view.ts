@@ -1,26 +1,24 @@
+import type { QueuePosition } from "@isthmus/contract";
 import type { MachineHandle } from "@isthmus/sdk";
 import { QUEUE_POLL_MS } from "../config.ts";
 import type { Context } from "../context.ts";
+import { escapeControls } from "../terminal/escape.ts";
 import { type ProgressView, progressView } from "../terminal/progress.ts";
 
-/** On a terminal, tells where a start stands in the queue for as long as it waits. The returned function ends that and takes the line away. */
+/** Tells of the place of one start, undefined while it waits no more. */
+type PlaceView = (place: QueuePosition | undefined) => void;
+
+/** Tells where a start stands in the queue for as long as it waits: on a terminal in a line that moves, elsewhere once, and again when it comes to wait for something else. The returned function ends that and takes the line away. */
 export function showQueuePlace(context: Context, handle: MachineHandle): () => void {
-  const { stderr } = context.world;
-  if (context.json || stderr.isTTY !== true) return () => undefined;
-  let view: ProgressView | undefined;
+  if (context.json) return () => undefined;
+  const view = context.world.stderr.isTTY === true ? movingPlace(context) : plainPlace(context);
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   const look = async (): Promise<void> => {
     // What cannot be told is no fault of the start.
     const told = await handle.why().catch(() => undefined);
     if (over) return;
-    if (told?.place) {
-      view ??= progressView(stderr, false);
-      view.update({ step: "waiting", message: told.place.text });
-    } else {
-      view?.stop();
-      view = undefined;
-    }
+    view(told?.place);
     timer = setTimeout(() => void look(), QUEUE_POLL_MS);
     timer.unref();
   };
@@ -29,7 +27,31 @@ export function showQueuePlace(context: Context, handle: MachineHandle): () => v
   return () => {
     over = true;
     clearTimeout(timer);
-    view?.stop();
+    view(undefined);
+  };
+}
+
+function movingPlace({ world }: Context): PlaceView {
+  let line: ProgressView | undefined;
+  return (place) => {
+    if (place) {
+      line ??= progressView(world.stderr, false);
+      line.update({ step: "waiting", message: place.text });
+    } else {
+      line?.stop();
+      line = undefined;
+    }
+  };
+}
+
+function plainPlace(context: Context): PlaceView {
+  let said: string | undefined;
+  return (place) => {
+    if (!place) return;
+    const { cause, shortage, text } = place;
+    const why = [cause, shortage?.limit, shortage?.scope].join(" ");
+    if (why !== said) context.note(`waiting: ${escapeControls(text)}`);
+    said = why;
   };
 }
 
