@@ -77,6 +77,12 @@ export function transferError(words: string, exit: JsonObject): JsonObject {
   };
 }
 
+/** Remedies, by the agent's code. */
+const helps: Readonly<Record<string, string>> = {
+  bad_user:
+    "Names of users and groups are those of /etc/passwd and /etc/group in the image: isthmus run --rm -u 0 IMAGE cat /etc/passwd lists them. Numbers need no entry there: -u 1000:1000.",
+};
+
 /** The `error` of a reply or of a transfer as one of ours. */
 export function refusal(error: unknown, context: RequestContext): IsthmusError {
   const code = isObject(error) && typeof error.code === "string" ? error.code : "unknown";
@@ -89,6 +95,11 @@ export function refusal(error: unknown, context: RequestContext): IsthmusError {
     case "too_many_streams":
       return new IsthmusError("TOO_MANY_REQUESTS", { what: "streams of one machine", value: STREAMS_MAX + 1, limit: STREAMS_MAX });
     default:
-      return new IsthmusError("AGENT_REFUSED", { op: context.op, reason: message, code });
+      return new IsthmusError("AGENT_REFUSED", {
+        op: context.op,
+        reason: message,
+        code,
+        help: helps[code] ?? `Correct the request: ${code}.`,
+      });
   }
 }

@@ -72,15 +72,18 @@ describe("a request", () => {
   });
 
   it.each([
-    ["not_found", "PATH_NOT_FOUND"],
-    ["bad_archive", "BAD_ARCHIVE"],
-    ["too_many_streams", "TOO_MANY_REQUESTS"],
-    ["bad_user", "AGENT_REFUSED"],
-    ["something new", "AGENT_REFUSED"],
-  ])("refused as %s throws %s", async (code, expected) => {
+    ["not_found", "PATH_NOT_FOUND", "Check the path."],
+    ["bad_archive", "BAD_ARCHIVE", ""],
+    ["too_many_streams", "TOO_MANY_REQUESTS", ""],
+    ["bad_user", "AGENT_REFUSED", "run --rm -u 0 IMAGE cat /etc/passwd lists them. Numbers"],
+    ["something new", "AGENT_REFUSED", "Correct the request: something new."],
+  ])("refused as %s throws %s and says what to do", async (code, expected, remedy) => {
     const { agent, session } = await connect();
     agent.onRequest((_, stream) => agent.send("reply", stream, { ok: false, error: { code, message: "why" } }));
-    await expect(session.request("stat", {}, { path: "/x" })).rejects.toMatchObject({ code: expected });
+    await expect(session.request("stat", {}, { path: "/x" })).rejects.toMatchObject({
+      code: expected,
+      remedy: expect.stringContaining(remedy),
+    });
     expect(session.open).toBe(true);
   });
 

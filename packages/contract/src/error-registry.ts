@@ -245,7 +245,7 @@ export const errorRegistry = {
     message: "the agent broke the guest protocol: {reason}",
     remedy: "The guest is not to be trusted; kill the machine.",
   },
-  AGENT_REFUSED: { status: 422, message: "the guest refused {op}: {reason}", remedy: "Correct the request: {code}." },
+  AGENT_REFUSED: { status: 422, message: "the guest refused {op}: {reason}", remedy: "{help}" },
   PATH_NOT_FOUND: {
     status: 404,
     message: "no file {path} in machine {name}",
@@ -326,7 +326,7 @@ export const errorRegistry = {
   CONFIG_INVALID: { status: 400, message: "setting {field} is not valid: {reason} (given: {value})", remedy: "Correct the setting." },
 
   // Daemon and client
-  DAEMON_UNREACHABLE: { status: 503, message: "no daemon answers at {address}: {reason}", remedy: "Start it: isthmus daemon start" },
+  DAEMON_UNREACHABLE: { status: 503, message: "no daemon answers at {address}: {reason}", remedy: "{help}" },
   CLIENT_CERTIFICATE_REFUSED: {
     status: 403,
     message: "the daemon at {address} refused the TLS handshake: {reason}",

@@ -2,7 +2,7 @@ import { Readable, Writable } from "node:stream";
 import { type Channel, channels, type ExecSpec, IsthmusError, parseSignal, STREAM_MESSAGE_BYTES } from "@isthmus/contract";
 import type { Address } from "./address.ts";
 import { OUTPUT_BUFFER_BYTES, STDIN_CHUNK_BYTES } from "./config.ts";
-import { cancelled, unreachable } from "./failures.ts";
+import { cancelled, lost, unreachable } from "./failures.ts";
 import type { ProcessExit, Session } from "./options.ts";
 import { parseError } from "./transport.ts";
 import { connect, type Target } from "./websocket/connect.ts";
@@ -52,12 +52,7 @@ class SocketSession implements Session {
       message: (bytes) => this.#message(bytes),
       closed: (cause) => {
         target.signal?.removeEventListener("abort", abort);
-        this.#fail(
-          unreachable(
-            address,
-            cause ?? new IsthmusError("DAEMON_UNREACHABLE", { address: address.label, reason: "the connection was lost" }),
-          ),
-        );
+        this.#fail(cause === undefined ? lost(address) : unreachable(address, cause));
       },
     });
     if (target.start) this.#send("start", target.start);

@@ -35,8 +35,19 @@ describe("a daemon on TCP", () => {
   it("is not talked to when its certificate is not trusted", async () => {
     await using t = await setUp();
     using isthmus = new Isthmus({ url: t.url, token: TOKEN });
-    await expect(isthmus.version()).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
-    await expect(isthmus.machines.handle("m").exec(["true"])).rejects.toMatchObject({ code: "DAEMON_UNREACHABLE" });
+    const untrusted = { code: "DAEMON_UNREACHABLE", remedy: expect.stringContaining("ISTHMUS_CA_FILE") };
+    await expect(isthmus.version()).rejects.toMatchObject(untrusted);
+    await expect(isthmus.machines.handle("m").exec(["true"])).rejects.toMatchObject(untrusted);
+  });
+
+  it("is not told to be started here when nobody listens there", async () => {
+    const t = await setUp();
+    await t[Symbol.asyncDispose]();
+    using isthmus = new Isthmus({ url: t.url, token: TOKEN, ca: testTls.cert });
+    const remedy = expect.stringMatching(/^(?!.*daemon start).*ISTHMUS_URL.*ISTHMUS_TCP_ADDRESS/);
+    const absent = { code: "DAEMON_UNREACHABLE", message: `no daemon answers at ${t.url}: nobody listens there`, remedy };
+    await expect(isthmus.version()).rejects.toMatchObject(absent);
+    await expect(isthmus.machines.handle("m").exec(["true"])).rejects.toMatchObject(absent);
   });
 });
 

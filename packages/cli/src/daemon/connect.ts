@@ -21,11 +21,16 @@ export async function connect(world: Surroundings, options: { readonly autostart
   const isthmus = new Isthmus({ socketPath: paths.socket, token: env.ISTHMUS_TOKEN || undefined });
   const state = await probe(paths.socket);
   if (state === "listening") return isthmus;
-  const reason = state === "forbidden" ? "no permission to use its socket" : "nobody listens there";
-  if (state === "forbidden" || !options.autostart) throw new IsthmusError("DAEMON_UNREACHABLE", { address: paths.socket, reason });
+  if (state === "forbidden" || !options.autostart)
+    throw new IsthmusError("DAEMON_UNREACHABLE", { address: paths.socket, ...whyNot[state] });
   await start(world, isthmus, options.quiet);
   return isthmus;
 }
+
+const whyNot = {
+  forbidden: { reason: "no permission to use its socket", help: "Be the user that the daemon runs as: its socket is that user's alone." },
+  absent: { reason: "nobody listens there", help: "Start it: isthmus daemon start" },
+};
 
 /** Starts the daemon with a moving line on a terminal. Tells whether it was this call that started it. */
 export async function start(world: Surroundings, isthmus: Isthmus, quiet: boolean): Promise<"started" | "found"> {
