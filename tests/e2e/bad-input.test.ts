@@ -82,6 +82,7 @@ const cases: readonly (readonly [name: string, call: () => Promise<Answer>, code
   ["too many cpus", () => spec({ cpus: 1000 }), "INVALID_REQUEST"],
   ["cpus as text", () => spec({ cpus: "2" }), "INVALID_REQUEST"],
   ["too little memory", () => spec({ memoryBytes: 1024 }), "INVALID_REQUEST"],
+  ["less memory than the kernel boots with", () => spec({ memoryBytes: 64 * 2 ** 20 }), "INVALID_REQUEST"],
   ["more memory than there is", () => spec({ memoryBytes: 900 * 2 ** 30 }), "NEVER_FITS"],
   ["negative memory", () => spec({ memoryBytes: -1 }), "INVALID_REQUEST"],
   ["a disk that is too small", () => spec({ diskBytes: 1 }), "INVALID_REQUEST"],

@@ -64,6 +64,8 @@ export interface Engine {
    * START_FAILED, START_TIMEOUT, ENGINE_MISSING, NO_ACCELERATOR, KERNEL_NOT_FOUND, PORT_TAKEN, TEMPLATE_FAILED.
    */
   start(plan: StartPlan, signal: AbortSignal, template?: string): Promise<LiveMachine>;
+  /** Throws INVALID_REQUEST for less memory than a guest is known to need to boot here. Absent: that is not known. */
+  checkMemory?(shape: { readonly cpus: number; readonly memoryBytes: number }): Promise<void>;
   /** absent: machines of this engine always boot */
   readonly cloning?: Cloning;
   /** absent: machines of this engine cannot be saved and gone on with */

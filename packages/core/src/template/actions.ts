@@ -1,5 +1,6 @@
 import { type Image, IsthmusError, type MachineSpec, type Template } from "@isthmus/contract";
 import type { Engine, HostCapacity, Images } from "../machine/ports.ts";
+import { checkBootable } from "../machine/spec/bootable.ts";
 import { resolveSpec } from "../machine/spec/resolve-spec.ts";
 import type { Pools } from "./pools.ts";
 import { shapeOfSpec } from "./shape.ts";
@@ -43,6 +44,7 @@ export function createTemplateActions(parts: TemplateActionsParts): TemplateActi
     list: async () => (await known().list()).map(shown),
     async warm(spec, signal = new AbortController().signal) {
       const templates = known();
+      await checkBootable(parts.engines, spec);
       const image = await parts.images.resolve(spec.image);
       const { cloning, shape } = cloningOf(parts, spec, image);
       const answer = await templates.acquire({ cloning, shape, imageDigest: image.digest }, signal);

@@ -75,6 +75,8 @@ export class FakeHost {
   runs: ((id: string, command: readonly string[]) => FakeRun) | undefined;
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
   nextStarts: (IsthmusError | "hang")[] = [];
+  /** what guests boot with */
+  leastMemoryBytes = 0;
   secondCopies = 0;
   #pid = 1000;
 
@@ -163,6 +165,9 @@ export function fakeEngine(host: FakeHost): Engine {
   return {
     name: "fake",
     isolation: "microvm",
+    async checkMemory({ memoryBytes: value }) {
+      if (value < host.leastMemoryBytes) throw new IsthmusError("INVALID_REQUEST", { field: "memoryBytes", value, reason: "too little" });
+    },
     async start(plan, signal) {
       const next = host.nextStarts.shift();
       if (next instanceof IsthmusError) throw next;

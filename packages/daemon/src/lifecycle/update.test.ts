@@ -53,6 +53,17 @@ describe("updating a machine", () => {
     await daemon.machines.start(id);
     expect(daemon.host.processes.get(id)?.plan).toMatchObject({ cpus: 2, memoryBytes: 256 * MIB });
   });
+
+  it("refuses what no guest boots with, as making one does, which leaves nothing", async () => {
+    daemon.host.leastMemoryBytes = 84 * MIB;
+    const mounts = [{ type: "volume", source: "data", path: "/data" }] as const;
+    const little = { image: "busybox", memoryBytes: 64 * MIB, mounts: [...mounts] };
+    await expect(daemon.machines.create(little)).rejects.toThrow(refused("INVALID_REQUEST"));
+    expect([daemon.all(), [...daemon.host.volumes]]).toEqual([[], []]);
+    const { id } = await daemon.machines.create({ image: "busybox" });
+    await expect(daemon.machines.update(id, { memoryBytes: 64 * MIB })).rejects.toThrow(refused("INVALID_REQUEST"));
+    expect((await daemon.machines.update(id, { memoryBytes: 84 * MIB })).spec.memoryBytes).toBe(84 * MIB);
+  });
 });
 
 describe("rates of a machine's network", () => {

@@ -10,6 +10,7 @@ import { createSaving } from "./capture/saving.ts";
 import type { IdleCode } from "./command-line.ts";
 import { IDLE_CODE_MS, IDLE_PLUGIN, PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
+import { checkMemory } from "./least-memory.ts";
 import { choosePorts } from "./monitor/host-ports.ts";
 import { portsOf } from "./monitor/publish.ts";
 import { processStatus, vmmsIn, worksIn } from "./process/proc.ts";
@@ -94,6 +95,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     name: "qemu",
     isolation: "microvm",
     start,
+    checkMemory: (shape) => checkMemory(shape, () => kernels.list()),
     cloning: createCloning({ kernels, probe, tscKhz, bootId, spawner, groups }),
     saving: createSaving({ kernels, probe, bootId, spawner, groups, log }),
     adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, groups, signal, log }),

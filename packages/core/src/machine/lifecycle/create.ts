@@ -11,6 +11,7 @@ import { MACHINES_MAX } from "../config.ts";
 import { type Context, checkOpen, handleOf } from "../context.ts";
 import type { Handle } from "../handle.ts";
 import type { MachineRecord, NewEvent } from "../ports.ts";
+import { checkBootable } from "../spec/bootable.ts";
 import { checkName, makeName } from "../spec/names.ts";
 import { resolveSpec } from "../spec/resolve-spec.ts";
 import { wanted } from "./start.ts";
@@ -33,6 +34,7 @@ export async function createMachine(context: Context, spec: MachineSpec, options
   if (earlier) return earlier;
   if (spec.name !== undefined) requireFreeName(context, spec.name);
   const image = await imageFor(context.images, spec.image, options);
+  await checkBootable(context.engines, spec);
   const id = freeId(context);
   const mounts = resolveMounts(spec, image, spec.tmpfs ?? []);
   const provided = await provideVolumes(context, id, mounts.length === 0 ? spec : { ...spec, mounts: [...mounts] }, options);

@@ -12,6 +12,7 @@ import { ratesOf } from "../../network/rates.ts";
 import type { Context } from "../context.ts";
 import type { Handle } from "../handle.ts";
 import type { MachineRecord } from "../ports.ts";
+import { checkBootable } from "../spec/bootable.ts";
 import { resolveResources } from "../spec/resources.ts";
 import { amend } from "./transition.ts";
 
@@ -22,6 +23,7 @@ export async function updateMachine(context: Context, handle: Handle, change: Ma
     const record = context.store.machine(handle.id);
     const { machine } = record;
     checkShape(machine, change);
+    if (change.cpus !== undefined || change.memoryBytes !== undefined) await checkBootable(context.engines, { ...machine.spec, ...change });
     const { resources, ...rest } = change;
     const limits = merged(machine.spec.resources, resources);
     const spec: MachineSpec = { ...machine.spec, ...rest, resources: limits };
