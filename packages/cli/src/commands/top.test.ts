@@ -47,6 +47,7 @@ describe("top", () => {
 
   it.each([
     ["a terminal", { columns: 80, rows: 24 }, true],
+    ["a terminal without a size", { columns: 0, rows: 0 }, true],
     ["anything else", undefined, false],
   ])("goes on until Ctrl-C on %s and leaves it as it was", async (_what, terminal, drawn) => {
     await using fake = await daemon();

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SPINNER_MS } from "../config.ts";
 import { layersView } from "./layers.ts";
 
-function screen(rows: number) {
-  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 60, rows });
+function screen(rows: number, columns = 60) {
+  const stream = Object.assign(new PassThrough(), { isTTY: true, columns, rows });
   let text = "";
   stream.on("data", (chunk: Buffer) => {
     text += chunk.toString();
@@ -47,6 +47,15 @@ describe("progress of layers on a terminal", () => {
     view.update({ step: "retry", item: "d\u001b[2J", message: "evil\u001b[2J" });
     vi.advanceTimersByTime(SPINNER_MS);
     expect(drawn()).toBe("\u001b[Jd\\x1b[2J: retry: evil\\x1b[2J\n");
+    view.stop();
+  });
+
+  it("takes a terminal that has no size for one of 80 columns", () => {
+    const { stream, drawn } = screen(0, 0);
+    const view = layersView(stream, false);
+    for (const item of ["a", "b", "c"]) view.update({ step: "wait", item });
+    vi.advanceTimersByTime(SPINNER_MS);
+    expect(drawn()).toBe("\u001b[Ja: wait\nb: wait\nc: wait\n");
     view.stop();
   });
 });

@@ -3,10 +3,10 @@ import type { Progress } from "@isthmus/contract";
 import { SPINNER_MS } from "../config.ts";
 import { escapeControls } from "./escape.ts";
 import { type ProgressView, progressText, progressView } from "./progress.ts";
+import { columnsOf, rowsOf } from "./size.ts";
 import { truncate } from "./width.ts";
 
 const CLEAR_BELOW = "\u001b[J";
-const DEFAULT_ROWS = 24;
 /** lines of the terminal that are left alone */
 const SPARE_ROWS = 2;
 
@@ -53,14 +53,14 @@ function movingLines(stream: Screen): ProgressView {
   let whole: Progress | undefined;
   let drawn = 0;
   const draw = (): void => {
-    const room = Math.max(1, (stream.rows ?? DEFAULT_ROWS) - SPARE_ROWS);
+    const room = Math.max(1, rowsOf(stream) - SPARE_ROWS);
     const all = [...items];
     // What is on its way is told of first when there is no room for all.
     const shown = all.length < room ? all : all.filter(([, progress]) => !isDone(progress)).slice(0, room - 1);
     const lines = shown.map(([item, progress]) => lineOf(item, progress));
     if (whole !== undefined) lines.push(progressText(whole));
     const up = drawn === 0 ? "" : `\r\u001b[${drawn}A`;
-    const width = (stream.columns ?? 80) - 1;
+    const width = columnsOf(stream) - 1;
     stream.write(up + CLEAR_BELOW + lines.map((line) => `${truncate(line, width)}\n`).join(""));
     drawn = lines.length;
   };

@@ -3,6 +3,7 @@ import type { Progress } from "@isthmus/contract";
 import { formatBytes, formatDuration } from "@isthmus/contract";
 import { SPINNER_MS } from "../config.ts";
 import { escapeControls } from "./escape.ts";
+import { columnsOf } from "./size.ts";
 import { truncate } from "./width.ts";
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -49,7 +50,7 @@ function movingLine(stream: Writable & { columns?: number }): ProgressView {
   const draw = (): void => {
     if (text === "") return;
     const spent = formatDuration(performance.now() - began);
-    stream.write(CLEAR_LINE + truncate(`${frames[frame % frames.length]} ${text}  ${spent}`, (stream.columns ?? 80) - 1));
+    stream.write(CLEAR_LINE + truncate(`${frames[frame % frames.length]} ${text}  ${spent}`, columnsOf(stream) - 1));
     frame += 1;
   };
   const timer = setInterval(draw, SPINNER_MS);

@@ -1,4 +1,5 @@
 import type { OutputStream } from "../context.ts";
+import { rowsOf } from "./size.ts";
 import { write } from "./write.ts";
 
 const ENTER = "\u001b[?1049h\u001b[?25l";
@@ -21,7 +22,7 @@ export class Screen {
 
   /** Drawn over what was there, so that nothing flickers. Lines that do not fit are left out. Throws ReaderGone. */
   async draw(text: string): Promise<void> {
-    const lines = text.trimEnd().split("\n").slice(0, this.#stream.rows);
+    const lines = text.trimEnd().split("\n").slice(0, rowsOf(this.#stream));
     await write(this.#stream, HOME + lines.map((line) => line + CLEAR_LINE).join("\n") + CLEAR_BELOW);
   }
 
