@@ -38,6 +38,61 @@ const code = (work: Promise<unknown>) =>
     (error: unknown) => (error instanceof IsthmusError ? error.code : String(error)),
   );
 
+describe("a start that waits for licence seats", () => {
+  const licences = ["matlab"];
+  /** One seat, and machine `a` has it. */
+  async function noSeat(admission: FakeDaemon["admission"] = {}): Promise<void> {
+    await limited(admission);
+    daemon.machines.licences.add({ product: "matlab", metric: "per-machine", seats: 1 });
+    await daemon.machines.create({ image: "busybox", name: "a", licences }, { start: true });
+  }
+
+  it.each([
+    ["as long as its spec says", { maxWaitMs: HOUR_MS }, 5000, 5000],
+    ["as long as the host says where its spec does not", { maxWaitMs: 5000 }, undefined, 5000],
+    ["not at all with 0", {}, 0, 0],
+    ["as long as it takes where nobody says anything", {}, undefined, HOUR_MS],
+  ])("waits %s", async (_what, admission, maxWaitMs, waitsMs) => {
+    await noSeat(admission);
+    const told = await begin("b", { licences, maxWaitMs });
+    const refusedBy = (ms: number) => (waitsMs <= ms ? "LICENCE_SHORT" : undefined);
+    expect(told.code).toBe(refusedBy(0));
+    await daemon.clock.advance(4000);
+    expect(told.code).toBe(refusedBy(4000));
+    await daemon.clock.advance(3000);
+    expect(told.code).toBe(refusedBy(7000));
+    await daemon.machines.stop("a");
+    await quiet();
+    expect(told.code).toBe(refusedBy(7000) ?? "ok");
+  });
+
+  it("has what is left of its time after a crash", async () => {
+    await noSeat();
+    await begin("b", { licences, maxWaitMs: 5000 });
+    await daemon.clock.advance(3000);
+    await daemon.crash();
+    await daemon.clock.advance(1000);
+    expect(states().b).toBe("queued");
+    await daemon.clock.advance(2000);
+    expect(states().b).toBe("refused");
+  });
+
+  it("is not bounded where its restart policy began it", async () => {
+    await noSeat();
+    await daemon.machines.stop("a");
+    const restart = { policy: "always" } as const;
+    const { id } = await daemon.machines.create({ image: "busybox", name: "c", licences, maxWaitMs: 5000, restart }, { start: true });
+    daemon.host.end(id, { code: 1 });
+    await quiet();
+    await daemon.machines.start("a");
+    await daemon.clock.advance(60_000);
+    expect([states(), events("machine.refused")]).toEqual([{ a: "running", c: "queued" }, []]);
+    await daemon.machines.stop("a");
+    await quiet();
+    expect(states().c).toBe("running");
+  });
+});
+
 describe("a start that does not fit", () => {
   it("is refused before anything is written where it may not wait", async () => {
     await limited({ machines: 1 });
