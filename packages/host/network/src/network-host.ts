@@ -1,9 +1,10 @@
 import { accessSync, constants, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
 import type { EgressDenial } from "@isthmus/contract";
 import type { Log, NetworkHost } from "@isthmus/core";
+import { ANNOUNCER } from "./announce.ts";
 import { namesOf } from "./names.ts";
 import { Parking } from "./parking.ts";
 import { Present, type StartGateway } from "./present.ts";
@@ -17,23 +18,26 @@ export interface NetworkHostOptions {
   /** folder for sockets, of this daemon only */
   readonly runFolder: string;
   readonly start: StartGateway;
+  /** beside it lies the program that announces machines to one another */
+  readonly agentPath?: string;
   readonly log: Log;
 }
 
 const PROGRAMS = ["ip", "nft", "nsenter", "unshare"] as const;
 
 /** Networks of this host, for a daemon that is root. */
-export function createNetworkHost({ home, runFolder, start, log }: NetworkHostOptions): NetworkHost {
+export function createNetworkHost({ home, runFolder, start, agentPath, log }: NetworkHostOptions): NetworkHost {
   const folder = join(runFolder, "networks");
   const known = new Map<string, Present>();
   const published = new Published({ home, runFolder, log });
   // No network has an empty name.
   const parking = new Parking(namesOf(home, ""));
+  const announcer = agentPath === undefined ? undefined : join(dirname(agentPath), ANNOUNCER);
   let denied: (denial: EgressDenial) => void = () => {};
   const presentOf = (network: string) => {
     const names = namesOf(home, network);
-    const present =
-      known.get(network) ?? new Present({ names, folder: join(folder, names.tag), parking, start, denied: (one) => denied(one), log });
+    const place = { names, folder: join(folder, names.tag), parking };
+    const present = known.get(network) ?? new Present({ ...place, start, announcer, denied: (one) => denied(one), log });
     known.set(network, present);
     return present;
   };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EgressDenial, type GatewayState, limits } from "@isthmus/contract";
 import type { Log, NetworkState, TapRates } from "@isthmus/core";
+import { announce } from "./announce.ts";
 import { ip, run } from "./commands.ts";
 import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
 import { hostRules } from "./host-rules.ts";
@@ -36,6 +37,8 @@ export interface PresentParts {
   readonly folder: string;
   readonly parking: Parking;
   readonly start: StartGateway;
+  /** program that tells machines of a network whose addresses are whose; absent: none does */
+  readonly announcer?: string;
   readonly denied: (denial: EgressDenial) => void;
   readonly log: Log;
 }
@@ -99,7 +102,7 @@ export class Present {
     const known = await links(namespace);
     const wanted = new Set(machines.map(({ tap }) => tap));
     const added = [...wanted].filter((tap) => !known.has(tap));
-    const gone = [...known.keys()].filter((name) => name.startsWith("tap") && !wanted.has(name));
+    const gone = [...known.keys()].filter((name) => isTap(name) && !wanted.has(name));
     const parked = gone.filter((tap) => leaving.has(tap));
     await parking.put(namespace, parked);
     const claimed = await parking.claim(namespace, added);
@@ -112,7 +115,17 @@ export class Present {
         .filter(({ tap }) => added.includes(tap))
         .flatMap(({ v4, v6 }) => [v4, ...(v6 === undefined ? [] : [v6])].map((address) => `neigh flush to ${address} dev ${BRIDGE}`)),
     ]);
+    if ([...known.keys()].some(isTap)) await this.#announce(machines.filter(({ tap }) => added.includes(tap)));
     return new Map([...[...known].filter(([name]) => !gone.includes(name)), ...added.map((tap) => [tap, ""] as const)]);
+  }
+
+  /** Who is not told finds out by itself, later. */
+  async #announce(machines: NetworkState["machines"]): Promise<void> {
+    const { names, announcer, log } = this.#parts;
+    if (announcer === undefined) return;
+    await announce(announcer, names.namespace, machines).catch((error: unknown) =>
+      log.warn({ namespace: names.namespace, err: error }, "machines of a network could not be told of new ones"),
+    );
   }
 
   async #make({ network, gateway }: NetworkState): Promise<void> {
@@ -200,6 +213,8 @@ export class Present {
     this.#gateway?.close();
   }
 }
+
+const isTap = (name: string): boolean => name.startsWith("tap");
 
 async function gatewayState({ network, gateway, machines }: NetworkState): Promise<GatewayState> {
   return {
