@@ -10,6 +10,8 @@ import { duration, type Environment, invalid, setting } from "./setting.ts";
 
 /** connections to a suspended machine that wait until it is resumed */
 export const HELD_CONNECTIONS_MAX = 256;
+/** for a process's ports to be taken over */
+export const TAKE_MS = 5_000;
 /** of this program; the package's */
 export const VERSION = "0.1.0";
 /** `daemon.log` is set aside as `daemon.log.1` when it is larger. */

@@ -74,7 +74,7 @@ export async function wire(config: DaemonConfig, store: Store, log: Log): Promis
     templates,
     pools: config.pools,
     places: config.templates && config.pools ? createPlaces(home, config.runFolder) : undefined,
-    contacts: createContactPorts(),
+    contacts: createContactPorts(config),
     networkHost: createNetworkHost({
       home,
       runFolder: config.runFolder,

@@ -16,7 +16,7 @@ import { SECRETS_MOUNT_BYTES } from "./config.ts";
 import type { Crashpoint } from "./crash-points.ts";
 import { Handle, type StartInProgress } from "./handle.ts";
 import type { MachinesParts } from "./machines-parts.ts";
-import type { Engine, LiveMachine, MachineRecord, StartPlan } from "./ports.ts";
+import type { ContactWatch, Engine, LiveMachine, MachineRecord, StartPlan } from "./ports.ts";
 import type { Turns } from "./turns.ts";
 
 /** Exits of machines that are gone, for clients that ask for them a moment too late. */
@@ -71,7 +71,8 @@ export interface Context extends Pick<MachinesParts, Shared> {
   readonly contention: { refusal?: string };
   /** Here, as `launch` is, because what they lead to leads to them again. */
   readonly watchIdleness: (handle: Handle, live: LiveMachine, idleMs: number) => void;
-  readonly awaitContact: (handle: Handle) => void;
+  readonly awaitContact: (handle: Handle, taken?: ContactWatch) => void;
+  readonly takeContact: (handle: Handle, live: LiveMachine) => Promise<ContactWatch | undefined>;
   /** Begins the start of a machine that is written down as `queued`; here because a start that fails may lead to another start. */
   readonly launch: (handle: Handle, by: StartedBy) => StartInProgress;
   /** aborted by `close` */

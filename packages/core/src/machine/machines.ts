@@ -23,7 +23,7 @@ import { type Context, checkOpen, find, sleep } from "./context.ts";
 import type { Handle } from "./handle.ts";
 import { hostStatus } from "./host-status.ts";
 import { adoptAll } from "./lifecycle/adopt.ts";
-import { awaitContact } from "./lifecycle/contact.ts";
+import { armContact, awaitContact, takeContact } from "./lifecycle/contact.ts";
 import { createMachine } from "./lifecycle/create.ts";
 import { watchIdleness } from "./lifecycle/idle.ts";
 import { removeMachine } from "./lifecycle/remove.ts";
@@ -74,7 +74,8 @@ export function createMachines(parts: MachinesParts): Machines {
     contention: {},
     launch: (handle, by) => launch(context, handle, by),
     watchIdleness: (handle, live, idleMs) => watchIdleness(context, handle, live, idleMs),
-    awaitContact: (handle) => awaitContact(context, handle),
+    awaitContact: (handle, taken) => (taken === undefined ? awaitContact(context, handle) : armContact(context, handle, taken)),
+    takeContact: (handle, live) => takeContact(context, handle, live),
     closing,
   };
   const templates = createTemplateActions({ ...context, checkOpen: () => checkOpen(context) });

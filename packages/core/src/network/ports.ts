@@ -70,6 +70,8 @@ export interface Publication {
   readonly ports: readonly PublishedPort[];
   /** How many connections, and senders of UDP, are open. Throws HOST_COMMAND_FAILED, TIMEOUT, PROTOCOL. */
   open(): Promise<number>;
+  /** pid of the process that listens; undefined when none does at this moment */
+  holder(): Promise<number | undefined>;
   /** The ports are free when it resolves; what is open ends. Never rejects. */
   close(): Promise<void>;
 }

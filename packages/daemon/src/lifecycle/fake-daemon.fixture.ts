@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { GIB, IsthmusError, type Machine } from "@isthmus/contract";
 import {
   type AdmissionSettings,
+  type ContactPorts,
   type CrashPoint,
   createMachines,
   type Engine,
@@ -31,6 +32,8 @@ export class FakeDaemon {
   cpus = 2;
   /** limits of the next daemon */
   admission: AdmissionSettings = {};
+  /** of the next daemon */
+  contacts: ContactPorts | undefined;
   /** of the next daemon */
   networkHost: NetworkHost | undefined;
   /** the next daemon dies at this place */
@@ -94,6 +97,7 @@ export class FakeDaemon {
         after: (ms, action) => (life.dead ? () => {} : this.clock.after(ms, action)),
       },
       admission: this.admission,
+      ...(this.contacts && { contacts: mortal(this.contacts, life) }),
       ...(this.networkHost && { networkHost: this.networkHost }),
       capacity: {
         memoryTotalBytes: () => this.memoryTotalBytes,

@@ -75,6 +75,8 @@ export class FakeHost {
   runs: ((id: string, command: readonly string[]) => FakeRun) | undefined;
   /** what the next starts meet: an error is thrown, `hang` waits for the abort */
   nextStarts: (IsthmusError | "hang")[] = [];
+  /** what saving a guest fails with */
+  captureFails: IsthmusError | undefined;
   /** what guests boot with */
   leastMemoryBytes = 0;
   secondCopies = 0;
@@ -266,6 +268,7 @@ function live(host: FakeHost, process: FakeProcess): LiveMachine {
     },
     activity: async () => ({ cpuMs: 0, connections: 0 }),
     async capture(plan) {
+      if (host.captureFails !== undefined) throw host.captureFails;
       process.paused = !plan.goOn;
       return { parts: {}, accelerator: "tcg", sizeBytes: 1, pausedMs: 1 };
     },

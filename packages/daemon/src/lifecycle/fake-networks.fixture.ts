@@ -70,6 +70,7 @@ function publishing(networks: FakeNetworks): Pick<NetworkHost, "publish" | "take
   const publicationOf = (ports: readonly PublishedPort[]): Publication => ({
     ports,
     open: async () => networks.open,
+    holder: async () => 1,
     async close() {
       for (const key of keysOf(ports)) listening.delete(key);
     },

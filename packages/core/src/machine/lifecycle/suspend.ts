@@ -3,7 +3,7 @@ import { refusalOf } from "../../snapshot/usable.ts";
 import { bindsOf } from "../../volume/mounts.ts";
 import type { Context } from "../context.ts";
 import type { Handle, StartInProgress } from "../handle.ts";
-import type { LiveMachine, MachineRecord } from "../ports.ts";
+import type { ContactWatch, LiveMachine, MachineRecord } from "../ports.ts";
 import { endLive } from "./end.ts";
 import { checkAdmission } from "./refused.ts";
 import { launch, wanted } from "./start.ts";
@@ -25,7 +25,7 @@ export async function suspendMachine(context: Context, handle: Handle, reason?: 
     }
     const { live } = handle;
     if (!live) throw new IsthmusError("AGENT_UNREACHABLE", { name, reason: "it has not answered since the daemon started" });
-    await save(context, handle, live, reason === "pressure");
+    const contact = await save(context, handle, live, reason === "pressure");
     const suspended = settleSuspended(context, handle, reason);
     handle.clearTimers();
     handle.live = undefined;
@@ -34,7 +34,7 @@ export async function suspendMachine(context: Context, handle: Handle, reason?: 
     context.crashpoint("suspend.after-kill");
     await handle.unpublish();
     handle.release();
-    context.awaitContact(handle);
+    context.awaitContact(handle, contact);
     clearAfter(context, handle, live);
     return suspended.machine;
   });
@@ -47,19 +47,25 @@ function clearAfter(context: Context, handle: Handle, live: LiveMachine): void {
     .catch((error: unknown) => context.log.warn({ machine: handle.id, err: error }, "could not remove what an engine process left"));
 }
 
-async function save(context: Context, handle: Handle, live: LiveMachine, yielded: boolean): Promise<void> {
+/** With its ports, where a contact is to resume it. */
+async function save(context: Context, handle: Handle, live: LiveMachine, yielded: boolean): Promise<ContactWatch | undefined> {
   const { saved } = context.folders;
   context.crashpoint("suspend.before-mark");
   amend(context, handle, { boot: { suspending: true, ...(yielded ? { yielded } : {}) } });
   context.crashpoint("suspend.before-capture");
+  const contact = await context.takeContact(handle, live);
   try {
     const folder = await saved.begin(handle.id);
     const facts = await live.capture({ folder, goOn: false }, context.closing.signal);
     context.crashpoint("suspend.after-capture");
     await saved.commit(handle.id, facts);
     context.crashpoint("suspend.after-commit");
+    return contact;
   } catch (error) {
     await undoSuspension(context, handle, live);
+    // It has its ports, and gets what came meanwhile.
+    await contact?.free();
+    contact?.pass();
     throw error;
   }
 }

@@ -104,6 +104,7 @@ export class Published {
     return {
       ports: entry.ways.map(({ port }) => port),
       open: async () => (await this.#link.ifThere((publisher) => publisher.count(entry))) ?? 0,
+      holder: () => this.#link.ifThere(async ({ pid }) => pid),
       close: () => this.#close(entry),
     };
   }
