@@ -113,6 +113,11 @@ describe("bad requests", () => {
     expect(error.message).not.toContain("\u001b");
   });
 
+  it("says how many of something it takes", async () => {
+    const { error } = await create({ image: "x", networks: [{ network: "a" }, { network: "b" }] });
+    expect(error).toMatchObject({ code: "INVALID_REQUEST", details: { field: "networks", reason: "it takes 1 at most" } });
+  });
+
   it("refuses a body over 1 MiB with its size", async () => {
     const { error } = await create({ image: "x", workdir: `/${"y".repeat(1_100_000)}` });
     expect(error).toMatchObject({ code: "TOO_LARGE", status: 413 });

@@ -53,6 +53,9 @@ function reasonOf(errors: readonly FastifySchemaValidationError[], first: Fastif
     .map((error) => echo(error.params.allowedValue));
   if (alternatives.length > 0) return `must be one of ${alternatives.join(", ")}`;
   if (first.keyword === "required") return "it is needed";
+  if (first.keyword === "maxItems" || first.keyword === "minItems") {
+    return `it takes ${String(first.params.limit)} at ${first.keyword === "maxItems" ? "most" : "least"}`;
+  }
   if (first.keyword === "pattern") {
     const pattern = String(first.params.pattern);
     return patternWords.get(pattern) ?? `must match ${printable(pattern)}`;
