@@ -116,7 +116,7 @@ export class World implements AsyncDisposable {
   async killDaemon(): Promise<void> {
     const pid = await this.daemonPid();
     process.kill(pid, "SIGKILL");
-    while (existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) await sleep(5);
+    while (lives(pid)) await sleep(5);
   }
 
   async machines(): Promise<Machine[]> {
@@ -213,6 +213,15 @@ export function noise(bytes: number, seed = 1): Buffer {
     words[index] = state >>> 0;
   }
   return Buffer.from(words.buffer, 0, bytes);
+}
+
+/** False once it has ended, also when nobody has waited for it. */
+function lives(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
 }
 
 /** Polls until `probe` gives a value; the last error or a plain statement after `ms`. */

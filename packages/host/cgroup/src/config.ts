@@ -1,5 +1,8 @@
 /** folder of all groups of ours, below the parent */
 export const GROUP_FOLDER = "isthmus";
+/** how often, and how many ms apart, a group is removed that the kernel does not let go */
+export const REMOVE_TRIES = 50;
+export const REMOVE_RETRY_MS = 20;
 /** leaf that the daemon moves to when it stands in the way of its own machines' groups */
 export const DAEMON_LEAF = "isthmus-daemon";
 /** a weight of 100 in cgroup v1's cpu.shares */

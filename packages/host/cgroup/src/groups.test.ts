@@ -191,6 +191,23 @@ describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
     expect(groups.sweep()).toBe(0);
   });
 
+  it("go a moment later where something of their process is still ending", async () => {
+    const groups = createGroups({ home: root });
+    const child = spawn("sleep", ["100"], { stdio: "ignore" });
+    const pid = child.pid ?? 0;
+    try {
+      groups.enter("late", pid);
+      const { places } = findPlaces({ files: real, instance: instanceOf(pid, "late"), pid: process.pid });
+      const left = () => places.filter(({ base }) => existsSync(join(base, "late")));
+      groups.leave(pid);
+      expect(left()).toEqual(places);
+      child.kill("SIGKILL");
+      await expect.poll(left).toEqual([]);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+
   it("hold a process, and its group goes with it but not before", async () => {
     const home = root;
     const groups = createGroups({ home });
@@ -222,6 +239,6 @@ describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
 });
 
 /** Name of the folder that the groups of one data folder are in. */
-function instanceOf(pid: number): string {
-  return /isthmus\/([0-9a-f]+)\/one$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
+function instanceOf(pid: number, group = "one"): string {
+  return new RegExp(`isthmus/([0-9a-f]+)/${group}$`, "m").exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
 }

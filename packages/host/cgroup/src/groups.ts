@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Resources } from "@isthmus/contract";
 import type { GroupEntry, MachineGroups, Weights } from "@isthmus/core";
-import { GROUP_FOLDER } from "./config.ts";
+import { GROUP_FOLDER, REMOVE_RETRY_MS, REMOVE_TRIES } from "./config.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces, type Place } from "./places.ts";
 import { reclaim } from "./reclaim.ts";
@@ -134,12 +134,19 @@ class Groups implements MachineGroups {
     return removed.size;
   }
 
-  #remove(name: string): void {
-    for (const { base } of this.#places) {
-      this.#refused.delete(join(base, name));
-      this.#files.removeFolder(join(base, name));
+  /** A process that has ended may have threads that are still ending, and its memory with them: the kernel lets its group go a moment later. */
+  #remove(name: string, tries = REMOVE_TRIES): void {
+    const folders = this.#places.map(({ base }) => join(base, name));
+    for (const folder of folders) {
+      this.#refused.delete(folder);
+      this.#files.removeFolder(folder);
     }
     this.#clear();
+    if (tries <= 1 || !folders.some((folder) => this.#files.exists(folder))) return;
+    const again = () => {
+      if (!this.#awaited.has(name)) this.#remove(name, tries - 1);
+    };
+    setTimeout(again, REMOVE_RETRY_MS).unref();
   }
 
   /** Removes the folders of all groups when they are empty. */
