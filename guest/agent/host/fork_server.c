@@ -1,106 +1,40 @@
 /* isthmus-fork.so, preloaded into a VMM that is to be started often: stops it before its own first instruction, with all its libraries loaded and bound, and from then on forks it for
  * whoever holds the other end of descriptor 3. A fork is a VMM that spares the work of the dynamic linker and shares its pages; it goes on as if it had been executed with these arguments.
  *
- * A request is its length in 4 bytes, then words that end with NUL each: an id, the folder to work in, the file for what it says, the file to open as descriptor 3 or nothing, the namespace
- * of networks ("" none other, "new", or a path), how many control groups, their files cgroup.procs, and the arguments.
- * Answers are lines: "ready ID PID", "failed ID REASON", "refused ID INDEX REASON" (of a group), "ended ID exited|killed NUMBER". */
+ * It also hands requests to those of its VMMs that are zygotes (zygote.c), and has their forks as children of its own. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHANNEL_FD = 3, STATE_FD = 3, REQUEST_BYTES = 1 << 20, WORDS = 4096, LINE_BYTES = 4096, MORE_PLACES = 64, SMALL_BYTES = 4 << 20 };
+#include "fork.h"
+
+enum { CHANNEL_FD = 3, MORE_PLACES = 64, SMALL_BYTES = 4 << 20, ZYGOTE_DEADLINE_S = 5, LEAST_FD = 16 };
 
 typedef int main_fn(int, char **, char **);
 typedef int start_fn(main_fn *, int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
 
 extern char **environ;
 
-struct request {
-  char *id, *folder, *log, *state, *namespace, *entrances[WORDS], *words[WORDS];
-  int groups, count;
-};
-
-/* pid 0: a place that is free */
+/* pid 0: a place that is free; requests: where a zygote takes them, or -1 */
 static struct child {
   pid_t pid;
-  char id[24];
+  int requests;
+  char id[ID_BYTES];
 } *children;
-static int places, channel;
+static int places;
 static char *shown;
 static size_t shown_bytes;
-
-static void tell(const char *format, ...) {
-  char line[LINE_BYTES];
-  va_list arguments;
-  va_start(arguments, format);
-  int length = vsnprintf(line, sizeof line - 1, format, arguments);
-  va_end(arguments);
-  if (length > (int)sizeof line - 2) length = sizeof line - 2;
-  line[length] = '\n';
-  if (write(channel, line, length + 1) != length + 1) _exit(0);
-}
-
-static int read_all(void *to, size_t length) {
-  for (size_t got = 0; got < length;) {
-    ssize_t more = read(channel, (char *)to + got, length - got);
-    if (more < 0 && errno == EINTR) continue;
-    if (more <= 0) return 0;
-    got += more;
-  }
-  return 1;
-}
-
-/* The words of a request, which must be as many as it says. */
-static int parse(char *text, uint32_t length, struct request *request) {
-  static char *all[WORDS];
-  int count = 0;
-  if (length == 0 || text[length - 1] != '\0') return 0;
-  for (char *word = text; word < text + length && count < WORDS; word += strlen(word) + 1) all[count++] = word;
-  if (count < 7 || count == WORDS) return 0;
-  *request = (struct request){.id = all[0], .folder = all[1], .log = all[2], .state = all[3], .namespace = all[4], .groups = atoi(all[5])};
-  if (request->groups < 0 || request->groups > count - 7 || strlen(request->id) >= sizeof children->id) return 0;
-  memcpy(request->entrances, all + 6, request->groups * sizeof *all);
-  request->count = count - 6 - request->groups;
-  memcpy(request->words, all + 6 + request->groups, request->count * sizeof *all);
-  return 1;
-}
-
-static void enter_groups(const struct request *request) {
-  for (int i = 0; i < request->groups; i++) {
-    int fd = open(request->entrances[i], O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1) tell("refused %s %d %s", request->id, i, strerror(errno));
-    if (fd >= 0) close(fd);
-  }
-}
-
-static int enter_namespace(const char *name) {
-  if (*name == '\0') return 1;
-  if (strcmp(name, "new") == 0) return unshare(CLONE_NEWNET) == 0;
-  int fd = open(name, O_RDONLY | O_CLOEXEC), ok = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
-  if (fd >= 0) close(fd);
-  return ok;
-}
-
-static int open_as(const char *path, int flags, int wanted) {
-  int fd = open(path, flags, 0600);
-  if (fd < 0 || fd == wanted) return fd >= 0;
-  int ok = dup2(fd, wanted) >= 0;
-  close(fd);
-  return ok;
-}
 
 /* What ps shows: the arguments stand where this process's own stood. */
 static void show(const struct request *request) {
@@ -116,30 +50,29 @@ static void show(const struct request *request) {
   }
 }
 
-/* In the child, which is one thread: only the VMM's own start makes more. Returns its arguments, with its environment behind them. */
-static char **become(const struct request *request) {
+/* In the child, which is one thread: only the VMM's own start makes more. `requests`: where a zygote takes them. Returns its arguments, with its environment behind them. */
+static char **become(const struct request *request, int requests) {
   int variables = 0;
   while (environ[variables] != NULL) variables++;
   char **vector = calloc(request->count + variables + 2, sizeof *vector);
-  const char *what = "memory";
-  if (vector != NULL && (what = request->folder, chdir(what) == 0) && (what = request->log, open_as(what, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO)) &&
-      dup2(STDOUT_FILENO, STDERR_FILENO) >= 0 && (what = request->namespace, enter_namespace(what)) &&
-      (what = request->state, *what == '\0' || open_as(what, O_RDONLY, STATE_FD))) {
-    enter_groups(request);
-    setsid();
-    memcpy(vector, request->words, request->count * sizeof *vector);
-    memcpy(vector + request->count + 1, environ, (variables + 1) * sizeof *vector);
-    environ = vector + request->count + 1;
-    show(request);
-    tell("ready %s %d", request->id, getpid());
-    close(channel);
-    return vector;
+  const char *what = vector == NULL ? "memory" : settle(request);
+  if (what == NULL && *request->state != '\0' && !open_as(request->state, O_RDONLY, STATE_FD)) what = request->state;
+  if (what == NULL && requests >= 0) what = become_zygote(requests);
+  if (what != NULL) {
+    tell("failed %s %s: %s", request->id, what, strerror(errno));
+    _exit(1);
   }
-  tell("failed %s %s: %s", request->id, what, strerror(errno));
-  _exit(1);
+  memcpy(vector, request->words, request->count * sizeof *vector);
+  memcpy(vector + request->count + 1, environ, (variables + 1) * sizeof *vector);
+  environ = vector + request->count + 1;
+  show(request);
+  tell("ready %s %d", request->id, getpid());
+  // A zygote's forks say themselves that they are there.
+  if (requests < 0) close(channel);
+  return vector;
 }
 
-static int remember(pid_t pid, const char *id) {
+static int remember(pid_t pid, int requests, const char *id) {
   int place = 0;
   while (place < places && children[place].pid != 0) place++;
   if (place == places) {
@@ -150,6 +83,7 @@ static int remember(pid_t pid, const char *id) {
     places += MORE_PLACES;
   }
   children[place].pid = pid;
+  children[place].requests = requests;
   strcpy(children[place].id, id);
   return 1;
 }
@@ -165,16 +99,56 @@ static void reap(int signals) {
         int killed = WIFSIGNALED(status);
         tell("ended %s %s %d", children[i].id, killed ? "killed" : "exited", killed ? WTERMSIG(status) : WEXITSTATUS(status));
         children[i].pid = 0;
+        if (children[i].requests >= 0) close(children[i].requests);
       }
 }
 
+static const struct child *zygote_of(const char *id) {
+  for (int i = 0; i < places; i++)
+    if (children[i].pid != 0 && children[i].requests >= 0 && strcmp(children[i].id, id) == 0) return &children[i];
+  return NULL;
+}
+
+/* Has a zygote fork. Its answer is waited for: it stands still and has nothing else to do. */
+static void pass_on(const struct request *request, const char *text, uint32_t length) {
+  const struct child *zygote = zygote_of(request->zygote);
+  struct forked answer = {.reason = "the zygote is gone"};
+  if (zygote != NULL && send(zygote->requests, &length, sizeof length, MSG_NOSIGNAL) == sizeof length && send(zygote->requests, text, length, MSG_NOSIGNAL) == (ssize_t)length &&
+      !read_all(zygote->requests, &answer, sizeof answer))
+    answer = (struct forked){.reason = "the zygote does not answer"};
+  if (answer.pid == 0) tell("failed %s %s", request->id, answer.reason);
+  else if (!remember(answer.pid, -1, request->id)) _exit(0);
+}
+
+/* Returns twice, as fork does: in the child with where a zygote takes requests. */
+static pid_t fork_one(const struct request *request, int *requests) {
+  int ends[2] = {-1, -1};
+  const struct timeval limit = {.tv_sec = ZYGOTE_DEADLINE_S};
+  if (strcmp(request->kind, "zygote") == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+  if (ends[0] >= 0) setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  pid_t pid = fork();
+  if (pid == 0) {
+    for (int i = 0; i < places; i++)
+      if (children[i].pid != 0 && children[i].requests >= 0) close(children[i].requests);
+    // QEMU counts on the low ones, as the state's.
+    *requests = ends[1] < 0 ? -1 : fcntl(ends[1], F_DUPFD_CLOEXEC, LEAST_FD);
+    if (ends[0] >= 0) close(ends[0]);
+  } else {
+    *requests = ends[0];
+  }
+  if (ends[1] >= 0) close(ends[1]);
+  return pid;
+}
+
 /* Forks until the channel ends; returns in the children alone, with their request. What a child has from here it has to itself. */
-static void serve(struct request *request) {
+static void serve(struct request *request, int *requests) {
   sigset_t mask, before;
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
   sigprocmask(SIG_BLOCK, &mask, &before);
-  channel = fcntl(CHANNEL_FD, F_DUPFD_CLOEXEC, CHANNEL_FD + 1);
+  // What whoever started the daemon left open is no VMM's.
+  close_range(CHANNEL_FD + 1, ~0U, 0);
+  channel = fcntl(CHANNEL_FD, F_DUPFD_CLOEXEC, LEAST_FD);
   close(CHANNEL_FD);
   int signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   struct pollfd both[2] = {{.fd = channel, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
@@ -184,17 +158,20 @@ static void serve(struct request *request) {
     if (both[1].revents) reap(signals);
     if (!both[0].revents) continue;
     uint32_t length;
-    char *text;
-    if (!read_all(&length, sizeof length) || length > REQUEST_BYTES || (text = malloc(length + 1)) == NULL) _exit(0);
-    if (!read_all(text, length) || !parse(text, length, request)) _exit(0);
-    pid_t pid = fork();
-    if (pid == 0) {
-      close(signals);
-      sigprocmask(SIG_SETMASK, &before, NULL);
-      return;
+    char *text = receive(channel, request, &length);
+    if (text == NULL) _exit(0);
+    if (*request->zygote != '\0') {
+      pass_on(request, text, length);
+    } else {
+      pid_t pid = fork_one(request, requests);
+      if (pid == 0) {
+        close(signals);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return;
+      }
+      if (pid < 0) tell("failed %s fork: %s", request->id, strerror(errno));
+      else if (!remember(pid, *requests, request->id)) _exit(0);
     }
-    if (pid < 0) tell("failed %s fork: %s", request->id, strerror(errno));
-    else if (!remember(pid, request->id)) _exit(0);
     // Later children have the memory that this was in.
     explicit_bzero(text, length);
     free(text);
@@ -204,6 +181,8 @@ static void serve(struct request *request) {
 /* QEMU asks for huge pages for all guest memory, also for tables of 2 MiB of which it fills the first pages. Only where many of them are used they are worth having. */
 int madvise(void *from, size_t length, int advice) {
   if (advice == MADV_HUGEPAGE && length <= SMALL_BYTES) return 0;
+  // A fork of a zygote has its guest's memory.
+  if (advice == MADV_DONTFORK) return 0;
   return syscall(SYS_madvise, from, length, advice);
 }
 
@@ -215,7 +194,8 @@ int __libc_start_main(main_fn *entry, int argc, char **argv, void (*init)(void),
   unsetenv("LD_BIND_NOW");
   shown = argv[0];
   shown_bytes = argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0];
-  serve(&request);
-  char **vector = become(&request);
+  int requests;
+  serve(&request, &requests);
+  char **vector = become(&request, requests);
   return start(entry, request.count, vector, init, fini, rtld_fini, stack_end);
 }

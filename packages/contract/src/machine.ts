@@ -234,10 +234,17 @@ export const MachineSchema = Type.Object(
     accelerator: Type.Optional(AcceleratorSchema),
     startedFrom: Type.Optional(
       Type.Union(
-        [Type.Literal("boot"), Type.Literal("template"), Type.Literal("pool"), Type.Literal("snapshot"), Type.Literal("suspension")],
+        [
+          Type.Literal("boot"),
+          Type.Literal("template"),
+          Type.Literal("zygote"),
+          Type.Literal("pool"),
+          Type.Literal("snapshot"),
+          Type.Literal("suspension"),
+        ],
         {
           description:
-            "how its last start came about: booted, cloned from a template, a clone that was prepared ahead, cloned from a snapshot, or resumed after it was suspended",
+            "how its last start came about: booted, cloned from a template, forked from a process that has the template's state, a clone that was prepared ahead, cloned from a snapshot, or resumed after it was suspended",
         },
       ),
     ),

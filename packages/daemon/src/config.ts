@@ -6,7 +6,7 @@ import { readAdmission } from "./admission-settings.ts";
 import type { HostPathPolicy } from "./host-paths.ts";
 import { readPools } from "./pool-settings.ts";
 import { readRegistries } from "./registry-settings.ts";
-import { duration, type Environment, invalid, setting } from "./setting.ts";
+import { duration, type Environment, invalid, onOrOff, setting } from "./setting.ts";
 
 /** connections to a suspended machine that wait until it is resumed */
 export const HELD_CONNECTIONS_MAX = 256;
@@ -115,12 +115,6 @@ function defaultHome(env: Environment, uid: number): string {
 
 function defaultRun(env: Environment, uid: number): string {
   return uid === 0 ? "/run/isthmus" : join(env.XDG_RUNTIME_DIR || `/run/user/${uid}`, "isthmus");
-}
-
-function onOrOff(env: Environment, field: string): boolean {
-  const value = env[field] || "on";
-  if (value !== "on" && value !== "off") throw invalid(field, value, "must be on or off");
-  return value === "on";
 }
 
 function cgroup(value: string): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PreparedPlaces } from "@isthmus/core";
 import { copyDisk } from "./disks.ts";
@@ -17,17 +17,17 @@ export function createPlaces(home: string, runFolder: string): PreparedPlaces {
   return {
     root,
     folder,
+    // Names only, here and below, are made at once: a thread of the pool takes longer to wake than this does, three times over.
     async create(disk) {
       const id = randomBytes(8).toString("hex");
       const place = { id, folder: folder(id), socketFolder: socketFolder(id), outputPath: join(folder(id), OUTPUT_FILE) };
       await guarded("a prepared clone", async () => {
-        await mkdir(place.folder, { recursive: true, mode: 0o700 });
-        await mkdir(place.socketFolder, { recursive: true, mode: 0o700 });
-        if (disk !== undefined) await copyDisk(disk, join(place.folder, DISK_FILE));
+        mkdirSync(place.folder, { recursive: true, mode: 0o700 });
+        mkdirSync(place.socketFolder, { recursive: true, mode: 0o700 });
+        if (disk?.copyOf !== undefined) await copyDisk(disk.copyOf, join(place.folder, DISK_FILE));
       });
       return disk === undefined ? place : { ...place, diskPath: join(place.folder, DISK_FILE) };
     },
-    // Names only, so at once: a thread of the pool takes longer to wake than this does, three times over.
     async give(id, machineId) {
       await guarded(`machine ${machineId}`, async () => {
         mkdirSync(machinesFolder(home), { recursive: true, mode: 0o700 });

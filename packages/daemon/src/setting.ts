@@ -30,3 +30,10 @@ export function duration(leastMs = 0): Read {
 export function invalid(field: string, value: string, reason: string): IsthmusError {
   return new IsthmusError("CONFIG_INVALID", { field, value, reason });
 }
+
+/** Throws CONFIG_INVALID. */
+export function onOrOff(env: Environment, field: string): boolean {
+  const value = env[field] || "on";
+  if (value !== "on" && value !== "off") throw invalid(field, value, "must be on or off");
+  return value === "on";
+}

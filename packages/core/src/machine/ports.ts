@@ -15,7 +15,7 @@ import type { ImageStore } from "../image/ports.ts";
 import type { Nic, NicPlace } from "../network/ports.ts";
 import type { Delivery } from "../secret/ports.ts";
 import type { CaptureFacts, CapturePlan, SavedGuest, SavedParts } from "../snapshot/saved.ts";
-import type { GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
+import type { ClonePlace, GuestShape, Making, PreparedPlace, TemplateFacts, TemplateShape } from "../template/shape.ts";
 import type { PlannedShare, PlannedVolume } from "../volume/ports.ts";
 import type { Workload } from "./store-ports.ts";
 
@@ -89,6 +89,19 @@ export interface Cloning {
   make(shape: GuestShape, place: Making, signal: AbortSignal): Promise<TemplateFacts>;
   /** A process with the state of the template in `template`, waiting. Throws TEMPLATE_FAILED, CANCELLED. */
   prepare(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<PreparedClone>;
+  /** A process with that state whose forks are clones; undefined where there can be none. Throws as `prepare`. */
+  zygote?(shape: GuestShape, template: string, place: PreparedPlace, signal: AbortSignal): Promise<Zygote | undefined>;
+}
+
+/** A guest that stands still in a process that is forked for each clone: what it has in memory is theirs too, until they write to it. */
+export interface Zygote {
+  /** Settles when its process is gone; never rejects. */
+  readonly ended: Promise<unknown>;
+  /** another one should take its place */
+  readonly stale: boolean;
+  /** A clone in the folders of `place`, where a copy of its disk is made, if it has one. Throws TEMPLATE_FAILED, DISK_FULL. */
+  fork(place: ClonePlace): Promise<PreparedClone>;
+  end(): Promise<void>;
 }
 
 /** What an engine that can save guests offers beside `LiveMachine.capture`. */
@@ -103,6 +116,8 @@ export interface Saving {
 export interface PreparedClone {
   /** Settles when its process is gone; never rejects. */
   readonly ended: Promise<unknown>;
+  /** Does what can be done ahead, when it has to wait. Throws TEMPLATE_FAILED, CANCELLED; nothing is left then. */
+  greet?(signal: AbortSignal): Promise<void>;
   /** Lets it go on and gives it the identity of `plan`, which its `start` waits for: the guest is at that while the host sees to the rest. */
   wake(plan: StartPlan): void;
   /** Gives it the identity and workload of `plan`, whose folders are the ones it was prepared in, moved. Throws like `Engine.start`; nothing is left then. */

@@ -16,9 +16,13 @@ export interface PoolSettings {
   readonly max: number;
   /** ms in which the demand is halved while nobody starts machines */
   readonly halfLifeMs: number;
+  /** whether clones are forked from a zygote of their template, where the engine can */
+  readonly zygotes: boolean;
 }
 
-export const poolDefaults: PoolSettings = { min: 0, max: 4, halfLifeMs: 60_000 };
+export const poolDefaults: PoolSettings = { min: 0, max: 4, halfLifeMs: 60_000, zygotes: true };
+/** ms after which a template whose zygote failed gets another */
+export const ZYGOTE_RETRY_MS = 60_000;
 /** those of all templates together are so many times the most of one */
 export const POOL_MAX_FACTOR = 2;
 /** demand below which nothing is kept ready */

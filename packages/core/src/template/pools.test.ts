@@ -225,6 +225,68 @@ describe("a pool", () => {
     expect(clones[0]?.over).toBe(true);
   });
 
+  describe("with a zygote", () => {
+    let zygote: { over: boolean; forks: string[]; greeted: number };
+    beforeEach(() => {
+      const over = Promise.withResolvers<void>();
+      zygote = { over: false, forks: [], greeted: 0 };
+      const fork = async ({ folder }: { readonly folder: string }) => {
+        zygote.forks.push(folder);
+        const greet = async () => {
+          zygote.greeted += 1;
+        };
+        return Object.assign(new Clone(), { greet });
+      };
+      const end = async () => {
+        zygote.over = true;
+        over.resolve();
+      };
+      const zygotes = { zygote: async () => ({ ended: over.promise, stale: false, fork, end }) };
+      engine = { ...engine, cloning: { ...engine.cloning, ...zygotes } as Cloning };
+    });
+
+    it("is filled with its forks, which have greeted; a start that finds none ready takes another", async () => {
+      await pools.claim(engine, plan("m1"));
+      await pass(1000);
+      expect([pools.count("aa"), zygote.forks.length, zygote.greeted, clones.length]).toEqual([1, 1, 1, 0]);
+      const fork = (await pools.fork("aa", plan("m2"))) as Clone | undefined;
+      expect([fork?.woken, zygote.forks.at(-1), zygote.greeted]).toEqual([["m2"], "/m/m2", 1]);
+      expect(await pools.fork("bb", plan("m3"))).toBeUndefined();
+    });
+
+    it("holds none ready of machines on networks, and forks them when they start", async () => {
+      const onNetwork = (id: string): StartPlan => ({ ...plan(id), network: "bridge", nic: { namespace: "n", tap: "t" } });
+      await pools.claim(engine, onNetwork("m1"));
+      await pass(1000);
+      expect(pools.count("aa")).toBe(0);
+      expect(await pools.fork("aa", onNetwork("m2"))).toBeDefined();
+    });
+
+    it("forks none for a machine with volumes, whose devices a process that runs cannot get", async () => {
+      await pools.claim(engine, plan("m1"));
+      await pass(1000);
+      const volumes = [{ index: 0 }] as unknown as StartPlan["volumes"];
+      expect(await pools.fork("aa", { ...plan("m2"), volumes })).toBeUndefined();
+    });
+
+    it("gives it back when nobody asks any more, and while the host is under pressure", async () => {
+      await pools.claim(engine, plan("m1"));
+      await pass(20 * 60_000);
+      expect([zygote.over, places.there.size]).toEqual([true, 0]);
+      await pools.hold(true);
+      await pools.claim(engine, plan("m2"));
+      await pass(2 * POOL_LOOK_MS);
+      expect(places.there.size).toBe(0);
+    });
+
+    it("does without where they are turned off", async () => {
+      settings.zygotes = false;
+      await pools.claim(engine, plan("m1"));
+      await pass(1000);
+      expect([pools.count("aa"), zygote.forks.length, clones.length]).toEqual([1, 0, 1]);
+    });
+  });
+
   it("ends with the daemon", async () => {
     await pools.claim(engine, plan("m1"));
     await pass(1000);

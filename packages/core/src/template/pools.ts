@@ -7,6 +7,7 @@ import type { PreparedPlaces } from "./ports.ts";
 import type { GuestShape } from "./shape.ts";
 import { shapeOf } from "./starting.ts";
 import type { Templates } from "./templates.ts";
+import { Zygotes } from "./zygotes.ts";
 
 export interface PoolsParts {
   readonly places: PreparedPlaces;
@@ -31,12 +32,16 @@ interface Pool {
   readonly ready: Entry[];
 }
 
-/** Engine processes prepared ahead, as many of each template as its recent demand asks for. They are no machines: a daemon that goes ends them. */
+/**
+ * Engine processes prepared ahead, as many of each template as its recent demand asks for, and beside them a zygote, of which they are forks: a start that
+ * finds none ready takes a new fork. They are no machines: a daemon that goes ends them.
+ */
 export class Pools {
   readonly #parts: PoolsParts;
   readonly #settings: PoolSettings;
   readonly #pools = new Map<string, Pool>();
   readonly #stop = new AbortController();
+  readonly #zygotes: Zygotes;
   #cleared = false;
   #held = false;
   #working: Promise<void> | undefined;
@@ -45,6 +50,9 @@ export class Pools {
   constructor(parts: PoolsParts) {
     this.#parts = parts;
     this.#settings = parts.settings ?? poolDefaults;
+    const { places, templates, log, clock } = parts;
+    const room = () => this.#cleared && this.#settings.zygotes && !this.#memoryIsLow();
+    this.#zygotes = new Zygotes({ places, templates, log, room, now: () => clock.now(), signal: this.#stop.signal });
   }
 
   /** How many stand ready. */
@@ -57,6 +65,7 @@ export class Pools {
     const pool = this.#pools.get(key);
     this.#pools.delete(key);
     for (const entry of pool?.ready.splice(0) ?? []) await this.#end(entry);
+    await this.#zygotes.drop(key);
   }
 
   /** Ends what an earlier daemon left: called once; nothing is prepared before. */
@@ -74,8 +83,8 @@ export class Pools {
   /** A prepared clone in the folders of the machine that `plan` is for, which must not exist yet; undefined when none stands ready. */
   async claim(engine: Engine, plan: StartPlan): Promise<PreparedClone | undefined> {
     const { cloning } = engine;
-    // A process that runs already has no volume in its places, and its device is on no network.
-    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0 || plan.nic) return undefined;
+    // A process that runs already has no volume in its places.
+    if (cloning === undefined || this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0) return undefined;
     const shape = shapeOf(plan);
     const { key } = await cloning.shape(shape);
     this.want(key, cloning, shape);
@@ -92,11 +101,22 @@ export class Pools {
     }
   }
 
+  /** A clone of this template in the folders of `plan`, its disk too, that has begun to become its machine; undefined when none can be forked. */
+  async fork(key: string, plan: StartPlan): Promise<PreparedClone | undefined> {
+    if (this.#stop.signal.aborted || plan.volumes.length + plan.shares.length > 0) return undefined;
+    const clone = await this.#zygotes.fork(key, plan);
+    if (clone === undefined) this.#look(POOL_QUIET_MS);
+    else clone.wake(plan);
+    return clone;
+  }
+
   /** While `held` is set all are given back and none is prepared. */
   async hold(held: boolean): Promise<void> {
     this.#held = held;
-    if (held) await this.#shrink(() => 0);
-    else this.#look(POOL_QUIET_MS);
+    if (held) {
+      await this.#shrink(() => 0);
+      await this.#zygotes.dropAll();
+    } else this.#look(POOL_QUIET_MS);
   }
 
   /** Ends all. */
@@ -105,6 +125,7 @@ export class Pools {
     this.#cancelLook?.();
     await this.#working?.catch(() => undefined);
     await this.#shrink(() => 0);
+    await this.#zygotes.dropAll();
   }
 
   /** Somebody starts a machine of this template, or will: the demand for it grows by one. */
@@ -113,6 +134,7 @@ export class Pools {
     const pool: Pool = known ?? { cloning, shape, demand: new Demand(this.#settings.halfLifeMs), ready: [] };
     if (known === undefined) this.#pools.set(key, pool);
     pool.demand.add(this.#parts.clock.now());
+    this.#zygotes.want(key, cloning, shape);
     this.#look(POOL_QUIET_MS);
   }
 
@@ -133,9 +155,11 @@ export class Pools {
   async #balance(): Promise<void> {
     const low = this.#memoryIsLow();
     await this.#shrink((pool) => (low ? 0 : this.#target(pool)));
+    if (low) await this.#zygotes.dropAll();
     for (const [key, pool] of this.#pools) {
       const unused = this.#target(pool) === 0 || !this.#parts.templates.ready(key);
-      if (pool.ready.length === 0 && unused && this.#demanded(pool) === 0) this.#pools.delete(key);
+      if (pool.ready.length > 0 || !unused || this.#demanded(pool) > 0) this.#zygotes.want(key, pool.cloning, pool.shape);
+      else await this.drop(key);
     }
     while (this.#cleared && !this.#stop.signal.aborted && !this.#memoryIsLow()) {
       const short = [...this.#pools].find(([key, pool]) => this.#parts.templates.ready(key) && pool.ready.length < this.#target(pool));
@@ -150,20 +174,44 @@ export class Pools {
   }
 
   async #prepare(key: string, pool: Pool): Promise<void> {
-    const { places, templates } = this.#parts;
-    const place = await places.create(pool.shape.diskBytes === undefined ? undefined : templates.diskPath(key));
+    await this.#zygotes.settled(key);
     try {
-      const clone = await pool.cloning.prepare(pool.shape, templates.folder(key), place, this.#stop.signal);
-      const entry = { placeId: place.id, clone };
+      const entry = (await this.#forked(key, pool)) ?? (await this.#restored(key, pool));
       // It may have been dropped meanwhile.
       if (this.#pools.get(key) !== pool) return await this.#end(entry);
       pool.ready.push(entry);
-      void clone.ended.then(() => this.#lost(pool, entry));
+      void entry.clone.ended.then(() => this.#lost(pool, entry));
     } catch (error) {
-      await places.remove(place.id);
       if (this.#stop.signal.aborted) return;
       pool.demand.forget();
       throw IsthmusError.from(error);
+    }
+  }
+
+  async #forked(key: string, { shape }: Pool): Promise<Entry | undefined> {
+    const { places } = this.#parts;
+    if (!this.#zygotes.has(key)) return undefined;
+    const place = await places.create(shape.diskBytes === undefined ? undefined : {});
+    try {
+      const clone = await this.#zygotes.fork(key, place);
+      await clone?.greet?.(this.#stop.signal);
+      if (clone !== undefined) return { placeId: place.id, clone };
+    } catch (error) {
+      await places.remove(place.id);
+      throw error;
+    }
+    await places.remove(place.id);
+    return undefined;
+  }
+
+  async #restored(key: string, { cloning, shape }: Pool): Promise<Entry> {
+    const { places, templates } = this.#parts;
+    const place = await places.create(shape.diskBytes === undefined ? undefined : { copyOf: templates.diskPath(key) });
+    try {
+      return { placeId: place.id, clone: await cloning.prepare(shape, templates.folder(key), place, this.#stop.signal) };
+    } catch (error) {
+      await places.remove(place.id);
+      throw error;
     }
   }
 
@@ -188,6 +236,8 @@ export class Pools {
 
   #target(pool: Pool): number {
     const { min, max } = this.#settings;
+    // Where its device is to be is known when its machine is.
+    if (pool.shape.network === "bridge") return 0;
     return Math.min(max, Math.max(min, this.#demanded(pool)));
   }
 

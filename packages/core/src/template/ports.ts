@@ -5,8 +5,8 @@ import type { Making, PreparedPlace } from "./shape.ts";
 export interface PreparedPlaces {
   readonly root: string;
   folder(id: string): string;
-  /** A new place, with a copy of the disk at `disk` if one is wanted. Throws DISK_FULL. */
-  create(disk: string | undefined): Promise<PreparedPlace & { readonly id: string }>;
+  /** A new place. Of a disk the file is a copy, or made by who uses the place; none when absent. Throws DISK_FULL. */
+  create(disk: { readonly copyOf?: string } | undefined): Promise<PreparedPlace & { readonly id: string }>;
   /** The folders become those of a machine that has none yet. */
   give(id: string, machineId: string): Promise<void>;
   remove(id: string): Promise<void>;

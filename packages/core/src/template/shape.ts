@@ -1,4 +1,5 @@
 import type { Accelerator, MachineSpec } from "@isthmus/contract";
+import type { Nic } from "../network/ports.ts";
 
 /** What a guest is booted with, and nothing of who it will be: machines of one shape can be cloned from one template. */
 export interface GuestShape {
@@ -39,6 +40,11 @@ export interface PreparedPlace {
   readonly socketFolder: string;
   readonly diskPath?: string;
   readonly outputPath: string;
+}
+
+/** Where a clone is forked: folders that are a machine's already may know its network. */
+export interface ClonePlace extends PreparedPlace {
+  readonly nic?: Nic;
 }
 
 /** Where a template is made. */

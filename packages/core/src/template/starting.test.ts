@@ -87,6 +87,21 @@ describe("a start", () => {
     expect(done).toEqual(["template with disk 5", "disk /t/new/disk", "clone /t/new"]);
   });
 
+  it("is forked where that can be, its disk too; when the fork fails, the machine is cloned", async () => {
+    const ended = new Promise<void>(() => {});
+    const clone = { ended, wake: () => undefined, end: nothing, start: async () => live };
+    const forked = await begin({ engine, templates, imageDigest: "i", log, newDisk, fork: async () => clone }, plan, never);
+    expect([forked.startedFrom, done]).toEqual(["zygote", ["template with disk 5"]]);
+    const bad = { ...clone, start: () => Promise.reject(new IsthmusError("TEMPLATE_FAILED", { reason: "gone" })) };
+    const begun = await begin({ engine, templates, imageDigest: "i", log, newDisk, fork: async () => bad }, plan, never);
+    expect([begun.startedFrom, done.slice(1)]).toEqual(["template", ["disk /t/new/disk", "clone /t/new"]]);
+  });
+
+  it("is not forked with a disk of its own", async () => {
+    const fork = () => Promise.reject(new IsthmusError("INTERNAL", { reason: "not asked for here" }));
+    expect((await begin({ engine, templates, imageDigest: "i", log, fork }, plan, never)).startedFrom).toBe("template");
+  });
+
   it("of a machine that has a disk takes a template whose guest mounted none, and leaves the disk alone", async () => {
     await begin({ engine, templates, imageDigest: "i", log }, plan, never);
     expect(done).toEqual(["template with disk undefined", "clone /t/kept"]);

@@ -42,6 +42,8 @@ export interface VmmLayout {
   readonly network: "none" | "user" | "bridge";
   readonly nic?: Nic;
   readonly sealed?: true;
+  /** it is forked, and its forks are forbidden by themselves what it is allowed for that */
+  readonly zygote?: true;
   /** with their real host ports */
   readonly ports: readonly PublishedPort[];
   /** frequency of the host's time-stamp counter, for a TCG guest */
@@ -278,7 +280,8 @@ export function commandLine(layout: VmmLayout, variant: BootVariant): string[] {
     "none",
     "-no-reboot",
     "-sandbox",
-    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    // What a zygote is allowed here it is forbidden once it has done it.
+    `on,obsolete=deny,elevateprivileges=${layout.zygote ? "allow" : "deny"},spawn=${layout.zygote ? "allow" : "deny"},resourcecontrol=deny`,
     "-name",
     optionArgument("", [["guest", layout.name]]),
     ...beginning(layout, variant),

@@ -57,6 +57,10 @@ export const TEMPLATE_SETTLE_MS = 400;
 export const NOBODY = "nobody0000000000";
 /** A template's guest practises a start this often: the second time goes the way that a clone's goes. */
 export const REHEARSALS = 2;
+/** A zygote's guest practises a start more often, for all its forks profit: what is done seldom is translated then, too. */
+export const ZYGOTE_REHEARSALS = 5;
+/** Between letting go of a zygote's guest and stopping it: it must have noticed that its host left. */
+export const ZYGOTE_SETTLE_MS = 50;
 export const REHEARSAL_DEADLINE_MS = 20_000;
 export const RESTORE_DEADLINE_MS = 20_000;
 export const SAVE_DEADLINE_MS = 60_000;

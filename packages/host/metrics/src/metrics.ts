@@ -9,6 +9,7 @@ import { hostMetrics } from "./host.ts";
 const ways: Readonly<Record<string, string>> = {
   boot: "cold",
   template: "cloned",
+  zygote: "forked",
   pool: "pooled",
   snapshot: "snapshot",
   suspension: "resumed",

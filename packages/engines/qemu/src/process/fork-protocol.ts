@@ -1,8 +1,12 @@
 import { constants } from "node:os";
 
-/** What a fork server is asked for; `guest/agent/host/fork_server.c` says the same. */
+/** What a fork server is asked for; `guest/agent/host/fork.h` says the same. */
 export interface ForkRequest {
   readonly id: string;
+  /** id of the zygote that is to be forked as it is; "" for the server itself, before its program's first instruction */
+  readonly zygote: string;
+  /** "zygote": it will be asked to fork */
+  readonly kind: "" | "zygote";
   readonly folder: string;
   readonly log: string;
   /** "" for none */
@@ -11,7 +15,7 @@ export interface ForkRequest {
   readonly namespace: string;
   /** files to which the child writes itself */
   readonly groups: readonly string[];
-  /** program and arguments */
+  /** program and arguments; of a zygote's fork pairs of a path that the zygote has open and the one that the fork has instead, which is the same for what both may have */
   readonly words: readonly string[];
 }
 
@@ -22,8 +26,8 @@ export type ForkAnswer =
   | { readonly kind: "refused"; readonly id: string; readonly index: number; readonly reason: string }
   | { readonly kind: "ended"; readonly id: string; readonly status: string };
 
-export function encodeFork({ id, folder, log, statePath, namespace, groups, words }: ForkRequest): Buffer {
-  const all = [id, folder, log, statePath, namespace, String(groups.length), ...groups, ...words];
+export function encodeFork({ id, zygote, kind, folder, log, statePath, namespace, groups, words }: ForkRequest): Buffer {
+  const all = [id, zygote, kind, folder, log, statePath, namespace, String(groups.length), ...groups, ...words];
   const body = Buffer.from(all.map((word) => `${word}\0`).join(""));
   const head = Buffer.alloc(4);
   head.writeUInt32LE(body.length);

@@ -5,8 +5,8 @@ import { basename, join } from "node:path";
 import { IsthmusError } from "@isthmus/contract";
 import type { EngineEnd, MachineGroups } from "@isthmus/core";
 import { FORK_DEADLINE_MS, FORK_SERVER_DEADLINE_MS, fileNames, VMM_ENVIRONMENT } from "../config.ts";
-import { encodeFork, type ForkAnswer, parseAnswer } from "./fork-protocol.ts";
-import { namespaceOf, type VmmCommand } from "./net-namespace.ts";
+import { encodeFork, type ForkAnswer, type ForkRequest, parseAnswer } from "./fork-protocol.ts";
+import { namespaceOf, type VmmCommand, type VmmPlace } from "./net-namespace.ts";
 import { processStatus } from "./proc.ts";
 import { giveWay } from "./spawn.ts";
 import { VmmProcess } from "./vmm-process.ts";
@@ -17,11 +17,29 @@ const ARGUMENTS = ["-version", " ".repeat(16_384)] as const;
 /** Changes when a library of this host does. */
 const LINKER_CACHE = "/etc/ld.so.cache";
 
+/** What a fork is made of: a program's arguments, or what another VMM is in this moment. */
+type Making = Pick<ForkRequest, "zygote" | "kind" | "statePath" | "words">;
+
 interface Fork {
   /** groups that did not take the process, by their place in the request, and why */
   readonly refused: Map<number, string>;
   readonly ready: PromiseWithResolvers<number>;
   readonly ended: PromiseWithResolvers<EngineEnd | undefined>;
+}
+
+/** What a fork of a zygote has of its own. */
+export interface CloneCommand {
+  readonly place: VmmPlace;
+  /** Each path that the zygote has open for writing or listens at, and the fork's own: files must exist. The same twice is shared. */
+  readonly paths: readonly (readonly [zygotes: string, own: string])[];
+}
+
+/** A VMM that can be forked as it is, while its guest stands still: `guest/agent/host/zygote.c`. */
+export interface ZygoteProcess {
+  readonly vmm: VmmProcess;
+  readonly server: ForkServer;
+  /** Throws HOST_COMMAND_FAILED. */
+  fork(command: CloneCommand): Promise<VmmProcess>;
 }
 
 /**
@@ -94,25 +112,42 @@ export class ForkServer {
 
   /** As `spawnVmm`. Throws HOST_COMMAND_FAILED; when the server was lost it is not usable then, and whether it forked is not known. */
   async fork(command: VmmCommand, groups?: MachineGroups): Promise<VmmProcess> {
+    const { words, statePath = "" } = command;
+    return (await this.#make(command, { zygote: "", kind: "", statePath, words }, groups)).vmm;
+  }
+
+  /** A VMM that can be forked once its guest stands still. Throws as `fork`. */
+  async forkZygote(command: VmmCommand, groups?: MachineGroups): Promise<ZygoteProcess> {
+    const { words, statePath = "" } = command;
+    const { vmm, id } = await this.#make(command, { zygote: "", kind: "zygote", statePath, words }, groups);
+    const fork = async ({ place, paths }: CloneCommand) => {
+      const making = { zygote: id, kind: "", statePath: "", words: paths.flat() } as const;
+      return (await this.#make(place, making, groups)).vmm;
+    };
+    return { vmm, fork, server: this };
+  }
+
+  async #make(
+    place: VmmPlace,
+    making: Making,
+    groups: MachineGroups | undefined,
+  ): Promise<{ readonly vmm: VmmProcess; readonly id: string }> {
+    if (this.#pid === 0) throw failure("it is gone");
     this.#count += 1;
     const id = String(this.#count);
-    const { folder, statePath = "" } = command;
+    const { folder } = place;
     const entry = groups?.open(basename(folder));
     const fork: Fork = { refused: new Map(), ready: Promise.withResolvers(), ended: Promise.withResolvers() };
     this.#forks.set(id, fork);
     const log = join(folder, fileNames.vmmLog);
-    this.#channel.write(
-      encodeFork({ id, folder, log, statePath, namespace: namespaceOf(command), groups: entry?.files ?? [], words: command.words }),
-    );
+    this.#channel.write(encodeFork({ ...making, id, folder, log, namespace: namespaceOf(place), groups: entry?.files ?? [] }));
     try {
       const pid = await this.#within(FORK_DEADLINE_MS, fork.ready.promise);
-      entry?.entered(
-        pid,
-        entry.files.map((_, index) => fork.refused.get(index)),
-      );
+      const refused = entry?.files.map((_, index) => fork.refused.get(index)) ?? [];
+      entry?.entered(pid, refused);
       const vmm = VmmProcess.forked(pid, processStatus(pid)?.startTime ?? "", fork.ended.promise);
       void vmm.ended.then(() => groups?.leave(pid));
-      return vmm;
+      return { vmm, id };
     } catch (error) {
       this.#forks.delete(id);
       entry?.discard();

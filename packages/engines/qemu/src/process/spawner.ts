@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { MachineGroups } from "@isthmus/core";
 import { FORK_SERVER_RETRY_MS, FORKS_OF_ONE_SERVER, QEMU_PROGRAM, RETIRED_SERVERS_MAX } from "../config.ts";
 import type { EngineLog } from "../engine-log.ts";
-import { ForkServer } from "./fork-server.ts";
+import { type CloneCommand, ForkServer, type ZygoteProcess } from "./fork-server.ts";
 import { inNamespace, type VmmCommand } from "./net-namespace.ts";
 import { processStatus, vmmsIn } from "./proc.ts";
 import { spawnVmm } from "./spawn.ts";
@@ -55,6 +55,17 @@ export class Spawner {
     }
     const [program, ...args] = inNamespace(command);
     return await spawnVmm(program, args, command.folder, { statePath: command.statePath, groups });
+  }
+
+  /** Starts a VMM that can be forked; undefined where there is no fork server. Throws as `spawn`. */
+  async spawnZygote(command: VmmCommand): Promise<ZygoteProcess | undefined> {
+    return await (await this.#current())?.forkZygote(command, this.#options.groups);
+  }
+
+  /** A VMM that is what the zygote is in this moment. Throws HOST_COMMAND_FAILED. */
+  async clone(zygote: ZygoteProcess, command: CloneCommand): Promise<VmmProcess> {
+    await this.#current();
+    return await zygote.fork(command);
   }
 
   /** Machines go on. */

@@ -5,6 +5,7 @@ import type { Spawner } from "../process/spawner.ts";
 import { makeTemplate } from "./make.ts";
 import { prepareClone } from "./prepared.ts";
 import { templateShape } from "./shape.ts";
+import { makeZygote } from "./zygote.ts";
 
 export interface CloningParts {
   readonly kernels: Kernels;
@@ -23,6 +24,10 @@ export function createCloning({ kernels, probe, tscKhz, bootId, spawner, groups 
     const { variant } = await probe.choose(kernel);
     return { kernel, variant };
   };
+  const preparing = async () => {
+    const { variant, kernel } = await boot();
+    return { variant, parts: savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant }), bootId, spawner, groups };
+  };
   return {
     async shape(shape) {
       return await templateShape(shape, { ...(await boot()), qemuVersion: await probe.version() });
@@ -31,9 +36,10 @@ export function createCloning({ kernels, probe, tscKhz, bootId, spawner, groups 
       return await makeTemplate({ shape, ...(await boot()), tscKhz: await tscKhz(), spawner, ...place, signal });
     },
     async prepare(shape, template, place, signal) {
-      const { variant, kernel } = await boot();
-      const parts = savedParts({ qemuVersion: await probe.version(), kernel: kernel.digest, variant });
-      return await prepareClone({ shape, template, place, variant, parts, bootId, spawner, groups, signal });
+      return await prepareClone({ shape, template, place, signal, ...(await preparing()) });
+    },
+    async zygote(shape, template, place, signal) {
+      return await makeZygote({ shape, template, place, signal, ...(await preparing()) });
     },
   };
 }

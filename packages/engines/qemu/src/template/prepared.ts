@@ -34,6 +34,9 @@ export interface PrepareRequest {
   readonly signal: AbortSignal;
 }
 
+/** What it is a clone of. */
+type Of = Pick<PrepareRequest, "bootId" | "variant" | "parts" | "template" | "groups">;
+
 interface Parts {
   readonly vmm: VmmProcess;
   readonly link: AgentLink;
@@ -54,9 +57,8 @@ export async function prepareClone(request: PrepareRequest): Promise<PreparedClo
   groups?.weigh(vmm.pid, { cpuWeight: STARTING_CPU_WEIGHT });
   const link = new AgentLink(agentSocketPath(place.socketFolder), "a prepared clone");
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
-  const early = async () => new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
   try {
-    await unlessItEnds({ vmm, signal, what: "preparing a clone", early }, wakeOnce(request, link, monitor));
+    await unlessItEnds({ vmm, signal, what: "preparing a clone", early: endedEarly }, wakeOnce(request, link, monitor));
     return new Prepared(request, { vmm, link, monitor });
   } catch (error) {
     link.close();
@@ -66,6 +68,10 @@ export async function prepareClone(request: PrepareRequest): Promise<PreparedClo
   }
 }
 
+export async function endedEarly(): Promise<IsthmusError> {
+  return new IsthmusError("TEMPLATE_FAILED", { reason: "its process ended" });
+}
+
 /** What a clone does first is slow, because the emulator translates code as it meets it: it is done once, ahead. */
 async function wakeOnce({ shape }: PrepareRequest, link: AgentLink, monitor: Monitor): Promise<void> {
   await restoreState(monitor);
@@ -73,16 +79,32 @@ async function wakeOnce({ shape }: PrepareRequest, link: AgentLink, monitor: Mon
   await monitor.execute("stop");
 }
 
-class Prepared implements PreparedClone {
+/** A process with the state of a template, whose guest stands still. */
+export class Prepared implements PreparedClone {
   readonly ended: Promise<unknown>;
-  readonly #request: PrepareRequest;
+  readonly #request: Of;
   readonly #parts: Parts;
   #session: Promise<AgentSession> | undefined;
 
-  constructor(request: PrepareRequest, parts: Parts) {
+  constructor(request: Of, parts: Parts) {
     this.#request = request;
     this.#parts = parts;
     this.ended = parts.vmm.ended;
+  }
+
+  /** Connects to the guest ahead, which says who it is, and stops again. Throws TEMPLATE_FAILED, CANCELLED. */
+  async greet(signal: AbortSignal): Promise<void> {
+    const { vmm, link, monitor } = this.#parts;
+    const greeted = async () => {
+      await awake(link, monitor);
+      await monitor.execute("stop");
+    };
+    try {
+      await unlessItEnds({ vmm, signal, what: "preparing a clone", early: endedEarly }, greeted());
+    } catch (error) {
+      await this.end();
+      throw asTemplateFailure(error);
+    }
   }
 
   wake(plan: StartPlan): void {
@@ -147,7 +169,8 @@ async function identified(link: AgentLink, monitor: Monitor, plan: StartPlan): P
   return session;
 }
 
+/** One that has not been connected to yet is connected to meanwhile. */
 async function awake(link: AgentLink, monitor: Monitor): Promise<AgentSession> {
-  await monitor.execute("cont");
-  return await link.session(CONFIGURE_DEADLINE_MS);
+  const [session] = await Promise.all([link.session(CONFIGURE_DEADLINE_MS), monitor.execute("cont")]);
+  return session;
 }
