@@ -10,9 +10,10 @@ import { configure, execute, startWorkload } from "./workload.ts";
 
 /** From the agent seeing its host go to a guest that does nothing more. */
 const SETTLE_MS = 500;
-/** What the engine lets a template's guest, and a clone of a pool, do beforehand, and how often: when that changes, this must, or the floor is another's. */
+/** What the engine lets a template's guest, and a zygote, do beforehand, and how often: when that changes, this must, or the floor is another's. */
 const PRACTICE = ["sh", "-c", ":"];
 const TEMPLATE_PRACTICES = 2;
+const PREPARED_PRACTICES = 5;
 const CAPABILITIES = { capabilities: ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true })) };
 const COMPLETED = /"status": "completed"/;
 const RESUMED = /"RESUME"/;
@@ -70,10 +71,10 @@ export class RawTemplate {
     return new RawClone(qemu, await qemu.agent(), monitor);
   }
 
-  /** A clone that did once what its start will ask for, and is stopped. */
+  /** A clone that did what its start will ask for, and is stopped. */
   async prepare(): Promise<RawClone> {
     const clone = await this.restore();
-    await practise(clone.session);
+    for (let times = 0; times < PREPARED_PRACTICES; times += 1) await practise(clone.session);
     await clone.monitor.run("stop", {}, STOPPED);
     return clone;
   }

@@ -11,7 +11,8 @@ export type Steps = Map<string, number[]>;
 
 export const names = {
   pooled: "Isthmus, pooled",
-  cloned: "Isthmus, not pooled",
+  forked: "Isthmus, not pooled",
+  restored: "Isthmus, no zygote",
   rawPrepared: "raw clone, prepared",
   raw: "raw clone",
   podman: "podman",
@@ -47,10 +48,11 @@ function noted(steps: Steps, { ms, steps: seen }: Awaited<ReturnType<typeof ours
 }
 
 /** `run` to the first byte of output, as the SDK sees it. */
-export function helloContestants(stage: Stage, steps: { readonly pooled: Steps; readonly cloned: Steps }): readonly Contestant[] {
+export function helloContestants(stage: Stage, steps: Readonly<Record<"pooled" | "forked" | "restored", Steps>>): readonly Contestant[] {
   return [
     pooled(stage, async () => noted(steps.pooled, await ours(() => hello(stage.pooled), "pool", firstByte))),
-    { name: names.cloned, once: async () => noted(steps.cloned, await ours(() => hello(stage.cloned), "template", firstByte)) },
+    { name: names.forked, once: async () => noted(steps.forked, await ours(() => hello(stage.forked), "zygote", firstByte)) },
+    { name: names.restored, once: async () => noted(steps.restored, await ours(() => hello(stage.restored), "template", firstByte)) },
   ];
 }
 
@@ -71,7 +73,8 @@ export function usefulContestants(stage: Stage): readonly Contestant[] {
   };
   return [
     pooled(stage, async () => (await ours(() => idle(stage.pooled), "pool", useful)).ms),
-    { name: names.cloned, once: async () => (await ours(() => idle(stage.cloned), "template", useful)).ms },
+    { name: names.forked, once: async () => (await ours(() => idle(stage.forked), "zygote", useful)).ms },
+    { name: names.restored, once: async () => (await ours(() => idle(stage.restored), "template", useful)).ms },
     ...rawContestants(stage, byHand),
   ];
 }

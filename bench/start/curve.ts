@@ -15,7 +15,7 @@ interface Level {
 
 /** Starts per second and latency against the number in flight: each that ends is removed and followed by another. */
 export async function curveFigures(stage: Stage): Promise<readonly Result[]> {
-  const { isthmus } = stage.cloned;
+  const { isthmus } = stage.forked;
   const ours: Level[] = [];
   const raw: Level[] = [];
   for (const level of CURVE_LEVELS) {

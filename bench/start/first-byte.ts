@@ -13,8 +13,8 @@ export async function firstByteFigures(
   stage: Stage,
   against: { readonly raw: boolean; readonly podman: boolean },
 ): Promise<readonly Result[]> {
-  const steps: { pooled: Steps; cloned: Steps } = { pooled: new Map(), cloned: new Map() };
-  const podman = against.podman ? await Podman.set(join(stage.cloned.home, "podman"), stage.rootfs) : undefined;
+  const steps = { pooled: new Map(), forked: new Map(), restored: new Map() } satisfies AllSteps;
+  const podman = against.podman ? await Podman.set(join(stage.restored.home, "podman"), stage.rootfs) : undefined;
   try {
     const contestants: readonly Contestant[] = [
       ...helloContestants(stage, steps),
@@ -29,22 +29,27 @@ export async function firstByteFigures(
   }
 }
 
-function results(samples: Samples, steps: { pooled: Steps; cloned: Steps }, against: { raw: boolean; podman: boolean }): Result[] {
+type AllSteps = Readonly<Record<"pooled" | "forked" | "restored", Steps>>;
+
+function results(samples: Samples, steps: AllSteps, against: { raw: boolean; podman: boolean }): Result[] {
   const of = (name: string) => samples.get(name) ?? [];
   const figure = "run to first byte";
   return [
     { ...absolute(`${figure}, pooled`, "ms", of(names.pooled), aims.pooledMs), steps: medians(steps.pooled) },
-    { ...absolute(`${figure}, not pooled`, "ms", of(names.cloned), aims.clonedMs), steps: medians(steps.cloned) },
+    { ...absolute(`${figure}, not pooled`, "ms", of(names.forked), aims.clonedMs), steps: medians(steps.forked) },
+    { ...absolute(`${figure}, no zygote`, "ms", of(names.restored), aims.clonedMs), steps: medians(steps.restored) },
     ...(against.raw
       ? [
           paired(`${figure}, pooled, against a raw clone prepared ahead`, "ms", of(names.pooled), of(names.rawPrepared), aims.againstRaw),
-          paired(`${figure}, not pooled, against a raw clone`, "ms", of(names.cloned), of(names.raw), aims.againstRaw),
+          paired(`${figure}, not pooled, against a raw clone`, "ms", of(names.forked), of(names.raw), aims.againstRaw),
+          paired(`${figure}, no zygote, against a raw clone`, "ms", of(names.restored), of(names.raw), aims.againstRaw),
         ]
       : []),
     ...(against.podman
       ? [
           paired(`${figure}, pooled, against podman run`, "ms", of(names.pooled), of(names.podman), aims.againstPodman),
-          paired(`${figure}, not pooled, against podman run`, "ms", of(names.cloned), of(names.podman), aims.againstPodman),
+          paired(`${figure}, not pooled, against podman run`, "ms", of(names.forked), of(names.podman), aims.againstPodman),
+          paired(`${figure}, no zygote, against podman run`, "ms", of(names.restored), of(names.podman), aims.againstPodman),
         ]
       : []),
   ];

@@ -50,7 +50,7 @@ function slope(memory: Memory): number {
 }
 
 async function ourHerd(stage: Stage): Promise<Herd> {
-  const { isthmus } = stage.cloned;
+  const { isthmus } = stage.forked;
   return await herd(IDLE_MACHINES, async () => {
     const machine = await isthmus.machines.run({ ...SPEC, command: [...IDLE] });
     return { pid: machine.info.pid ?? 0, end: () => machine.remove({ force: true }) };

@@ -9,7 +9,7 @@ import type { Stage } from "./stage.ts";
 
 /** So many idle machines alive at once, each then asked to run a command. */
 export async function manyFigures(stage: Stage): Promise<readonly Result[]> {
-  const { isthmus } = stage.cloned;
+  const { isthmus } = stage.forked;
   const herd = new Herd(stage);
   const availableBefore = memoryAvailableMib();
   const began = performance.now();
@@ -58,7 +58,7 @@ class Herd {
     await inFlight(to - this.machines.length, MANY_STARTS_IN_FLIGHT, async () => {
       if (this.refusal !== undefined) return;
       try {
-        const machine = await this.#stage.cloned.isthmus.machines.run({ ...SPEC, command: [...IDLE] });
+        const machine = await this.#stage.forked.isthmus.machines.run({ ...SPEC, command: [...IDLE] });
         this.machines.push(machine);
         this.#pids.push(machine.info.pid ?? 0);
       } catch (error) {

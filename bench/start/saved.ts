@@ -9,7 +9,7 @@ const ROUNDS_FACTOR = 2;
 
 /** Suspend, resume to the end of a first exec, and for how long a machine stands still when it is cloned while it runs. */
 export async function savedFigures(stage: Stage): Promise<readonly Result[]> {
-  const { isthmus } = stage.cloned;
+  const { isthmus } = stage.forked;
   const machine = await isthmus.machines.run({ ...SPEC, command: WORKING });
   const suspend: number[] = [];
   const resume: number[] = [];

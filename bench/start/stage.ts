@@ -6,33 +6,51 @@ import { guestOf } from "../raw/guest.ts";
 import { BenchWorld } from "../world.ts";
 import { IDLE, MEMORY_OVERCOMMIT, POOL_DEADLINE_MS, POOL_POLL_MS, SPEC } from "./config.ts";
 
-/** What the figures of this suite are measured on: a daemon with pools, one without, and a template made by hand of the same kernel, agent and rootfs. */
+/** What the figures of this suite are measured on: a daemon with pools, one whose machines are forks of a zygote, one whose are restored, and a template made by hand of the same kernel, agent and rootfs. */
 export class Stage implements AsyncDisposable {
   readonly pooled: BenchWorld;
-  readonly cloned: BenchWorld;
+  readonly forked: BenchWorld;
+  readonly restored: BenchWorld;
   readonly raw: RawTemplate;
   /** that machines and raw clones alike have as their root */
   readonly rootfs: string;
   /** for each figure; a race does more */
   readonly rounds: number;
 
-  private constructor(parts: Pick<Stage, "pooled" | "cloned" | "raw" | "rootfs" | "rounds">) {
+  private constructor(parts: Pick<Stage, "pooled" | "forked" | "restored" | "raw" | "rootfs" | "rounds">) {
     this.pooled = parts.pooled;
-    this.cloned = parts.cloned;
+    this.forked = parts.forked;
+    this.restored = parts.restored;
     this.raw = parts.raw;
     this.rootfs = parts.rootfs;
     this.rounds = parts.rounds;
   }
 
   static async set(pooled: BenchWorld, rounds: number): Promise<Stage> {
-    const cloned = await BenchWorld.start({ ISTHMUS_TEMPLATES: "off" });
-    const model = await cloned.isthmus.machines.run({ ...SPEC, command: ["sleep", "1000"] });
-    const guest = guestOf(model.info.pid ?? 0, join(cloned.home, "disks", `empty-${defaults.diskBytes}.ext4`));
+    const restored = await BenchWorld.start({ ISTHMUS_TEMPLATES: "off" });
+    const model = await restored.isthmus.machines.run({ ...SPEC, command: ["sleep", "1000"] });
+    const guest = guestOf(model.info.pid ?? 0, join(restored.home, "disks", `empty-${defaults.diskBytes}.ext4`));
     await model.remove({ force: true });
-    await cloned.restart({ ISTHMUS_POOLS: "off", ISTHMUS_MEMORY_OVERCOMMIT: String(MEMORY_OVERCOMMIT) });
-    await cloned.isthmus.templates.warm({ ...SPEC });
-    const raw = await RawTemplate.make(join(cloned.home, "raw"), guest);
-    return new Stage({ pooled, cloned, raw, rootfs: guest.rootfs, rounds });
+    const overcommit = { ISTHMUS_MEMORY_OVERCOMMIT: String(MEMORY_OVERCOMMIT) };
+    await restored.restart({ ...overcommit, ISTHMUS_POOLS: "off" });
+    await restored.isthmus.templates.warm({ ...SPEC });
+    const forked = await BenchWorld.start({ ...overcommit, ISTHMUS_POOL_MAX: "0" });
+    await forked.isthmus.templates.warm({ ...SPEC });
+    const raw = await RawTemplate.make(join(restored.home, "raw"), guest);
+    const stage = new Stage({ pooled, forked, restored, raw, rootfs: guest.rootfs, rounds });
+    await stage.zygoteIsThere();
+    return stage;
+  }
+
+  /** Waits until a machine is forked, of the daemon whose machines are. */
+  async zygoteIsThere(): Promise<void> {
+    for (const deadline = performance.now() + POOL_DEADLINE_MS; performance.now() < deadline; await sleep(POOL_POLL_MS)) {
+      const machine = await this.forked.isthmus.machines.run({ ...SPEC, command: [...IDLE] });
+      const { startedFrom } = await machine.inspect();
+      await machine.remove({ force: true });
+      if (startedFrom === "zygote") return;
+    }
+    throw new Error(`there was no zygote within ${POOL_DEADLINE_MS} ms`);
   }
 
   /** Waits until the pool has filled up: nothing is prepared while a start is measured. Throws when it never does. */
@@ -59,7 +77,8 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.cloned[Symbol.asyncDispose]();
+    await this.forked[Symbol.asyncDispose]();
+    await this.restored[Symbol.asyncDispose]();
   }
 }
 

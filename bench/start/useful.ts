@@ -14,6 +14,7 @@ export async function usefulFigures(stage: Stage): Promise<readonly Result[]> {
   const figure = "run to first useful exec";
   return [
     paired(`${figure}, pooled`, "ms", of(names.pooled), of(names.rawPrepared), aims.againstRaw),
-    paired(`${figure}, not pooled`, "ms", of(names.cloned), of(names.raw), aims.againstRaw),
+    paired(`${figure}, not pooled`, "ms", of(names.forked), of(names.raw), aims.againstRaw),
+    paired(`${figure}, no zygote`, "ms", of(names.restored), of(names.raw), aims.againstRaw),
   ];
 }

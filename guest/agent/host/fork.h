@@ -47,6 +47,12 @@ int revive_threads(void);
 /* A fork of this thread, whose parent is the parent of this process. */
 pid_t fork_thread(void);
 
+/* What libraries do in a child, which is one thread. Returns 0 when it is not known of all of them. */
+int tell_libraries_of_fork(void);
+
+/* How many sockets are open that do not listen. */
+int connections(void);
+
 /* Has no descriptor in common with the parent that one of both could change for the other: files are opened, or copied when they are not there yet. Returns NULL, or why that cannot be. */
 const char *renew_descriptors(char *const *pairs, int count);
 #endif

@@ -17,7 +17,13 @@
 
 #include "fork.h"
 
-enum { X32_CALLS = 0x40000000 };
+enum {
+  X32_CALLS = 0x40000000,
+  /* the daemon's and the server's */
+  OWN_CONNECTIONS = 2,
+  LOOKS = 100,
+  LOOK_US = 2000,
+};
 
 static int requests;
 
@@ -63,7 +69,8 @@ static void become_clone(const struct request *request) {
     tell("failed %s %s: %s", request->id, what, strerror(errno));
     _exit(1);
   }
-  if ((what = renew_descriptors(request->words, request->count)) != NULL || (what = forbid_processes()) != NULL) {
+  if (!tell_libraries_of_fork()) what = "too many libraries want to know of it";
+  if (what != NULL || (what = renew_descriptors(request->words, request->count)) != NULL || (what = forbid_processes()) != NULL) {
     tell("failed %s %s", request->id, what);
     _exit(1);
   }
@@ -82,6 +89,8 @@ static void *serve(void *nothing) {
     // The server is gone, and with it whoever would ask.
     if (text == NULL) _exit(0);
     struct forked answer = {0};
+    // A client that has just left is there until the VMM has noticed.
+    for (int looks = 0; looks < LOOKS && connections() > OWN_CONNECTIONS; looks++) usleep(LOOK_US);
     const char *why = stop_threads();
     if (why == NULL) {
       answer.pid = fork_thread();

@@ -65,7 +65,9 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Runni
 
 async function closeAll(config: DaemonConfig, store: Store, parts: Parts, door: { close(): Promise<void> }, log: Log): Promise<void> {
   // The door refuses what comes from now on, while the machines let the requests go that still wait.
-  await Promise.all([door.close(), parts.machines.close(), parts.watcher.close()]);
+  await Promise.all([door.close(), parts.machines.close()]);
+  // Last, for it removes the groups of what those have ended.
+  await parts.watcher.close();
   store.appendEvents([{ type: "daemon.stopped", details: { pid: process.pid } }]);
   rmSync(config.socketPath, { force: true });
   store.close();
