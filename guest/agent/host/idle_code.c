@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
   OLDEST_API = 1,
@@ -22,6 +23,8 @@ enum {
   BUSY_NS = 5 * NS_PER_MS,
   /* processor time since the code was last given back, below which there is nothing to be had */
   WORTH_NS = 50 * NS_PER_MS,
+  /* the same of a fork of a zygote, which has in common with others what it did not translate itself */
+  WORTH_OF_FORK_NS = 500 * NS_PER_MS,
   /* what enters and leaves translated code stands at the beginning of the buffer, and stays */
   PROLOGUE_BYTES = 64 << 10,
 };
@@ -35,6 +38,7 @@ int qemu_plugin_version = OLDEST_API;
 
 /* ns; QEMU's own lock is held whenever they are touched */
 static uint64_t after, idle_since, woke_at, used_then, used_at_return;
+static pid_t installed_in, seen_in;
 
 static uint64_t read_clock(clockid_t clock) {
   struct timespec at;
@@ -70,11 +74,15 @@ static void give_back(plugin_id id) {
 
 static void woke(plugin_id id, unsigned int processor) {
   (void)processor;
+  pid_t here = getpid();
+  // Its clock begins anew.
+  if (here != seen_in) used_then = used_at_return = 0;
+  seen_in = here;
   uint64_t now = read_clock(CLOCK_MONOTONIC), used = read_clock(CLOCK_PROCESS_CPUTIME_ID);
   if (used - used_then > BUSY_NS || now - woke_at > after / 2) idle_since = now;
   woke_at = now;
   used_then = used;
-  if (now - idle_since >= after && used - used_at_return >= WORTH_NS) qemu_plugin_reset(id, give_back);
+  if (now - idle_since >= after && used - used_at_return >= (here == installed_in ? WORTH_NS : WORTH_OF_FORK_NS)) qemu_plugin_reset(id, give_back);
 }
 
 __attribute__((constructor)) static void choose_api(void) {
@@ -86,6 +94,7 @@ int qemu_plugin_install(plugin_id id, const void *info, int count, char **argume
   (void)info;
   if (count != 1 || sscanf(arguments[0], "after-ms=%lu", &ms) != 1) return -1;
   after = (uint64_t)ms * NS_PER_MS;
+  installed_in = seen_in = getpid();
   qemu_plugin_register_vcpu_resume_cb(id, woke);
   return 0;
 }

@@ -3,11 +3,13 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LiveMachine } from "@isthmus/core";
+import { IsthmusError } from "@isthmus/contract";
+import type { LiveMachine, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { agentPath, GuestBench } from "../guest.fixture.ts";
 
 const AFTER_MS = 2_000;
+const never = new AbortController().signal;
 /** Wakes up ten times a second and does next to nothing, without another process. */
 const IDLE = "busybox mkfifo f; exec 3<>f; while :; do read -t 0.1 nothing <&3; done";
 const BUSY = "while :; do :; done";
@@ -75,6 +77,34 @@ describe("the translated code of a guest", () => {
     await machine.kill();
   }, 120_000);
 });
+
+/** A machine that is a fork of a zygote of its own. */
+async function forkOf(script: string): Promise<{ machine: LiveMachine; plan: StartPlan; end: () => Promise<void> }> {
+  const { cloning } = bench.engine;
+  const plan = await bench.plan(script, { tmpfs: [{ path: "/run", sizeBytes: 1 << 20 }], process: { cwd: "/run" } });
+  const { rootfsPath, cpus, memoryBytes, network } = plan;
+  const shape = { rootfsPath, cpus, memoryBytes, network };
+  const template = join(bench.folder, `template-${plan.id}`);
+  await mkdir(template);
+  await cloning?.make(shape, { folder: template, socketFolder: template }, never);
+  const { folder, socketFolder, outputPath } = await bench.plan("");
+  const zygote = await cloning?.zygote?.(shape, template, { folder, socketFolder, outputPath }, never);
+  const clone = await zygote?.fork(plan);
+  clone?.wake(plan);
+  const machine = await clone?.start(plan, never);
+  if (machine === undefined) throw new IsthmusError("INTERNAL", { reason: "there are no zygotes here" });
+  return { machine, plan, end: async () => void (await Promise.all([machine.kill(), zygote?.end()])) };
+}
+
+it("a fork of a zygote keeps the code that it has in common with others until it has worked itself", async () => {
+  const { machine, plan, end } = await forkOf(IDLE);
+  await sleep(3 * AFTER_MS);
+  expect(codeKib(machine)).toBeGreaterThan(LITTLE);
+  const { stdout } = await machine.exec({ command: ["sh", "-c", "head -c 30000000 /dev/zero | sha256sum | wc -c"] }, plan.workload);
+  expect(await text(stdout)).toBe("68\n");
+  await given(machine);
+  await end();
+}, 120_000);
 
 it("a QEMU that does not take the plugin runs guests without it, and the verdict says so", async () => {
   const folder = join(bench.folder, "no-plugin");

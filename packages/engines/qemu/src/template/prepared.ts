@@ -35,7 +35,7 @@ export interface PrepareRequest {
 }
 
 /** What it is a clone of. */
-type Of = Pick<PrepareRequest, "bootId" | "variant" | "parts" | "template" | "groups">;
+type Of = Pick<PrepareRequest, "shape" | "bootId" | "variant" | "parts" | "template" | "groups">;
 
 interface Parts {
   readonly vmm: VmmProcess;
@@ -92,11 +92,11 @@ export class Prepared implements PreparedClone {
     this.ended = parts.vmm.ended;
   }
 
-  /** Connects to the guest ahead, which says who it is, and stops again. Throws TEMPLATE_FAILED, CANCELLED. */
+  /** What a fork writes to it gets of its own, a page at a time, at which a start is not to wait: it practises once more, and stops again. Throws TEMPLATE_FAILED, CANCELLED. */
   async greet(signal: AbortSignal): Promise<void> {
     const { vmm, link, monitor } = this.#parts;
     const greeted = async () => {
-      await awake(link, monitor);
+      await rehearse(await awake(link, monitor), this.#request.shape.network);
       await monitor.execute("stop");
     };
     try {
