@@ -9,7 +9,7 @@ export type Weights = Pick<Resources, "cpuWeight" | "ioWeight">;
  */
 /** A new group, for a process that enters by itself. */
 export interface GroupEntry {
-  /** to each of which the process writes `0` */
+  /** to each of which the process writes `0` while it is one thread */
   readonly files: readonly string[];
   /** The process is there; `refused` has, for each of `files`, why it did not take the process. */
   entered(pid: number, refused: readonly (string | undefined)[]): void;

@@ -115,7 +115,7 @@ export async function spawnMachine(request: SpawnRequest, bring: (spawned: Spawn
   try {
     await clearLeftovers(plan.folder, plan.socketFolder);
     await saveState(plan.folder, state);
-    if (saved !== undefined) await keepMemoryBase(plan.folder, saved.memoryPath);
+    if (saved !== undefined) keepMemoryBase(plan.folder, saved.memoryPath);
     if (plan.shares.length > 0) serving = await serveShares(plan, agentPath);
     const { folder, network, nic } = plan;
     vmm = await spawner.spawn({ words: [QEMU_PROGRAM, ...args], folder, network, nic, statePath: saved?.statePath });

@@ -22,6 +22,12 @@ export interface GroupsOptions {
 }
 
 const INSTANCE_CHARS = 12;
+const PROCESSES = "cgroup.procs";
+/**
+ * What a process of one thread enters by. To move a whole process the kernel waits until no thread of the host is being made (8 ms here), to move the thread that asks it does not
+ * (cgroup_procs_write_start in kernel/cgroup/cgroup.c, since 5.6); groups of v2 take whole processes only.
+ */
+const OWN_ENTRANCE = { v1: "tasks", v2: PROCESSES } as const;
 
 /** Groups in whatever form of cgroups this host has: v2, v1, or both at once. */
 export function createGroups(options: GroupsOptions): MachineGroups {
@@ -67,7 +73,7 @@ class Groups implements MachineGroups {
     const unmade = folders.map((folder) => this.#files.makeFolder(folder));
     this.#awaited.add(name);
     return {
-      files: folders.map((folder) => join(folder, "cgroup.procs")),
+      files: this.#places.map(({ base, version }) => join(base, name, OWN_ENTRANCE[version])),
       entered: (pid, refused) => {
         for (const [index, folder] of folders.entries()) {
           const reason = unmade[index] ?? refused[index];
@@ -84,10 +90,10 @@ class Groups implements MachineGroups {
   }
 
   enter(name: string, pid: number): void {
-    const { files, entered } = this.open(name);
+    const { entered } = this.open(name);
     entered(
       pid,
-      files.map((file) => this.#files.write(file, pid)),
+      this.#places.map(({ base }) => this.#files.write(join(base, name, PROCESSES), pid)),
     );
   }
 

@@ -21,6 +21,6 @@ export async function forgetHead(path: string): Promise<void> {
   await rm(headPath(path), { force: true });
 }
 
-function headPath(path: string): string {
+export function headPath(path: string): string {
   return `${path}.head`;
 }

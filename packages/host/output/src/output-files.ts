@@ -1,8 +1,9 @@
+import { closeSync, existsSync, fstatSync, openSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { IsthmusError, type MachineExit } from "@isthmus/contract";
 import type { OutputFiles } from "@isthmus/core";
 import { Followers } from "./followers.ts";
-import { forgetHead, readHead } from "./head.ts";
+import { forgetHead, headPath, readHead } from "./head.ts";
 import { keepNewest } from "./keep.ts";
 import { readRecords } from "./read.ts";
 import { Scanner } from "./scan.ts";
@@ -20,6 +21,7 @@ export function createOutputFiles(): OutputFiles {
 
 async function prepare(path: string): Promise<number> {
   try {
+    if (isNew(path)) return 0;
     await using file = await open(path, "a+", 0o600);
     const { size } = await file.stat();
     const head = await readHead(path, size);
@@ -33,6 +35,16 @@ async function prepare(path: string): Promise<number> {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOSPC")
       throw new IsthmusError("DISK_FULL", { what: "the output of a machine" }, { cause });
     throw cause;
+  }
+}
+
+/** Makes an output file where there is none, at once: of a new machine there is nothing to repair. */
+function isNew(path: string): boolean {
+  const file = openSync(path, "a+", 0o600);
+  try {
+    return fstatSync(file).size === 0 && !existsSync(headPath(path));
+  } finally {
+    closeSync(file);
   }
 }
 

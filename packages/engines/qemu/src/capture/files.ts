@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { access, link, rm, stat } from "node:fs/promises";
+import { linkSync, rmSync } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { IsthmusError } from "@isthmus/contract";
@@ -28,9 +29,9 @@ function basePath(folder: string): string {
  * The machine's own name for the file that its memory is mapped from: the template or snapshot that it was cloned from may be removed while it runs, and the file is needed
  * again when the machine is saved.
  */
-export async function keepMemoryBase(folder: string, from: string): Promise<void> {
-  await rm(basePath(folder), { force: true });
-  await link(from, basePath(folder));
+export function keepMemoryBase(folder: string, from: string): void {
+  rmSync(basePath(folder), { force: true });
+  linkSync(from, basePath(folder));
 }
 
 /** A new file, holes and all, of what the machine's memory was mapped from: nothing for one that booted. */

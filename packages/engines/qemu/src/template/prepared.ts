@@ -122,7 +122,7 @@ export class Prepared implements PreparedClone {
     const watch = watchOf(plan, vmm, signal);
     if (this.#session === undefined) this.wake(plan);
     try {
-      await keepMemoryBase(plan.folder, memoryPath(template));
+      keepMemoryBase(plan.folder, memoryPath(template));
       const ports = await publish(monitor, plan.ports);
       const process = { pid: vmm.pid, startTime: vmm.startTime };
       const state: EngineState = {

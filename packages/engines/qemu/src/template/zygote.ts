@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { ClonePlace, NicPlace, PreparedClone, Zygote } from "@isthmus/core";
@@ -11,7 +11,6 @@ import {
   ZYGOTE_REHEARSALS,
   ZYGOTE_SETTLE_MS,
 } from "../config.ts";
-import { clearLeftovers } from "../engine-state.ts";
 import { AgentLink } from "../guest/agent-link.ts";
 import { Monitor } from "../monitor/monitor.ts";
 import type { ZygoteProcess } from "../process/fork-server.ts";
@@ -95,8 +94,9 @@ class QemuZygote implements Zygote {
     const { shape, template, spawner, groups } = this.#request;
     const { folder, socketFolder, diskPath, nic } = place;
     try {
-      await clearLeftovers(folder, socketFolder);
-      if (diskPath !== undefined) await rm(diskPath, { force: true });
+      // Names only, so at once: a thread of the pool takes longer to wake than this does.
+      const own = [agentSocketPath(socketFolder), qmpSocketPath(socketFolder), ...(diskPath === undefined ? [] : [diskPath])];
+      for (const path of own) rmSync(path, { force: true });
       const paths = this.#paths(place, memoryPath(template));
       const vmm = await spawner.clone(this.#process, { place: { folder, network: shape.network, nic }, paths });
       groups?.weigh(vmm.pid, { cpuWeight: STARTING_CPU_WEIGHT });
