@@ -19,8 +19,8 @@ export interface CliResult {
   readonly text: string;
 }
 
-/** Clones that wait are processes and open sockets, which come and go by themselves: worlds that count those do without. */
-const noPools = { ISTHMUS_POOLS: "off" };
+/** Clones that wait hold sockets of the daemon, and come and go by themselves: worlds that count what it has open do without. A zygote holds none. */
+const noPools = { ISTHMUS_POOL_MAX: "0" };
 
 /** A data folder of its own with a real daemon; disposing of it proves that nothing is left behind. */
 export class World implements AsyncDisposable {

@@ -98,7 +98,7 @@ describe("the daemon", () => {
 describe("a machine with a group", () => {
   it("is in it also after it came from a pool, and after a restart of the daemon its leftovers go and it does not", async () => {
     if (!limited) return;
-    await using other = await World.start({ ISTHMUS_POOLS: "on" });
+    await using other = await World.start({ ISTHMUS_POOL_MAX: "4" });
     const first = await other.isthmus.machines.run({ image: "busybox", command: ["sleep", "1000"], stopTimeoutMs: 0 });
     await eventually(
       "a clone waits",

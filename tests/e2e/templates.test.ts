@@ -34,7 +34,7 @@ describe("templates", () => {
 
   it("are what machines of their shape are cloned from, and no others", async () => {
     await world.ok(["run", "-d", "--name", "cloned", "busybox", "sleep", "1000"]);
-    expect(await inspect(world, "cloned")).toMatchObject({ startedFrom: "template", notes: [] });
+    expect(await inspect(world, "cloned")).toMatchObject({ startedFrom: expect.stringMatching(/^(template|zygote)$/), notes: [] });
     await world.ok(["run", "-d", "--name", "other", "-m", "160m", "busybox", "sleep", "1000"]);
     expect((await inspect(world, "other")).startedFrom).toBe("template");
     expect(await templatesOf(world)).toHaveLength(2);
@@ -118,10 +118,71 @@ describe("templates", () => {
   });
 });
 
+describe("a zygote", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await World.start();
+    await world.ok(["image", "warm", "busybox"]);
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  const zygotes = () => world.processes().filter(({ command }) => command.includes("guest=zygote"));
+  /** Starts machines until one is a fork. */
+  const forked = (name: string) =>
+    eventually("a machine is forked", async () => {
+      await world.cli(["rm", "-f", name]);
+      await world.ok(["run", "-d", "--name", name, "busybox", "sh", "-c", "hostname > /mine; exec sleep 1000"]);
+      return (await inspect(world, name)).startedFrom === "zygote" ? true : undefined;
+    });
+
+  it("is what machines are forked from, with disks of their own; it is told of in metrics and by why", async () => {
+    await forked("one");
+    await world.ok(["run", "-d", "--name", "two", "busybox", "sleep", "1000"]);
+    expect((await inspect(world, "two")).startedFrom).toBe("zygote");
+    await eventually("its file is there", async () => (await world.cli(["exec", "one", "cat", "/mine"])).text || undefined);
+    expect((await world.cli(["exec", "two", "cat", "/mine"])).code).toBe(1);
+    expect(await world.ok(["why", "two"])).toContain("from zygote");
+  });
+
+  it("is not what a machine with a disk is forked from: it keeps what it wrote", async () => {
+    await world.ok(["stop", "-t", "0", "one"]);
+    await world.ok(["start", "one"]);
+    expect((await inspect(world, "one")).startedFrom).toBe("template");
+    expect(await world.ok(["exec", "one", "cat", "/mine"])).toBe((await inspect(world, "one")).id.slice(0, 12));
+  });
+
+  it("ends with a daemon that is killed; its forks go on, and the next daemon makes another", async () => {
+    const before = (await inspect(world, "two")).pid;
+    await world.killDaemon();
+    await eventually("the zygote has ended", async () => (zygotes().length === 0 ? true : undefined));
+    await world.ok(["daemon", "start"]);
+    expect([(await inspect(world, "two")).pid, await world.ok(["exec", "two", "echo", "here"])]).toEqual([before, "here"]);
+    await forked("three");
+    await eventually("nothing of the first is left", async () => (readdirSync(join(world.home, "pool")).length === 1 ? true : undefined));
+  });
+
+  it("that is killed is no fault of any machine's", async () => {
+    const [zygote] = zygotes();
+    process.kill(zygote?.pid ?? 0, "SIGKILL");
+    await world.ok(["run", "--name", "four", "busybox", "echo", "hi"]);
+    expect((await inspect(world, "four")).notes).toEqual([]);
+    expect(await world.ok(["exec", "three", "echo", "here"])).toBe("here");
+  });
+
+  it("goes with its template", async () => {
+    await world.ok(["template", "prune"]);
+    await eventually("it has ended", async () =>
+      zygotes().length === 0 && readdirSync(join(world.home, "pool")).length === 0 ? true : undefined,
+    );
+    expect(await world.ok(["exec", "three", "cat", "/mine"])).toBe((await inspect(world, "three")).id.slice(0, 12));
+    await world.removeAll();
+  });
+});
+
 describe("a pool", () => {
   let world: World;
   beforeAll(async () => {
-    world = await World.start({ ISTHMUS_POOLS: "on" });
+    world = await World.start({ ISTHMUS_POOL_MAX: "4" });
     await world.ok(["run", "--rm", "busybox", "true"]);
   });
   // What waits in the pool holds sockets of the daemon: it goes first.

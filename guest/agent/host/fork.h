@@ -8,7 +8,7 @@
 enum { STATE_FD = 3, REQUEST_BYTES = 1 << 20, WORDS = 4096, ID_BYTES = 24 };
 
 /* A request is its length in 4 bytes, then words that end with NUL each, in this order; how many control groups there are is said before their files cgroup.procs. What is left are the
- * arguments of a VMM, or, of a clone, pairs of a path that its zygote has open and the one that it is to have instead. */
+ * arguments of a VMM; before those of a clone, which are there for who looks at it, come how many pairs there are of a path that its zygote has open and the one that it is to have instead, and they. */
 struct request {
   /* zygote: the id of the one that is to be forked, or nothing; kind: "zygote" for a VMM that will be asked to fork */
   char *id, *zygote, *kind, *folder, *log, *state, *namespace, *entrances[WORDS], *words[WORDS];
@@ -31,6 +31,9 @@ int read_all(int from, void *to, size_t length);
 
 /* Names of a folder of /proc that are numbers, so many at most; allocates nothing. Returns how many. */
 int numbers_in(const char *path, int *numbers, int most);
+
+/* What ps shows: the arguments stand where those stood that this process began with. */
+void show(char *const *words, int count);
 
 /* Working folder, log, network and control groups of a new process of one thread. Returns NULL, or what could not be had, with errno set. */
 const char *settle(const struct request *request);

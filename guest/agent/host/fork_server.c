@@ -36,15 +36,14 @@ static int places;
 static char *shown;
 static size_t shown_bytes;
 
-/* What ps shows: the arguments stand where this process's own stood. */
-static void show(const struct request *request) {
+void show(char *const *words, int count) {
   char *from = shown;
   size_t room = shown_bytes;
   memset(from, 0, room);
-  for (int i = 0; i < request->count; i++) {
-    size_t length = strlen(request->words[i]) + 1;
+  for (int i = 0; i < count; i++) {
+    size_t length = strlen(words[i]) + 1;
     if (length > room) return;
-    memcpy(from, request->words[i], length);
+    memcpy(from, words[i], length);
     from += length;
     room -= length;
   }
@@ -65,7 +64,7 @@ static char **become(const struct request *request, int requests) {
   memcpy(vector, request->words, request->count * sizeof *vector);
   memcpy(vector + request->count + 1, environ, (variables + 1) * sizeof *vector);
   environ = vector + request->count + 1;
-  show(request);
+  show(request->words, request->count);
   tell("ready %s %d", request->id, getpid());
   // A zygote's forks say themselves that they are there.
   if (requests < 0) close(channel);

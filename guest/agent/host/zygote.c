@@ -69,11 +69,14 @@ static void become_clone(const struct request *request) {
     tell("failed %s %s: %s", request->id, what, strerror(errno));
     _exit(1);
   }
-  if (!tell_libraries_of_fork()) what = "too many libraries want to know of it";
-  if (what != NULL || (what = renew_descriptors(request->words, request->count)) != NULL || (what = forbid_processes()) != NULL) {
+  int paths = request->count > 0 ? 2 * atoi(request->words[0]) : 0;
+  if (paths < 0 || paths >= request->count) what = "a request without its paths";
+  if (what == NULL && !tell_libraries_of_fork()) what = "too many libraries want to know of it";
+  if (what != NULL || (what = renew_descriptors(request->words + 1, paths)) != NULL || (what = forbid_processes()) != NULL) {
     tell("failed %s %s", request->id, what);
     _exit(1);
   }
+  show(request->words + 1 + paths, request->count - 1 - paths);
   tell("ready %s %d", request->id, getpid());
   close(channel);
   if (!revive_threads()) _exit(1);

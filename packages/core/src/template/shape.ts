@@ -44,6 +44,7 @@ export interface PreparedPlace {
 
 /** Where a clone is forked: folders that are a machine's already may know its network. */
 export interface ClonePlace extends PreparedPlace {
+  readonly name?: string;
   readonly nic?: Nic;
 }
 

@@ -15,7 +15,10 @@ export interface ForkRequest {
   readonly namespace: string;
   /** files to which the child writes itself */
   readonly groups: readonly string[];
-  /** program and arguments; of a zygote's fork pairs of a path that the zygote has open and the one that the fork has instead, which is the same for what both may have */
+  /**
+   * Program and arguments. Of a zygote's fork they only say what it is; before them come how many pairs there are of a path that the zygote has open and the one that the fork has
+   * instead, which is the same for what both may have, and the pairs.
+   */
   readonly words: readonly string[];
 }
 

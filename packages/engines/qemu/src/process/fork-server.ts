@@ -30,6 +30,8 @@ interface Fork {
 /** What a fork of a zygote has of its own. */
 export interface CloneCommand {
   readonly place: VmmPlace;
+  /** program and arguments that it would have been executed with: what `ps` shows */
+  readonly words: readonly string[];
   /** Each path that the zygote has open for writing or listens at, and the fork's own: files must exist. The same twice is shared. */
   readonly paths: readonly (readonly [zygotes: string, own: string])[];
 }
@@ -120,8 +122,8 @@ export class ForkServer {
   async forkZygote(command: VmmCommand, groups?: MachineGroups): Promise<ZygoteProcess> {
     const { words, statePath = "" } = command;
     const { vmm, id } = await this.#make(command, { zygote: "", kind: "zygote", statePath, words }, groups);
-    const fork = async ({ place, paths }: CloneCommand) => {
-      const making = { zygote: id, kind: "", statePath: "", words: paths.flat() } as const;
+    const fork = async ({ place, words, paths }: CloneCommand) => {
+      const making = { zygote: id, kind: "", statePath: "", words: [String(paths.length), ...paths.flat(), ...words] } as const;
       return (await this.#make(place, making, groups)).vmm;
     };
     return { vmm, fork, server: this };

@@ -8,7 +8,7 @@ import { type EngineState, saveState } from "../engine-state.ts";
 import { AgentLink } from "../guest/agent-link.ts";
 import { configureGuest, ensureWorkload } from "../guest/guest-setup.ts";
 import { Monitor } from "../monitor/monitor.ts";
-import { publish } from "../monitor/publish.ts";
+import { portsOf, publish } from "../monitor/publish.ts";
 import { throttleDisks } from "../monitor/throttle.ts";
 import type { Spawner } from "../process/spawner.ts";
 import type { VmmProcess } from "../process/vmm-process.ts";
@@ -123,7 +123,7 @@ export class Prepared implements PreparedClone {
     if (this.#session === undefined) this.wake(plan);
     try {
       keepMemoryBase(plan.folder, memoryPath(template));
-      const ports = await publish(monitor, plan.ports);
+      const ports = await publish(monitor, portsOf(plan));
       const process = { pid: vmm.pid, startTime: vmm.startTime };
       const state: EngineState = {
         phase: "booting",

@@ -4,10 +4,11 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
-import { IsthmusError } from "@isthmus/contract";
+import { IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { Cloning, GuestShape, LiveMachine, PreparedPlace, StartPlan, Zygote } from "@isthmus/core";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { qmpSocketPath } from "../command-line.ts";
+import { QEMU_PROGRAM } from "../config.ts";
 import { GuestBench } from "../guest.fixture.ts";
 import { processStatus } from "../process/proc.ts";
 
@@ -85,7 +86,8 @@ async function said(machine: LiveMachine, plan: StartPlan, ...command: string[])
   return await text((await machine.exec({ command }, plan.workload)).stdout);
 }
 
-const statusOf = (pid: number, field: string) =>
+/** of a process, "self" for this one */
+const statusOf = (pid: number | "self", field: string) =>
   new RegExp(`^${field}:\\s*(.*)$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
 const pidIn = async (folder: string) => {
   const found = (await bench.engine.processes(bench.machinesFolder)).find(({ machineId }) => folder.endsWith(`/${machineId}`));
@@ -140,6 +142,12 @@ describe("forks of a zygote", () => {
     const plan = await planOf("sleep 60");
     const machine = await started(zygote, plan);
     expect(readlinkSync(`/proc/${machine.pid}/cwd`)).toBe(plan.folder);
+    const words = readFileSync(`/proc/${machine.pid}/cmdline`, "utf8").split("\0");
+    expect([words[0], words[words.indexOf("-name") + 1], words.join(" ").includes(plan.diskPath ?? "")]).toEqual([
+      QEMU_PROGRAM,
+      `guest=${plan.name}`,
+      true,
+    ]);
     expect(readlinkSync(`/proc/${machine.pid}/fd/2`)).toBe(join(plan.folder, "vmm.log"));
     expect(readFileSync(`/proc/${machine.pid}/stat`, "utf8").split(") ")[1]?.split(" ")[3]).toBe(String(machine.pid));
     process.kill(machine.pid, "SIGTERM");
@@ -150,11 +158,16 @@ describe("forks of a zygote", () => {
     const { zygote, place } = await zygoteOf();
     const plan = await planOf("sleep 60");
     const machine = await started(zygote, plan);
-    const filters = (pid: number) => [statusOf(pid, "NoNewPrivs"), statusOf(pid, "Seccomp"), statusOf(pid, "Seccomp_filters")];
-    expect(filters(await pidIn(place.folder))).toEqual(["1", "2", "2"]);
-    expect(filters(machine.pid)).toEqual(["1", "2", "3"]);
+    const ours = Number(statusOf("self", "Seccomp_filters"));
+    const filters = (pid: number) => [
+      statusOf(pid, "NoNewPrivs"),
+      statusOf(pid, "Seccomp"),
+      Number(statusOf(pid, "Seccomp_filters")) - ours,
+    ];
+    expect(filters(await pidIn(place.folder))).toEqual(["1", "2", 2]);
+    expect(filters(machine.pid)).toEqual(["1", "2", 3]);
     for (const task of readdirSync(`/proc/${machine.pid}/task`))
-      expect(readFileSync(`/proc/${machine.pid}/task/${task}/status`, "utf8")).toContain("Seccomp_filters:\t3");
+      expect(readFileSync(`/proc/${machine.pid}/task/${task}/status`, "utf8")).toContain(`Seccomp_filters:\t${ours + 3}`);
   });
 
   it("share nothing with it that one could change for the other: each open file that is written to, socket and event is its own", async () => {
@@ -222,7 +235,9 @@ describe("forks of a zygote", () => {
         tap: "tapz",
         place: { address: "10.9.9.2/24", gateway: "10.9.9.1", address6: "fd99::2/64", gateway6: "fd99::1" },
       };
-      const plan = await planOf("while true; do echo hello | nc -l -p 80; done", { network: "bridge", nic });
+      // On such a network others publish: to listen there as well would be refused.
+      const ports: PublishedPort[] = [{ guest: 80, host: 1, address: "192.0.2.1", protocol: "tcp" }];
+      const plan = await planOf("while true; do echo hello | nc -l -p 80; done", { network: "bridge", nic, ports });
       const machine = await started(zygote, plan);
       const command = ["netns", "exec", NAMESPACE, "busybox", "nc", "-w", "5", "10.9.9.2", "80"];
       await vi.waitFor(async () => expect((await run("ip", command)).stdout).toBe("hello\n"), { timeout: 20_000, interval: 200 });

@@ -91,14 +91,16 @@ class QemuZygote implements Zygote {
   }
 
   async fork(place: ClonePlace): Promise<PreparedClone> {
-    const { shape, template, spawner, groups } = this.#request;
+    const { shape, template, variant, spawner, groups } = this.#request;
     const { folder, socketFolder, diskPath, nic } = place;
     try {
       // Names only, so at once: a thread of the pool takes longer to wake than this does.
       const own = [agentSocketPath(socketFolder), qmpSocketPath(socketFolder), ...(diskPath === undefined ? [] : [diskPath])];
       for (const path of own) rmSync(path, { force: true });
       const paths = this.#paths(place, memoryPath(template));
-      const vmm = await spawner.clone(this.#process, { place: { folder, network: shape.network, nic }, paths });
+      const layout = { name: "prepared", ...shape, ...place, memoryFile: { path: memoryPath(template), shared: false }, ports: [] };
+      const words = [QEMU_PROGRAM, ...commandLine(layout, variant)];
+      const vmm = await spawner.clone(this.#process, { place: { folder, network: shape.network, nic }, words, paths });
       groups?.weigh(vmm.pid, { cpuWeight: STARTING_CPU_WEIGHT });
       const link = new AgentLink(agentSocketPath(socketFolder), "a prepared clone");
       const monitor = new Monitor(qmpSocketPath(socketFolder), () => vmm.expectEnd());
