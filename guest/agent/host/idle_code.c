@@ -23,8 +23,9 @@ enum {
   BUSY_NS = 5 * NS_PER_MS,
   /* processor time since the code was last given back, below which there is nothing to be had */
   WORTH_NS = 50 * NS_PER_MS,
-  /* the same of a fork of a zygote, which has in common with others what it did not translate itself */
+  /* the same of a fork of a zygote, which has in common with others what it did not translate itself, unless it has been idle so many times as long */
   WORTH_OF_FORK_NS = 500 * NS_PER_MS,
+  LONG = 10,
   /* what enters and leaves translated code stands at the beginning of the buffer, and stays */
   PROLOGUE_BYTES = 64 << 10,
 };
@@ -82,7 +83,8 @@ static void woke(plugin_id id, unsigned int processor) {
   if (used - used_then > BUSY_NS || now - woke_at > after / 2) idle_since = now;
   woke_at = now;
   used_then = used;
-  if (now - idle_since >= after && used - used_at_return >= (here == installed_in ? WORTH_NS : WORTH_OF_FORK_NS)) qemu_plugin_reset(id, give_back);
+  uint64_t idle = now - idle_since, worth = here == installed_in || idle >= LONG * after ? WORTH_NS : WORTH_OF_FORK_NS;
+  if (idle >= after && used - used_at_return >= worth) qemu_plugin_reset(id, give_back);
 }
 
 __attribute__((constructor)) static void choose_api(void) {
