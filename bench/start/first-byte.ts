@@ -49,7 +49,6 @@ function results(samples: Samples, steps: AllSteps, against: { raw: boolean; pod
       ? [
           paired(`${figure}, pooled, against podman run`, "ms", of(names.pooled), of(names.podman), aims.againstPodman),
           paired(`${figure}, not pooled, against podman run`, "ms", of(names.forked), of(names.podman), aims.againstPodman),
-          paired(`${figure}, no zygote, against podman run`, "ms", of(names.restored), of(names.podman), aims.againstPodman),
         ]
       : []),
   ];

@@ -137,6 +137,7 @@ describe("a zygote", () => {
 
   it("is what machines are forked from, with disks of their own; it is told of in metrics and by why", async () => {
     await forked("one");
+    expect(await templatesOf(world)).toMatchObject([{ prepared: 0, zygote: true }]);
     await world.ok(["run", "-d", "--name", "two", "busybox", "sleep", "1000"]);
     expect((await inspect(world, "two")).startedFrom).toBe("zygote");
     await eventually("its file is there", async () => (await world.cli(["exec", "one", "cat", "/mine"])).text || undefined);

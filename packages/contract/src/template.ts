@@ -19,6 +19,7 @@ export const TemplateSchema = Type.Object(
     usedAt: Type.String({ format: "date-time" }),
     clones: Type.Integer({ description: "machines cloned from it since the daemon started" }),
     prepared: Type.Optional(Type.Integer({ description: "clones that wait in its pool" })),
+    zygote: Type.Optional(Type.Boolean({ description: "whether there is a process that has its state, of which machines are forks" })),
   },
   { additionalProperties: false, $id: "Template" },
 );

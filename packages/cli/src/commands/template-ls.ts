@@ -6,7 +6,7 @@ import { examples } from "../help.ts";
 import { renderTable } from "../terminal/table.ts";
 import { ago } from "../terminal/time.ts";
 
-const headings = ["KEY", "IMAGE", "SHAPE", "STATE", "USED", "CLONES", "READY", "SIZE"];
+const headings = ["KEY", "IMAGE", "SHAPE", "STATE", "USED", "CLONES", "READY", "ZYGOTE", "SIZE"];
 
 export function templateLs(context: Context): Command {
   return new Command("ls")
@@ -23,7 +23,7 @@ export function templateLs(context: Context): Command {
 }
 
 function row(template: Template, image: string | undefined): readonly string[] {
-  const { key, state, reason, cpus, memoryBytes, diskBytes, network, usedAt, clones, prepared, sizeBytes } = template;
+  const { key, state, reason, cpus, memoryBytes, diskBytes, network, usedAt, clones, prepared, zygote, sizeBytes } = template;
   const disk = diskBytes === undefined ? "read-only" : `${formatBytes(diskBytes)} disk`;
   const shape = `${cpus} CPU, ${formatBytes(memoryBytes)}, ${disk}${network === "none" ? "" : `, network ${network}`}`;
   return [
@@ -34,6 +34,7 @@ function row(template: Template, image: string | undefined): readonly string[] {
     ago(usedAt),
     String(clones),
     String(prepared ?? 0),
+    zygote === true ? "yes" : "no",
     formatBytes(sizeBytes),
   ];
 }

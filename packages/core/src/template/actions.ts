@@ -39,7 +39,10 @@ export function createTemplateActions(parts: TemplateActionsParts): TemplateActi
     if (parts.templates === undefined) throw new IsthmusError("TEMPLATE_FAILED", { reason: "templates are switched off" });
     return parts.templates;
   };
-  const shown = (template: Template): Template => ({ ...template, prepared: parts.pools?.count(template.key) ?? 0 });
+  const shown = (template: Template): Template => {
+    const { key } = template;
+    return { ...template, prepared: parts.pools?.count(key) ?? 0, zygote: parts.pools?.hasZygote(key) ?? false };
+  };
   return {
     list: async () => (await known().list()).map(shown),
     async warm(spec, signal = new AbortController().signal) {

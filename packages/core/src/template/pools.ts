@@ -60,7 +60,11 @@ export class Pools {
     return this.#pools.get(key)?.ready.length ?? 0;
   }
 
-  /** Ends those of one template. */
+  hasZygote(key: string): boolean {
+    return this.#zygotes.has(key);
+  }
+
+  /** Ends those of one template, and its zygote. */
   async drop(key: string): Promise<void> {
     const pool = this.#pools.get(key);
     this.#pools.delete(key);
