@@ -21,6 +21,10 @@ export interface PoolSettings {
 }
 
 export const poolDefaults: PoolSettings = { min: 0, max: 4, halfLifeMs: 60_000, zygotes: true };
+/** Each has some 30 MiB to itself. */
+export const ZYGOTES_MAX = 16;
+/** ms for which a zygote must not have been forked to make room for another */
+export const ZYGOTE_IDLE_MS = 60_000;
 /** ms after which a template whose zygote failed gets another */
 export const ZYGOTE_RETRY_MS = 60_000;
 /** those of all templates together are so many times the most of one */

@@ -1,7 +1,7 @@
 import { IsthmusError } from "@isthmus/contract";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Cloning, PreparedClone, Zygote } from "../machine/ports.ts";
-import { ZYGOTE_RETRY_MS } from "./config.ts";
+import { ZYGOTE_IDLE_MS, ZYGOTE_RETRY_MS, ZYGOTES_MAX } from "./config.ts";
 import type { PreparedPlaces } from "./ports.ts";
 import type { ClonePlace, GuestShape } from "./shape.ts";
 import { Zygotes } from "./zygotes.ts";
@@ -143,6 +143,19 @@ describe("a zygote", () => {
     await made[0]?.end();
     await new Promise(setImmediate);
     expect([zygotes.has("aa"), there.size]).toEqual([false, 0]);
+  });
+
+  it("makes room for another when there are many, if it was not forked for long", async () => {
+    for (let count = 0; count < ZYGOTES_MAX; count += 1) {
+      nowMs += 1;
+      await want(`k${count}`);
+    }
+    await want("more");
+    expect([zygotes.has("more"), there.size]).toEqual([false, ZYGOTES_MAX]);
+    nowMs += ZYGOTE_IDLE_MS;
+    await zygotes.fork("k0", place);
+    await want("more");
+    expect([zygotes.has("more"), zygotes.has("k0"), zygotes.has("k1"), there.size]).toEqual([true, true, false, ZYGOTES_MAX]);
   });
 
   it("goes with its template, also when it is only being made", async () => {

@@ -1,6 +1,6 @@
 import { hasCode } from "@isthmus/contract";
 import type { Cloning, Log, PreparedClone, Zygote } from "../machine/ports.ts";
-import { ZYGOTE_RETRY_MS } from "./config.ts";
+import { ZYGOTE_IDLE_MS, ZYGOTE_RETRY_MS, ZYGOTES_MAX } from "./config.ts";
 import type { PreparedPlaces } from "./ports.ts";
 import type { ClonePlace, GuestShape } from "./shape.ts";
 import type { Templates } from "./templates.ts";
@@ -19,9 +19,11 @@ export interface ZygotesParts {
 interface Kept {
   readonly placeId: string;
   readonly zygote: Zygote;
+  /** when it was made or last forked */
+  usedMs: number;
 }
 
-/** At most one zygote of each template, which serves until another has taken its place. */
+/** At most one zygote of each template, which serves until another has taken its place, and so many in all. */
 export class Zygotes {
   readonly #parts: ZygotesParts;
   readonly #kept = new Map<string, Kept>();
@@ -48,13 +50,23 @@ export class Zygotes {
     const due = this.#kept.get(key)?.zygote.stale ?? true;
     if (!due || this.#making.has(key) || signal.aborted || cloning.zygote === undefined) return;
     if (!templates.ready(key) || !room() || now() < (this.#notBefore.get(key) ?? 0)) return;
-    const making = this.#make(key, cloning, shape).finally(() => this.#making.delete(key));
-    this.#making.set(key, making);
+    const place = this.#kept.has(key) || this.#kept.size + this.#making.size < ZYGOTES_MAX ? Promise.resolve() : this.#leastUsed();
+    const making = place?.then(() => this.#make(key, cloning, shape)).finally(() => this.#making.delete(key));
+    if (making !== undefined) this.#making.set(key, making);
+  }
+
+  /** The end of the one that was not used for longest, if that is long enough. */
+  #leastUsed(): Promise<void> | undefined {
+    const [key, kept] = [...this.#kept].sort(([, one], [, other]) => one.usedMs - other.usedMs)[0] ?? [];
+    if (key === undefined || kept === undefined || this.#parts.now() - kept.usedMs < ZYGOTE_IDLE_MS) return undefined;
+    this.#kept.delete(key);
+    return this.#end(kept).catch((error: unknown) => this.#parts.log.warn({ err: error }, "a zygote's folder was left behind"));
   }
 
   /** A clone that waits, in `place`. Undefined when there is no zygote, or it failed, which ends it. Throws DISK_FULL. */
   async fork(key: string, place: ClonePlace): Promise<PreparedClone | undefined> {
     const kept = this.#kept.get(key);
+    if (kept !== undefined) kept.usedMs = this.#parts.now();
     try {
       return await kept?.zygote.fork(place);
     } catch (error) {
@@ -91,7 +103,7 @@ export class Zygotes {
         await places.remove(placeId);
         return;
       }
-      const kept = { placeId, zygote };
+      const kept = { placeId, zygote, usedMs: this.#parts.now() };
       this.#kept.set(key, kept);
       void zygote.ended.then(() => this.#lost(key, kept));
       if (before !== undefined) await this.#end(before);
