@@ -32,15 +32,21 @@ static int put(int fd, int place) {
   return ok;
 }
 
-/* What wakes a thread of one must not wake, or be eaten by, the other's. */
-static int renew_event(int fd, int flags) {
-  char path[64], text[512];
+/* What the kernel tells of a descriptor, in lines. */
+static int read_info(int fd, char *text, size_t room) {
+  char path[64];
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
   int info = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t length = info < 0 ? -1 : read(info, text, sizeof text - 1);
+  ssize_t length = info < 0 ? -1 : read(info, text, room - 1);
   if (info >= 0) close(info);
-  if (length < 0) return 0;
-  text[length] = '\0';
+  if (length >= 0) text[length] = '\0';
+  return length >= 0;
+}
+
+/* What wakes a thread of one must not wake, or be eaten by, the other's. */
+static int renew_event(int fd, int flags) {
+  char text[512];
+  if (!read_info(fd, text, sizeof text)) return 0;
   const char *count = strstr(text, "eventfd-count:");
   int fresh = eventfd(0, (flags & O_NONBLOCK) | EFD_CLOEXEC);
   uint64_t value = count == NULL ? 0 : strtoull(count + strlen("eventfd-count:"), NULL, 16);
@@ -59,13 +65,8 @@ static int listen_at(const char *path, int fd, int flags) {
 
 /* What a VMM locks a file for, so that no other uses it, is known to the kernel alone. Locks are of the open file: the fork's has none yet. */
 static int copy_locks(int from, int to) {
-  char path[64], text[2048];
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", from);
-  int info = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t length = info < 0 ? -1 : read(info, text, sizeof text - 1);
-  if (info >= 0) close(info);
-  if (length < 0) return 0;
-  text[length] = '\0';
+  char text[2048];
+  if (!read_info(from, text, sizeof text)) return 0;
   for (char *line = strstr(text, "lock:"); line != NULL; line = strstr(line + 1, "lock:")) {
     char kind[16], mode[16], access[16];
     long long first, last;

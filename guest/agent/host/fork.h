@@ -7,7 +7,7 @@
 
 enum { STATE_FD = 3, REQUEST_BYTES = 1 << 20, WORDS = 4096, ID_BYTES = 24 };
 
-/* A request is its length in 4 bytes, then words that end with NUL each, in this order; how many control groups there are is said before their files cgroup.procs. What is left are the
+/* A request is its length in 4 bytes, then words that end with NUL each, in this order; how many control groups there are is said before the files that a process enters them by. What is left are the
  * arguments of a VMM; before those of a clone, which are there for who looks at it, come how many pairs there are of a path that its zygote has open and the one that it is to have instead, and they. */
 struct request {
   /* zygote: the id of the one that is to be forked, or nothing; kind: "zygote" for a VMM that will be asked to fork */

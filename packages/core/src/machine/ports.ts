@@ -117,7 +117,7 @@ export interface PreparedClone {
   /** Settles when its process is gone; never rejects. */
   readonly ended: Promise<unknown>;
   /** Does what can be done ahead, when it has to wait. Throws TEMPLATE_FAILED, CANCELLED; nothing is left then. */
-  greet?(signal: AbortSignal): Promise<void>;
+  practise?(signal: AbortSignal): Promise<void>;
   /** Lets it go on and gives it the identity of `plan`, which its `start` waits for: the guest is at that while the host sees to the rest. */
   wake(plan: StartPlan): void;
   /** Gives it the identity and workload of `plan`, whose folders are the ones it was prepared in, moved. Throws like `Engine.start`; nothing is left then. */

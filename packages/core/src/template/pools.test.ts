@@ -226,16 +226,16 @@ describe("a pool", () => {
   });
 
   describe("with a zygote", () => {
-    let zygote: { over: boolean; forks: string[]; greeted: number };
+    let zygote: { over: boolean; forks: string[]; practised: number };
     beforeEach(() => {
       const over = Promise.withResolvers<void>();
-      zygote = { over: false, forks: [], greeted: 0 };
+      zygote = { over: false, forks: [], practised: 0 };
       const fork = async ({ folder }: { readonly folder: string }) => {
         zygote.forks.push(folder);
-        const greet = async () => {
-          zygote.greeted += 1;
+        const practise = async () => {
+          zygote.practised += 1;
         };
-        return Object.assign(new Clone(), { greet });
+        return Object.assign(new Clone(), { practise });
       };
       const end = async () => {
         zygote.over = true;
@@ -245,12 +245,12 @@ describe("a pool", () => {
       engine = { ...engine, cloning: { ...engine.cloning, ...zygotes } as Cloning };
     });
 
-    it("is filled with its forks, which have greeted; a start that finds none ready takes another", async () => {
+    it("is filled with its forks, which have practised; a start that finds none ready takes another", async () => {
       await pools.claim(engine, plan("m1"));
       await pass(1000);
-      expect([pools.count("aa"), zygote.forks.length, zygote.greeted, clones.length]).toEqual([1, 1, 1, 0]);
+      expect([pools.count("aa"), zygote.forks.length, zygote.practised, clones.length]).toEqual([1, 1, 1, 0]);
       const fork = (await pools.fork("aa", plan("m2"))) as Clone | undefined;
-      expect([fork?.woken, zygote.forks.at(-1), zygote.greeted]).toEqual([["m2"], "/m/m2", 1]);
+      expect([fork?.woken, zygote.forks.at(-1), zygote.practised]).toEqual([["m2"], "/m/m2", 1]);
       expect(await pools.fork("bb", plan("m3"))).toBeUndefined();
     });
 

@@ -198,7 +198,7 @@ export class Pools {
     const place = await places.create(shape.diskBytes === undefined ? undefined : {});
     try {
       const clone = await this.#zygotes.fork(key, place);
-      await clone?.greet?.(this.#stop.signal);
+      await clone?.practise?.(this.#stop.signal);
       if (clone !== undefined) return { placeId: place.id, clone };
     } catch (error) {
       await places.remove(place.id);

@@ -60,7 +60,7 @@ export class Zygotes {
     const [key, kept] = [...this.#kept].sort(([, one], [, other]) => one.usedMs - other.usedMs)[0] ?? [];
     if (key === undefined || kept === undefined || this.#parts.now() - kept.usedMs < ZYGOTE_IDLE_MS) return undefined;
     this.#kept.delete(key);
-    return this.#end(kept).catch((error: unknown) => this.#parts.log.warn({ err: error }, "a zygote's folder was left behind"));
+    return this.#letGo(kept);
   }
 
   /** A clone that waits, in `place`. Undefined when there is no zygote, or it failed, which ends it. Throws DISK_FULL. */
@@ -106,7 +106,7 @@ export class Zygotes {
       const kept = { placeId, zygote, usedMs: this.#parts.now() };
       this.#kept.set(key, kept);
       void zygote.ended.then(() => this.#lost(key, kept));
-      if (before !== undefined) await this.#end(before);
+      if (before !== undefined) await this.#letGo(before);
     } catch (error) {
       this.#later(key);
       if (placeId !== undefined) await places.remove(placeId).catch(() => undefined);
@@ -122,7 +122,12 @@ export class Zygotes {
   #lost(key: string, kept: Kept): void {
     if (this.#kept.get(key) !== kept) return;
     this.#kept.delete(key);
-    this.#end(kept).catch((error: unknown) => this.#parts.log.warn({ err: error }, "a zygote's folder was left behind"));
+    void this.#letGo(kept);
+  }
+
+  /** Ends one that nobody asked to end: what is left of it is no reason to fail. */
+  async #letGo(kept: Kept): Promise<void> {
+    await this.#end(kept).catch((error: unknown) => this.#parts.log.warn({ err: error }, "a zygote was left behind"));
   }
 
   async #end({ placeId, zygote }: Kept): Promise<void> {

@@ -64,6 +64,7 @@ export class Spawner {
 
   /** A VMM that is what the zygote is in this moment. Throws HOST_COMMAND_FAILED. */
   async clone(zygote: ZygoteProcess, command: CloneCommand): Promise<VmmProcess> {
+    // Its forks count: after some another server takes over, and then the zygote is stale.
     await this.#current();
     return await zygote.fork(command);
   }

@@ -93,14 +93,14 @@ export class Prepared implements PreparedClone {
   }
 
   /** What a fork writes to it gets of its own, a page at a time, at which a start is not to wait: it practises once more, and stops again. Throws TEMPLATE_FAILED, CANCELLED. */
-  async greet(signal: AbortSignal): Promise<void> {
+  async practise(signal: AbortSignal): Promise<void> {
     const { vmm, link, monitor } = this.#parts;
-    const greeted = async () => {
+    const practised = async () => {
       await rehearse(await awake(link, monitor), this.#request.shape.network);
       await monitor.execute("stop");
     };
     try {
-      await unlessItEnds({ vmm, signal, what: "preparing a clone", early: endedEarly }, greeted());
+      await unlessItEnds({ vmm, signal, what: "preparing a clone", early: endedEarly }, practised());
     } catch (error) {
       await this.end();
       throw asTemplateFailure(error);
