@@ -3,10 +3,6 @@ import type { MachineUse, Priority, Resources } from "@isthmus/contract";
 /** Weights among engine processes; 100 each when nobody says. */
 export type Weights = Pick<Resources, "cpuWeight" | "ioWeight">;
 
-/**
- * A group of its own for each engine process, with weights and limits. Each call is a few short writes to files of the kernel. What this host cannot do is
- * left out and told; no call throws for it.
- */
 /** A new group, for a process that enters by itself. */
 export interface GroupEntry {
   /** to each of which the process writes `0` while it is one thread */
@@ -17,6 +13,10 @@ export interface GroupEntry {
   discard(): void;
 }
 
+/**
+ * A group of its own for each engine process, with weights and limits. Each call is a few short writes to files of the kernel. What this host cannot do is
+ * left out and told; no call throws for it.
+ */
 export interface MachineGroups {
   /** What machines on this host have no limits for, and why; empty when everything can be limited. */
   readonly shortcomings: readonly string[];
@@ -36,6 +36,8 @@ export interface MachineGroups {
   leave(pid: number): void;
   /** Removes the groups of this data folder that hold no process. Returns how many. */
   sweep(): number;
+  /** As `sweep`, and settles when the kernel has let go of the groups of all processes that have ended, or a second later. */
+  settled(): Promise<void>;
 }
 
 /** A machine that has an engine process, as the policy of contention sees it. */

@@ -54,8 +54,8 @@ export class ContentionWatcher {
     this.#closed = true;
     this.#cancel?.();
     await this.#looking;
-    // A group whose process was still being reaped when it ended could not go then.
-    this.#parts.groups.sweep();
+    // Of a process that has just ended the kernel may hold the group yet, and nobody tries again once this daemon is gone.
+    await this.#parts.groups.settled();
   }
 
   /** Memory that a machine was charged for when it was last looked at, bytes; undefined when it was not yet, or where shared pages would count twice. */

@@ -35,6 +35,7 @@ const groups: MachineGroups = {
   },
   leave() {},
   sweep: () => 0,
+  settled: async () => {},
 };
 
 function facts(): HostFacts {

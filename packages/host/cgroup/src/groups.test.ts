@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGroups } from "./groups.ts";
 import { KernelFiles } from "./kernel-files.ts";
@@ -107,6 +108,40 @@ describe("cgroup v2", () => {
     present({ "proc/77/cgroup": `0::/isthmus/${instance}/machine\n` });
     expect(createGroups({ home: "/home", files, pid: 1 }).memoryBytes(77)).toBe(4096);
     expect(createGroups({ home: "/another", files, pid: 1 }).memoryBytes(77)).toBeUndefined();
+  });
+});
+
+describe("groups that their daemon is about to leave", () => {
+  const folder = () => join(root, "sys/fs/cgroup/pids/isthmus");
+  const group = (instance: string, name: string) => join(folder(), instance, name);
+  /** The kernel does not remove a group that it holds, as no folder is removed that has a file. */
+  function entered(stat: string): { readonly groups: ReturnType<typeof createGroups>; readonly instance: string } {
+    const files = present({ "proc/self/mountinfo": v1("pids"), "proc/self/cgroup": "3:pids:/\n", "proc/77/stat": stat });
+    const groups = createGroups({ home: "/home", files, pid: 1 });
+    groups.enter("machine", 77);
+    return { groups, instance: files.folders("/sys/fs/cgroup/pids/isthmus")[0] ?? "" };
+  }
+
+  it("are waited for when nothing of them runs any more", async () => {
+    const { groups, instance } = entered("77 (qemu) Z 1");
+    const settled = groups.settled();
+    expect(await Promise.race([settled, sleep(50, "not yet")])).toBe("not yet");
+    rmSync(join(group(instance, "machine"), "cgroup.procs"));
+    await settled;
+    expect(existsSync(folder())).toBe(false);
+  });
+
+  it("are left alone when something does, or is on its way", async () => {
+    const { groups, instance } = entered("77 (qemu) S 1");
+    groups.open("another");
+    await groups.settled();
+    expect(["machine", "another"].map((name) => existsSync(group(instance, name)))).toEqual([true, true]);
+  });
+
+  it("are not waited for any longer than a second", async () => {
+    const { groups, instance } = entered("77 (qemu) X 1");
+    await groups.settled();
+    expect(existsSync(group(instance, "machine"))).toBe(true);
   });
 });
 

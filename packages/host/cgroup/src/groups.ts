@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Resources } from "@isthmus/contract";
 import type { GroupEntry, MachineGroups, Weights } from "@isthmus/core";
 import { GROUP_FOLDER, REMOVE_RETRY_MS, REMOVE_TRIES } from "./config.ts";
@@ -140,6 +141,14 @@ class Groups implements MachineGroups {
     return removed.size;
   }
 
+  async settled(): Promise<void> {
+    for (let tries = REMOVE_TRIES; tries > 0; tries--) {
+      this.sweep();
+      if (!this.#places.some(({ base }) => this.#files.folders(base).some((name) => this.#isOver(base, name)))) return;
+      await sleep(REMOVE_RETRY_MS);
+    }
+  }
+
   /** A process that has ended may have threads that are still ending, and its memory with them: the kernel lets its group go a moment later. */
   #remove(name: string, tries = REMOVE_TRIES): void {
     const folders = this.#places.map(({ base }) => join(base, name));
@@ -153,6 +162,18 @@ class Groups implements MachineGroups {
       if (!this.#awaited.has(name)) this.#remove(name, tries - 1);
     };
     setTimeout(again, REMOVE_RETRY_MS).unref();
+  }
+
+  /** True of a group that was used, and that nothing runs in any more, though the kernel may still hold it. */
+  #isOver(base: string, name: string): boolean {
+    const pids = this.#files.text(join(base, name, PROCESSES));
+    return pids !== undefined && !this.#awaited.has(name) && pids.split("\n").every((pid) => pid === "" || this.#hasEnded(pid));
+  }
+
+  /** True of zombies too: their threads and memory may be going yet. */
+  #hasEnded(pid: string): boolean {
+    const stat = this.#files.text(`/proc/${pid}/stat`);
+    return stat === undefined || /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
   }
 
   /** Removes the folders of all groups when they are empty. */
