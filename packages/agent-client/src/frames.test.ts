@@ -1,7 +1,7 @@
 import { hasCode } from "@isthmus/contract";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES } from "./config.ts";
+import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES, GREETING_MAGIC } from "./config.ts";
 import { parseControl } from "./control.ts";
 import { encodeFrame, FrameDecoder, type FrameName, frameTypes } from "./frames.ts";
 
@@ -9,6 +9,8 @@ const frame = fc.record({
   type: fc.constantFrom<FrameName>("hello", "request", "reply", "data", "credit", "exit", "event"),
   stream: fc.nat({ max: 0xffff_ffff }),
   payload: fc.uint8Array({ maxLength: 200 }),
+  /** behind the magic of a greeting */
+  anew: fc.boolean(),
 });
 
 function thrownBy(action: () => unknown): unknown {
@@ -24,7 +26,9 @@ describe("frames", () => {
   it("come through as they were sent, however the bytes are cut", () => {
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 40 }), (sent, cuts) => {
-        const bytes = Buffer.concat(sent.map((each) => encodeFrame(each.type, each.stream, each.payload)));
+        const bytes = Buffer.concat(
+          sent.flatMap(({ anew, type, stream, payload }) => [...(anew ? [GREETING_MAGIC] : []), encodeFrame(type, stream, payload)]),
+        );
         const decoder = new FrameDecoder();
         const got = [];
         let at = 0;
@@ -32,7 +36,7 @@ describe("frames", () => {
           for (const each of decoder.push(bytes.subarray(at, at + cut))) got.push({ ...each, payload: [...each.payload] });
           at = Math.min(bytes.length, at + cut);
         }
-        expect(got).toEqual(sent.map((each) => ({ ...each, flags: 0, payload: [...each.payload] })));
+        expect(got).toEqual(sent.map(({ type, stream, payload }) => ({ type, flags: 0, stream, payload: [...payload] })));
         expect(decoder.pendingBytes).toBe(0);
       }),
     );

@@ -1,5 +1,5 @@
 import { IsthmusError } from "@isthmus/contract";
-import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES } from "./config.ts";
+import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES, GREETING_MAGIC } from "./config.ts";
 
 export const frameTypes = { hello: 1, request: 2, reply: 3, data: 4, credit: 5, exit: 6, event: 7 } as const;
 export const stdio = { stdin: 0, stdout: 1, stderr: 2 } as const;
@@ -67,7 +67,17 @@ function header(bytes: Buffer): { type: FrameName; flags: number; stream: number
   return { type, flags, stream: bytes.readUInt32LE(8), length };
 }
 
-/** Frames out of a byte stream that may be cut anywhere; holds back less than one frame. */
+/** Where the frame begins, behind the magic of a greeting if one lies before it. Its first bytes are the length of no frame. */
+function start(bytes: Buffer): number {
+  return bytes.subarray(0, GREETING_MAGIC.length).equals(GREETING_MAGIC) ? GREETING_MAGIC.length : 0;
+}
+
+/** True while bytes are missing that tell a greeting's magic from the header of a frame. */
+function isUndecided(bytes: Buffer): boolean {
+  return bytes.length < GREETING_MAGIC.length && bytes.equals(GREETING_MAGIC.subarray(0, bytes.length));
+}
+
+/** Frames out of a byte stream that may be cut anywhere; holds back less than one frame. An agent that greets anew is heard: its greeting is a frame `hello`. */
 export class FrameDecoder {
   #held: Buffer = Buffer.alloc(0);
 
@@ -80,7 +90,9 @@ export class FrameDecoder {
   *push(chunk: Buffer): Generator<Frame, void, void> {
     let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     try {
-      while (bytes.length >= FRAME_HEADER_BYTES) {
+      while (!isUndecided(bytes)) {
+        bytes = bytes.subarray(start(bytes));
+        if (bytes.length < FRAME_HEADER_BYTES) break;
         const { type, flags, stream, length } = header(bytes);
         const end = FRAME_HEADER_BYTES + length;
         if (bytes.length < end) break;

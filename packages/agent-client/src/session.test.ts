@@ -217,7 +217,6 @@ describe("a session", () => {
     ["data on no stream", (agent) => agent.send("data", 99, Buffer.from("x"), stdio.stdout)],
     ["an exit of no stream", (agent) => agent.send("exit", 99, { code: 0 })],
     ["a request", (agent) => agent.send("request", 3, { op: "ping" })],
-    ["a second greeting", (agent) => agent.greet()],
     ["credit that is no u32", (agent) => agent.send("credit", WORKLOAD_STREAM, Buffer.from("x"))],
     ["JSON that is none", (agent) => agent.send("event", 0, Buffer.from("{"))],
     ["the agent's complaint", (agent) => agent.send("event", 0, { event: "protocol_error", message: "x" })],
@@ -227,6 +226,15 @@ describe("a session", () => {
     misbehave(agent);
     expect(await session.closed).toMatchObject({ code: "AGENT_PROTOCOL" });
     expect(agent.host.destroyed).toBe(true);
+  });
+
+  it("is over when the agent greets anew, and what waits in it fails", async () => {
+    const { agent, session } = await connect();
+    const asked = session.request("ping");
+    agent.send("event", 0, { event: "something" });
+    agent.greet({ session: 8 });
+    await expect(asked).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+    expect(await session.closed).toMatchObject({ code: "AGENT_UNREACHABLE", message: expect.stringContaining("began another session") });
   });
 
   it("sends the workload's stdin with the credit of this session", async () => {

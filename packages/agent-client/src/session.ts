@@ -200,7 +200,8 @@ export class AgentSession {
       const event = parseControl(frame.payload, "EVENT");
       if (event.event === "protocol_error") throw violation(`the agent says: ${String(event.message)}`);
       for (const listener of this.#listeners) listener(event);
-    } else throw violation(`a ${frame.type} frame from the agent`);
+    } else if (frame.type === "hello") this.#lose("the agent began another session");
+    else throw violation(`a ${frame.type} frame from the agent`);
   }
 
   #onReply(frame: Frame): void {

@@ -44,6 +44,8 @@ export const ADOPT_BUDGET_MS = 2_000;
 export const RECONNECT_DEADLINE_MS = 10_000;
 /** The first wait for a greeting after a reconnection, doubled each time. A guest greets in milliseconds unless it did not notice that its client changed. */
 export const RECONNECT_GREETING_MS = 300;
+/** The same for the fork of a zygote, whose guest certainly noticed that it has no client. */
+export const FORK_GREETING_MS = 5_000;
 export const CONNECT_RETRY_MS = 4;
 /** Between two sessions, so that the guest can notice that the first one ended. */
 export const RECONNECT_PAUSE_MS = 100;
@@ -59,8 +61,11 @@ export const NOBODY = "nobody0000000000";
 export const REHEARSALS = 2;
 /** A zygote's guest practises a start more often, for all its forks profit: what is done seldom is translated then, too. */
 export const ZYGOTE_REHEARSALS = 5;
-/** Between letting go of a zygote's guest and stopping it: it must have noticed that its host left. */
-export const ZYGOTE_SETTLE_MS = 50;
+/** A VMM is quiet that used less than so much of the processor, ns, for so long, ms. */
+export const QUIET_NS = 500_000;
+export const QUIET_MS = 50;
+export const QUIET_LOOK_MS = 10;
+export const QUIET_DEADLINE_MS = 5_000;
 export const REHEARSAL_DEADLINE_MS = 20_000;
 export const RESTORE_DEADLINE_MS = 20_000;
 export const SAVE_DEADLINE_MS = 60_000;

@@ -7,12 +7,26 @@ import { AgentLink } from "./agent-link.ts";
 
 const HEADER_BYTES = 12;
 
-function greeting(session: number): Buffer {
-  const hello = Buffer.from(JSON.stringify({ protocol: 1, session, version: "0.1.0", state: "running" }));
+const [HELLO, REQUEST, REPLY] = [1, 2, 3] as const;
+
+function frame(type: number, stream: number, payload: object): Buffer {
+  const bytes = Buffer.from(JSON.stringify(payload));
   const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(hello.length, 0);
-  header.writeUInt8(1, 4);
-  return Buffer.concat([Buffer.from("ISTHMUS-AGENT/1\n"), header, hello]);
+  header.writeUInt32LE(bytes.length, 0);
+  header.writeUInt8(type, 4);
+  header.writeUInt32LE(stream, 8);
+  return Buffer.concat([header, bytes]);
+}
+
+function greeting(session: number): Buffer {
+  const hello = frame(HELLO, 0, { protocol: 1, session, version: "0.1.0", state: "running" });
+  return Buffer.concat([Buffer.from("ISTHMUS-AGENT/1\n"), hello]);
+}
+
+/** Says yes to each request in `bytes`. */
+function answer(client: Socket, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; at += HEADER_BYTES + bytes.readUInt32LE(at))
+    if (bytes.readUInt8(at + 4) === REQUEST) client.write(frame(REPLY, bytes.readUInt32LE(at + 8), { ok: true }));
 }
 
 let folder: string;
@@ -25,7 +39,7 @@ async function serve(greets: (n: number) => boolean): Promise<void> {
   server = createServer((client) => {
     clients.push(client);
     client.on("error", () => {});
-    client.resume();
+    client.on("data", (bytes) => answer(client, bytes));
     if (greets(clients.length)) client.write(greeting(clients.length));
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -55,6 +69,18 @@ describe("the way to an agent", () => {
     await serve((n) => n > 1);
     const link = new AgentLink(path, "web");
     expect((await link.session()).greeting.session).toBe(2);
+    link.close();
+  });
+
+  it("does not take a greeting that was meant for the connection before", async () => {
+    await serve((n) => n > 1);
+    server.on("connection", (client) => {
+      // The guest sees only now that its first client went and another came.
+      if (clients.length === 2) client.prependOnceListener("data", () => client.write(greeting(3)));
+    });
+    const link = new AgentLink(path, "web");
+    const session = await link.session();
+    expect([session.greeting.session, session.open, clients.length]).toEqual([3, true, 3]);
     link.close();
   });
 

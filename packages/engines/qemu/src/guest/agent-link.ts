@@ -23,6 +23,8 @@ export class AgentLink {
   #connecting: Promise<AgentSession> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #dropped = false;
+  /** the connection before ended without a greeting, which may yet come */
+  #ungreeted = false;
   #backoffMs = BACKGROUND_RECONNECT_MIN_MS;
 
   constructor(path: string, name: string) {
@@ -30,13 +32,13 @@ export class AgentLink {
     this.#name = name;
   }
 
-  /** The open session, or a new one within the deadline. One attempt serves all who wait. Throws AGENT_UNREACHABLE, AGENT_PROTOCOL. */
-  async session(deadlineMs = RECONNECT_DEADLINE_MS): Promise<AgentSession> {
+  /** The open session, or a new one within the deadline. One attempt serves all who wait. `greetingMs`: for the first greeting. Throws AGENT_UNREACHABLE, AGENT_PROTOCOL. */
+  async session(deadlineMs = RECONNECT_DEADLINE_MS, greetingMs = RECONNECT_GREETING_MS): Promise<AgentSession> {
     const giveUpAt = performance.now() + deadlineMs;
     for (;;) {
       if (this.#session?.open) return this.#session;
       try {
-        return await this.#joined(giveUpAt, RECONNECT_GREETING_MS);
+        return await this.#joined(giveUpAt, greetingMs);
       } catch (error) {
         // Perhaps it was the attempt of another, who had less time.
         if (this.closed || performance.now() + RECONNECT_PAUSE_MS >= giveUpAt) throw error;
@@ -101,8 +103,13 @@ export class AgentLink {
         const socket = await connectSocket(this.#path, { deadlineMs: leftMs, failure: this.#unreachable, signal });
         onSocket?.();
         const greetingDeadlineMs = Math.ceil(Math.min(greetingMs, leftMs, BOOT_GREETING_MS));
-        return this.#take(await AgentSession.open(socket, { name: this.#name, greetingDeadlineMs, signal }));
+        const session = await AgentSession.open(socket, { name: this.#name, greetingDeadlineMs, signal });
+        // That may have been the greeting of the connection before.
+        if (this.#ungreeted) await tried(session, greetingDeadlineMs, signal);
+        this.#ungreeted = false;
+        return this.#take(session);
       } catch (error) {
+        this.#ungreeted = true;
         if (signal.aborted) throw this.#unreachable("it was let go", error);
         if (performance.now() + RECONNECT_PAUSE_MS >= giveUpAt) throw error;
       }
@@ -121,5 +128,15 @@ export class AgentLink {
       if (!this.#dropped) this.keep();
     });
     return session;
+  }
+}
+
+/** Throws AGENT_UNREACHABLE, CANCELLED; the session is closed then. */
+async function tried(session: AgentSession, deadlineMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await session.request("ping", {}, { deadlineMs, signal });
+  } catch (error) {
+    session.close();
+    throw error;
   }
 }

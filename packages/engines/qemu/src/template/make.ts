@@ -10,6 +10,7 @@ import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from ".
 import { HOLES_DEADLINE_MS, QEMU_PROGRAM, REHEARSALS, START_DEADLINE_MS, TEMPLATE_SETTLE_MS } from "../config.ts";
 import { AgentLink } from "../guest/agent-link.ts";
 import { Monitor } from "../monitor/monitor.ts";
+import { quiet } from "../process/quiet.ts";
 import type { Spawner } from "../process/spawner.ts";
 import { type VmmProcess, vmmWords } from "../process/vmm-process.ts";
 import { unlessItEnds, type Watch } from "../watched.ts";
@@ -50,6 +51,7 @@ export async function makeTemplate(request: MakeRequest): Promise<TemplateFacts>
       for (let times = 0; times < REHEARSALS; times += 1) await unlessItEnds(watch, rehearse(session, shape.network));
     link.close();
     await sleep(TEMPLATE_SETTLE_MS);
+    await quiet(vmm.pid);
     await unlessItEnds(watch, save(monitor, statePath(folder)));
   } finally {
     link.close();

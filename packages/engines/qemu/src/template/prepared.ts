@@ -3,7 +3,7 @@ import { hasCode, IsthmusError } from "@isthmus/contract";
 import type { GuestShape, LiveMachine, MachineGroups, PreparedClone, PreparedPlace, SavedParts, StartPlan } from "@isthmus/core";
 import { keepMemoryBase } from "../capture/files.ts";
 import { agentSocketPath, type BootVariant, commandLine, qmpSocketPath } from "../command-line.ts";
-import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM, STARTING_CPU_WEIGHT } from "../config.ts";
+import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, FORK_GREETING_MS, QEMU_PROGRAM, STARTING_CPU_WEIGHT } from "../config.ts";
 import { type EngineState, saveState } from "../engine-state.ts";
 import { AgentLink } from "../guest/agent-link.ts";
 import { configureGuest, ensureWorkload } from "../guest/guest-setup.ts";
@@ -37,7 +37,7 @@ export interface PrepareRequest {
 /** What it is a clone of. */
 type Of = Pick<PrepareRequest, "shape" | "bootId" | "variant" | "parts" | "template" | "groups">;
 
-interface Parts {
+export interface CloneParts {
   readonly vmm: VmmProcess;
   readonly link: AgentLink;
   readonly monitor: Monitor;
@@ -83,10 +83,10 @@ async function wakeOnce({ shape }: PrepareRequest, link: AgentLink, monitor: Mon
 export class Prepared implements PreparedClone {
   readonly ended: Promise<unknown>;
   readonly #request: Of;
-  readonly #parts: Parts;
+  readonly #parts: CloneParts;
   #session: Promise<AgentSession> | undefined;
 
-  constructor(request: Of, parts: Parts) {
+  constructor(request: Of, parts: CloneParts) {
     this.#request = request;
     this.#parts = parts;
     this.ended = parts.vmm.ended;
@@ -171,6 +171,6 @@ async function identified(link: AgentLink, monitor: Monitor, plan: StartPlan): P
 
 /** One that has not been connected to yet is connected to meanwhile. */
 async function awake(link: AgentLink, monitor: Monitor): Promise<AgentSession> {
-  const [session] = await Promise.all([link.session(CONFIGURE_DEADLINE_MS), monitor.execute("cont")]);
+  const [session] = await Promise.all([link.session(CONFIGURE_DEADLINE_MS, FORK_GREETING_MS), monitor.execute("cont")]);
   return session;
 }

@@ -1,23 +1,16 @@
 import { rmSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { IsthmusError } from "@isthmus/contract";
 import type { ClonePlace, NicPlace, PreparedClone, Zygote } from "@isthmus/core";
 import { agentSocketPath, commandLine, qmpSocketPath } from "../command-line.ts";
-import {
-  CLONE_DEADLINE_MS,
-  CONFIGURE_DEADLINE_MS,
-  QEMU_PROGRAM,
-  STARTING_CPU_WEIGHT,
-  ZYGOTE_REHEARSALS,
-  ZYGOTE_SETTLE_MS,
-} from "../config.ts";
+import { CLONE_DEADLINE_MS, CONFIGURE_DEADLINE_MS, QEMU_PROGRAM, STARTING_CPU_WEIGHT, ZYGOTE_REHEARSALS } from "../config.ts";
 import { AgentLink } from "../guest/agent-link.ts";
 import { Monitor } from "../monitor/monitor.ts";
 import type { ZygoteProcess } from "../process/fork-server.ts";
+import { quiet } from "../process/quiet.ts";
 import { asTemplateFailure } from "../start.ts";
 import { unlessItEnds } from "../watched.ts";
 import { memoryPath, statePath } from "./files.ts";
-import { endedEarly, Prepared, type PrepareRequest } from "./prepared.ts";
+import { type CloneParts, endedEarly, Prepared, type PrepareRequest } from "./prepared.ts";
 import { rehearse } from "./rehearsal.ts";
 import { restoreState } from "./restore.ts";
 
@@ -43,7 +36,7 @@ export async function makeZygote(request: PrepareRequest): Promise<Zygote | unde
   const link = new AgentLink(agentSocketPath(place.socketFolder), "a zygote");
   const monitor = new Monitor(qmpSocketPath(place.socketFolder), () => vmm.expectEnd());
   try {
-    await unlessItEnds({ vmm, signal, what: "making a zygote", early: endedEarly }, practise(request, link, monitor));
+    await unlessItEnds({ vmm, signal, what: "making a zygote", early: endedEarly }, practise(request, { vmm, link, monitor }));
     return new QemuZygote(request, process);
   } catch (error) {
     await vmm.kill();
@@ -61,17 +54,18 @@ const TAP_DEVICE = "/dev/net/tun";
 const NOWHERE: NicPlace = { address: "192.0.2.2/24", gateway: "192.0.2.1", address6: "2001:db8::2/64", gateway6: "2001:db8::1" };
 
 /** Greeting included: a fork is connected to anew. */
-async function practise({ shape }: PrepareRequest, link: AgentLink, monitor: Monitor): Promise<void> {
+async function practise({ shape }: PrepareRequest, { vmm, link, monitor }: CloneParts): Promise<void> {
   await restoreState(monitor);
   const place = shape.network === "bridge" ? NOWHERE : undefined;
   await rehearse(await link.boot(CLONE_DEADLINE_MS), shape.network, place);
   for (let times = 1; times < ZYGOTE_REHEARSALS; times += 1) {
     link.drop();
-    await sleep(ZYGOTE_SETTLE_MS);
+    await quiet(vmm.pid);
     await rehearse(await link.session(CONFIGURE_DEADLINE_MS), shape.network, place);
   }
   link.close();
-  await sleep(ZYGOTE_SETTLE_MS);
+  // A guest that had not noticed that its host left would not greet the hosts of its forks.
+  await quiet(vmm.pid);
   await monitor.execute("stop");
 }
 
