@@ -93,8 +93,8 @@ export class Gateway {
   async #apply(state: GatewayState): Promise<void> {
     checkState(state);
     const next: Applied = { state, plans: plansOf(state) };
-    const { rules, anew, whole } = changeTo(next, this.#applied);
-    if (this.#applied) await this.#count();
+    const { rules, anew, loses, whole } = changeTo(next, this.#applied);
+    if (loses) await this.#count();
     if (whole) await settle(state);
     const own = (of: GatewayState | undefined): string[] => [of?.gateway.v4, of?.gateway.v6].filter((address) => address !== undefined);
     await this.#dns.listen([...own(this.#applied?.state), ...own(state)]);

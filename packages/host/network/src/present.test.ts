@@ -16,6 +16,7 @@ const [V4, V6] = ["10.51.0.2", "fd51::2"];
 const ip = (line: string) => execFileSync("ip", line.split(" "), { encoding: "utf8" });
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const gateway: NetworkGateway = {
+  pid: process.pid,
   apply: async () => undefined,
   stop: async () => undefined,
   close: () => undefined,

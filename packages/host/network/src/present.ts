@@ -7,7 +7,7 @@ import { announce } from "./announce.ts";
 import { ip, run } from "./commands.ts";
 import { BRIDGE, GATEWAY_RETRY_MS, NAMESPACES, UPLINK } from "./config.ts";
 import { hostRules } from "./host-rules.ts";
-import { type Links, links } from "./links.ts";
+import { devicesOf, type Links, links } from "./links.ts";
 import type { NetworkNames } from "./names.ts";
 import type { Parking } from "./parking.ts";
 import { RateLimits } from "./rate-limits.ts";
@@ -16,6 +16,8 @@ import { hostAddresses, makeUplink, openHost, removeUplink, upstreams } from "./
 
 /** The gateway process of a network, as the daemon holds it. */
 export interface NetworkGateway {
+  /** in the network's namespace */
+  readonly pid: number;
   apply(state: GatewayState): Promise<void>;
   stop(): Promise<void>;
   close(): void;
@@ -50,6 +52,8 @@ export class Present {
   #state: NetworkState | undefined;
   #rates: RateLimits;
   #over = false;
+  /** settles when machines were told of others, for which no start waits */
+  #telling: Promise<unknown> = Promise.resolve();
   /** rules of the host, as they are now */
   #opened: string | undefined;
 
@@ -99,7 +103,7 @@ export class Present {
   async #taps({ machines }: NetworkState, leaving: ReadonlySet<string>): Promise<Links> {
     const { names, parking } = this.#parts;
     const { namespace } = names;
-    const known = await links(namespace);
+    const known = await this.#links();
     const wanted = new Set(machines.map(({ tap }) => tap));
     const added = [...wanted].filter((tap) => !known.has(tap));
     const gone = [...known.keys()].filter((name) => isTap(name) && !wanted.has(name));
@@ -115,17 +119,24 @@ export class Present {
         .filter(({ tap }) => added.includes(tap))
         .flatMap(({ v4, v6 }) => [v4, ...(v6 === undefined ? [] : [v6])].map((address) => `neigh flush to ${address} dev ${BRIDGE}`)),
     ]);
-    if ([...known.keys()].some(isTap)) await this.#announce(machines.filter(({ tap }) => added.includes(tap)));
+    if ([...known.keys()].some(isTap)) this.#tell(machines.filter(({ tap }) => added.includes(tap)));
     return new Map([...[...known].filter(([name]) => !gone.includes(name)), ...added.map((tap) => [tap, ""] as const)]);
   }
 
+  /** Where no queueing discipline was set names are enough, and those the gateway's process sees: no program has to be started. */
+  async #links(): Promise<Links> {
+    const names = this.#gateway === undefined || this.#rates.queues ? [] : devicesOf(this.#gateway.pid);
+    return names.includes(BRIDGE) ? new Map(names.map((name) => [name, ""])) : await links(this.#parts.names.namespace);
+  }
+
   /** Who is not told finds out by itself, later. */
-  async #announce(machines: NetworkState["machines"]): Promise<void> {
+  #tell(machines: NetworkState["machines"]): void {
     const { names, announcer, log } = this.#parts;
     if (announcer === undefined) return;
-    await announce(announcer, names.namespace, machines).catch((error: unknown) =>
+    const telling = announce(announcer, names.namespace, machines).catch((error: unknown) =>
       log.warn({ namespace: names.namespace, err: error }, "machines of a network could not be told of new ones"),
     );
+    this.#telling = Promise.all([this.#telling, telling]);
   }
 
   async #make({ network, gateway }: NetworkState): Promise<void> {
@@ -196,6 +207,7 @@ export class Present {
     await this.#gateway?.stop().catch((error: unknown) => log.warn({ namespace: names.namespace, err: error }, "a gateway did not stop"));
     this.#gateway?.close();
     this.#gateway = undefined;
+    await this.#telling;
     if (there && leaving.size > 0)
       await parking.put(
         names.namespace,

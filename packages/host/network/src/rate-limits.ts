@@ -20,11 +20,17 @@ export class RateLimits {
   /** what was set last, by tap */
   readonly #bytes = new Map<string, string>();
   #packets: string | undefined;
+  #queues = false;
 
   /** `fresh`: of a namespace in which nothing was limited yet */
   constructor(namespace: string, fresh = false) {
     this.#namespace = namespace;
     if (fresh) this.#packets = packetTable([]);
+  }
+
+  /** True once bytes of a machine were held back: devices have queueing disciplines then. */
+  get queues(): boolean {
+    return this.#queues;
   }
 
   /** Throws HOST_COMMAND_FAILED. */
@@ -47,6 +53,7 @@ export class RateLimits {
     const wanted = JSON.stringify([netReceiveBps, netSendBps]);
     if (this.#bytes.get(tap) === wanted) return;
     this.#bytes.delete(tap);
+    this.#queues ||= netReceiveBps !== undefined || netSendBps !== undefined;
     const queue = queueOf(tap);
     const receive = netReceiveBps !== undefined ? [`qdisc replace dev ${tap} root ${tbf(netReceiveBps)}`] : unlimited(tap, links);
     if (netSendBps !== undefined) {

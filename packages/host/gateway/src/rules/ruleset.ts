@@ -18,15 +18,20 @@ function whole(next: Applied): string {
   return [nothing, bridgeBase(), base(next.state), ...machines].join("\n");
 }
 
-/**
- * One transaction that brings `next` about, and the machines whose rules it makes anew: what was counted of them and opened for them is gone with it. Without `before`, or where the
- * network itself changed, that is all of them.
- */
-export function changeTo(
-  next: Applied,
-  before: Applied | undefined,
-): { readonly rules: string; readonly anew: readonly string[]; readonly whole: boolean } {
-  if (!before || baseKey(before.state) !== baseKey(next.state)) return { rules: whole(next), anew: [...next.plans.keys()], whole: true };
+/** One transaction. */
+export interface Change {
+  readonly rules: string;
+  /** machines whose rules it makes anew: what was opened for them is gone with it */
+  readonly anew: readonly string[];
+  /** true: it takes rules away, and what they counted */
+  readonly loses: boolean;
+  readonly whole: boolean;
+}
+
+/** Brings `next` about. Without `before`, or where the network itself changed, that makes all rules anew. */
+export function changeTo(next: Applied, before: Applied | undefined): Change {
+  if (!before || baseKey(before.state) !== baseKey(next.state))
+    return { rules: whole(next), anew: [...next.plans.keys()], loses: before !== undefined, whole: true };
   const gone = [...before.plans.values()].filter((plan) => next.plans.get(plan.machine.id)?.key !== plan.key);
   const come = [...next.plans.values()].filter((plan) => before.plans.get(plan.machine.id)?.key !== plan.key);
   const rules = [
@@ -34,5 +39,5 @@ export function changeTo(
     ...gone.flatMap((plan) => [bridgeWithout(plan), inetWithout(plan)]),
     ...come.flatMap((plan) => [bridgeMachine(plan), inetMachine(plan)]),
   ];
-  return { rules: rules.join("\n"), anew: come.map(({ machine }) => machine.id), whole: false };
+  return { rules: rules.join("\n"), anew: come.map(({ machine }) => machine.id), loses: gone.length > 0, whole: false };
 }
