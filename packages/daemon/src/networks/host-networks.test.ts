@@ -24,7 +24,13 @@ const life = (whose: Home, what: Omit<Life, "home" | "runFolder">) =>
   JSON.parse(inHost(process.execPath, join(import.meta.dirname, "host-program.fixture.ts"), JSON.stringify({ ...whose, ...what })));
 const pidsIn = (namespace: string) => out("ip", "netns", "pids", namespace).split("\n").filter(Boolean).map(Number);
 /** One that has ended may be there without words until its parent has looked. */
-const isGateway = (pid = 0) => existsSync(`/proc/${pid}`) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway.sock");
+const isGateway = (pid = 0) => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway.sock");
+  } catch {
+    return false;
+  }
+};
 const things = () =>
   [inHost("ip", "-o", "link"), inHost("nft", "list", "tables")].map(
     (text) => [...text.matchAll(/\b(?:ist|isthmus_)([0-9a-f]{8})/g)].length,
