@@ -2,11 +2,12 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import process from "node:process";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
 const totals = { passed: 0, failed: 0 };
+const failures: string[] = [];
 
 /** Ends with its exit code; its words come as it says them, or `later`, when it has ended. */
 function run(program: string, args: readonly string[], later?: (words: Buffer) => void): Promise<number> {
@@ -32,6 +33,7 @@ async function guestProgram(program: string): Promise<void> {
   const args = ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"];
   const code = await run("make", args, (words) => process.stdout.write(`\n== ${program}\n${words}`));
   totals[code === 0 ? "passed" : "failed"] += 1;
+  if (code !== 0) failures.push(`${program}: make test fuzz`);
 }
 
 /** Two for two cores, and one more where tests wait more than they compute. */
@@ -53,25 +55,34 @@ async function vitest(project: keyof typeof WORKERS): Promise<void> {
     report,
   ];
   const code = await run(process.execPath, args);
-  const result = readReport(report);
-  totals.passed += result.passed;
-  totals.failed += Math.max(result.failed, code === 0 ? 0 : 1);
+  const { passed, failed } = readReport(report);
+  if (code !== 0 && failed.length === 0) failed.push(`${project}: vitest ended with ${code}`);
+  totals.passed += passed;
+  totals.failed += failed.length;
+  failures.push(...failed);
 }
 
-function readReport(path: string): { passed: number; failed: number } {
+interface Report {
+  readonly numPassedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+/** A file that fails without a test that does, as one that cannot be loaded or whose hook fails, counts as one failure. */
+function readReport(path: string): { passed: number; failed: string[] } {
   try {
-    const report: unknown = JSON.parse(readFileSync(path, "utf8"));
-    if (typeof report !== "object" || report === null) return { passed: 0, failed: 1 };
-    const number = (value: unknown) => (typeof value === "number" ? value : 0);
-    const { numPassedTests, numFailedTests, numFailedTestSuites } = {
-      numPassedTests: 0,
-      numFailedTests: 0,
-      numFailedTestSuites: 0,
-      ...report,
-    };
-    return { passed: number(numPassedTests), failed: Math.max(number(numFailedTests), number(numFailedTestSuites)) };
-  } catch {
-    return { passed: 0, failed: 1 };
+    const { numPassedTests, testResults }: Report = JSON.parse(readFileSync(path, "utf8"));
+    const failed = testResults.flatMap(({ name, status, assertionResults }) => {
+      const file = relative(process.cwd(), name);
+      const tests = assertionResults.filter((one) => one.status === "failed").map(({ fullName }) => `${file}: ${fullName}`);
+      return tests.length === 0 && status === "failed" ? [file] : tests;
+    });
+    return { passed: numPassedTests, failed };
+  } catch (error) {
+    return { passed: 0, failed: [`${path}: ${error}`] };
   }
 }
 
@@ -84,5 +95,6 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`\n${totals.passed} passed, ${totals.failed} failed`);
 process.exitCode = totals.failed === 0 ? 0 : 1;
