@@ -6,7 +6,7 @@ import { join, relative } from "node:path";
 import process from "node:process";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
-const totals = { passed: 0, failed: 0 };
+let passed = 0;
 const failures: string[] = [];
 
 /** Ends with its exit code; its words come as it says them, or `later`, when it has ended. */
@@ -32,8 +32,8 @@ async function suite(name: string, action: () => Promise<void>): Promise<void> {
 async function guestProgram(program: string): Promise<void> {
   const args = ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"];
   const code = await run("make", args, (words) => process.stdout.write(`\n== ${program}\n${words}`));
-  totals[code === 0 ? "passed" : "failed"] += 1;
-  if (code !== 0) failures.push(`${program}: make test fuzz`);
+  if (code === 0) passed += 1;
+  else failures.push(`${program}: make test fuzz`);
 }
 
 /** Two for two cores, and one more where tests wait more than they compute. */
@@ -55,11 +55,10 @@ async function vitest(project: keyof typeof WORKERS): Promise<void> {
     report,
   ];
   const code = await run(process.execPath, args);
-  const { passed, failed } = readReport(report);
-  if (code !== 0 && failed.length === 0) failed.push(`${project}: vitest ended with ${code}`);
-  totals.passed += passed;
-  totals.failed += failed.length;
-  failures.push(...failed);
+  const result = readReport(report);
+  passed += result.passed;
+  if (code !== 0 && result.failed.length === 0) failures.push(`${project}: vitest ended with ${code}`);
+  failures.push(...result.failed);
 }
 
 interface Report {
@@ -96,5 +95,5 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 for (const failure of failures) console.log(`failed: ${failure}`);
-console.log(`\n${totals.passed} passed, ${totals.failed} failed`);
-process.exitCode = totals.failed === 0 ? 0 : 1;
+console.log(`\n${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import process from "node:process";
 import { type Event, hasCode } from "@isthmus/sdk";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -30,19 +30,10 @@ const answers = (addresses: readonly string[], word: string) => Object.fromEntri
 const namespaces = () => readdirSync("/run/netns").filter((name) => name.startsWith("isthmus-"));
 /** none of a namespace of somebody else's that goes meanwhile */
 const devicesIn = (namespace: string) => (namespaces().includes(namespace) ? ip(`-n ${namespace} -o link`) : "");
-const isGateway = (pid: number): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway.sock");
-  } catch {
-    // A program that looked at the rules, and is gone.
-    return false;
-  }
+const gateway = (namespace: string): number | undefined => {
+  const inside = ip(`netns pids ${namespace}`).split("\n").map(Number);
+  return world.processes().find(({ pid, command }) => inside.includes(pid) && command.includes("gateway.sock"))?.pid;
 };
-const gateway = (namespace: string): number | undefined =>
-  ip(`netns pids ${namespace}`)
-    .split("\n")
-    .map(Number)
-    .find((pid) => pid > 0 && isGateway(pid));
 
 it("reach those of their network and no others, over IPv4 and IPv6", async () => {
   const names = ["api", "client", "deep-a", "deep-b"];
