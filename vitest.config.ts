@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./tests/longest-first.ts";
 
+/** How long something is waited for that comes by itself: a busy host may stand still for seconds. */
+const poll = { timeout: 30_000 };
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -11,6 +14,7 @@ export default defineConfig({
           name: "unit",
           include: ["packages/**/*.test.ts", "tests/rules/*.test.ts"],
           exclude: ["**/*.system.test.ts", "**/node_modules/**"],
+          expect: { poll },
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -20,6 +24,7 @@ export default defineConfig({
           name: "system",
           include: ["packages/**/*.system.test.ts", "tests/{e2e,faults}/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
+          expect: { poll },
           testTimeout: 240_000,
           hookTimeout: 240_000,
           globalSetup: ["tests/seed.ts"],

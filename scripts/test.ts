@@ -2,17 +2,24 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
+import type { Failure, Tally } from "../tests/tally.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-test-"));
 let passed = 0;
-const failures: string[] = [];
+const failures: Failure[] = [];
 
-/** Ends with its exit code; its words come as it says them, or `later`, when it has ended. */
-function run(program: string, args: readonly string[], later?: (words: Buffer) => void): Promise<number> {
+interface Words {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Gets what it says when it has ended; without this, its words come as it says them. */
+  readonly later?: (words: Buffer) => void;
+}
+
+/** Ends with its exit code. */
+function run(program: string, args: readonly string[], { env, later }: Words): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ["inherit", later ? "pipe" : "inherit", later ? "pipe" : "inherit"] });
+    const child = spawn(program, args, { env, stdio: ["inherit", later ? "pipe" : "inherit", later ? "pipe" : "inherit"] });
     const words: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => words.push(chunk));
     child.on("error", () => resolve(127));
@@ -31,57 +38,30 @@ async function suite(name: string, action: () => Promise<void>): Promise<void> {
 /** Tests and fuzzing of a program of the guest, each mostly on one core. */
 async function guestProgram(program: string): Promise<void> {
   const args = ["--no-print-directory", "-C", program, "test", "fuzz", "FUZZ_SECONDS=10"];
-  const code = await run("make", args, (words) => process.stdout.write(`\n== ${program}\n${words}`));
+  const code = await run("make", args, { later: (words) => process.stdout.write(`\n== ${program}\n${words}`) });
   if (code === 0) passed += 1;
-  else failures.push(`${program}: make test fuzz`);
+  else failures.push({ name: `${program}: make test fuzz`, why: [] });
 }
 
 /** Two for two cores, and one more where tests wait more than they compute. */
 const WORKERS = { unit: 3, system: 2 } as const;
 
 async function vitest(project: keyof typeof WORKERS): Promise<void> {
-  const report = join(folder, `${project}.json`);
-  const args = [
-    "node_modules/.bin/vitest",
-    "run",
-    "--project",
-    project,
-    `--maxWorkers=${WORKERS[project]}`,
-    "--reporter",
-    "default",
-    "--reporter",
-    "json",
-    "--outputFile",
-    report,
-  ];
-  const code = await run(process.execPath, args);
-  const result = readReport(report);
-  passed += result.passed;
-  if (code !== 0 && result.failed.length === 0) failures.push(`${project}: vitest ended with ${code}`);
-  failures.push(...result.failed);
+  const file = join(folder, `${project}.json`);
+  const reporters = ["--reporter=default", "--reporter=./tests/tally.ts"];
+  const args = ["node_modules/.bin/vitest", "run", "--project", project, `--maxWorkers=${WORKERS[project]}`, ...reporters];
+  const code = await run(process.execPath, args, { env: { ...process.env, TALLY_FILE: file } });
+  const tally = read(file);
+  passed += tally.passed;
+  failures.push(...tally.failed);
+  if (code !== 0 && tally.failed.length === 0) failures.push({ name: `${project}: vitest ended with ${code}`, why: [] });
 }
 
-interface Report {
-  readonly numPassedTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly status: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
-  }[];
-}
-
-/** A file that fails without a test that does, as one that cannot be loaded or whose hook fails, counts as one failure. */
-function readReport(path: string): { passed: number; failed: string[] } {
+function read(path: string): Tally {
   try {
-    const { numPassedTests, testResults }: Report = JSON.parse(readFileSync(path, "utf8"));
-    const failed = testResults.flatMap(({ name, status, assertionResults }) => {
-      const file = relative(process.cwd(), name);
-      const tests = assertionResults.filter((one) => one.status === "failed").map(({ fullName }) => `${file}: ${fullName}`);
-      return tests.length === 0 && status === "failed" ? [file] : tests;
-    });
-    return { passed: numPassedTests, failed };
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    return { passed: 0, failed: [`${path}: ${error}`] };
+    return { passed: 0, failed: [{ name: path, why: [String(error)] }] };
   }
 }
 
@@ -94,6 +74,6 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-for (const failure of failures) console.log(`failed: ${failure}`);
+for (const { name, why } of failures) console.log([`failed: ${name}`, ...why.map((line) => `  ${line}`)].join("\n"));
 console.log(`\n${passed} passed, ${failures.length} failed`);
 process.exitCode = failures.length === 0 ? 0 : 1;

@@ -2,11 +2,16 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import type { Machine, Network } from "@isthmus/sdk";
-import { type CliResult, World } from "../world.ts";
+import { type CliResult, eventually, World } from "../world.ts";
 import { TwoNamespaces, type Where } from "./two-namespaces.fixture.ts";
 
+/** How long an answer is waited for: a busy host may let a guest stand still for seconds. */
+const ANSWER_S = 20;
+/** The same where there is to be none. */
+export const SILENCE_S = 2;
+
 /** A page on port 80 that says which machine it is of. */
-export const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
+const SERVE = ["busybox", "sh", "-c", "mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w"];
 
 /** A world whose daemon lives in a namespace of its own, which plays the host: its only way out leads to another one, which plays the internet. */
 export class HostNamespace implements AsyncDisposable {
@@ -66,14 +71,20 @@ export class HostNamespace implements AsyncDisposable {
     return this.world.ok(["run", "-d", "--name", name, ...words]);
   }
 
+  /** Runs a machine whose page on port 80 says its name. Resolves when the page is there, which may be after the machine runs. */
+  async runServer(name: string, ...words: string[]): Promise<void> {
+    await this.run(name, ...words, "-h", name, ...SERVE);
+    await eventually(`the page of ${name}`, async () => (await this.fetch(name, "127.0.0.1")).text === name || undefined);
+  }
+
   /** The last line that a machine gets from port 80 of an address. busybox's wget is linked in a way that cannot look names up. */
-  fetch(from: string, address: string, port = 80): Promise<CliResult> {
-    return this.world.cli(["exec", from, "sh", "-c", ask(address, port)]);
+  fetch(from: string, address: string, port = 80, seconds = ANSWER_S): Promise<CliResult> {
+    return this.world.cli(["exec", from, "sh", "-c", ask(address, port, seconds)]);
   }
 
   /** The same from many addresses at once, by address. */
-  async fetchAll(from: string, addresses: readonly string[]): Promise<Readonly<Record<string, string>>> {
-    const jobs = addresses.map((address) => `(x=$(${ask(address, 80)}); echo "${address} $x") &`);
+  async fetchAll(from: string, addresses: readonly string[], seconds = ANSWER_S): Promise<Readonly<Record<string, string>>> {
+    const jobs = addresses.map((address) => `(x=$(${ask(address, 80, seconds)}); echo "${address} $x") &`);
     const text = await this.world.ok(["exec", from, "sh", "-c", `${jobs.join(" ")} wait`]);
     return Object.fromEntries(text.split("\n").map((line) => [line.split(" ")[0] ?? "", line.split(" ")[1] ?? ""]));
   }
@@ -88,4 +99,5 @@ export class HostNamespace implements AsyncDisposable {
   }
 }
 
-const ask = (address: string, port: number) => `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 ${address} ${port} | tail -n 1`;
+const ask = (address: string, port: number, seconds: number) =>
+  `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w ${seconds} ${address} ${port} | tail -n 1`;

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import type { Event } from "@isthmus/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { World } from "../world.ts";
-import { HostNamespace, SERVE } from "./host-namespace.fixture.ts";
+import { HostNamespace, SILENCE_S } from "./host-namespace.fixture.ts";
 import { OUT } from "./two-namespaces.fixture.ts";
 
 let host: HostNamespace;
@@ -24,7 +24,7 @@ describe("machines of a network", () => {
   beforeAll(async () => {
     await world.ok(["network", "create", "web", "--subnet", "10.40.0.0/24", "--subnet", "fd40::/64"]);
     await world.ok(["network", "create", "other"]);
-    await run("api", "--network", "web", "--ip", "10.40.0.10", "--network-alias", "backend", "-h", "api", ...SERVE);
+    await host.runServer("api", "--network", "web", "--ip", "10.40.0.10", "--network-alias", "backend");
     await run("client", "--network", "web", "--egress", "none", "--network-send-bps", "512k", "busybox", "sleep", "1000");
     await run("stranger", "--network", "other", "busybox", "sleep", "1000");
   });
@@ -46,7 +46,7 @@ describe("machines of a network", () => {
   });
 
   it("are not reached from another network, nor by name", async () => {
-    for (const to of ["10.40.0.10", "fd40::a"]) expect([to, (await fetch("stranger", to)).text]).toEqual([to, ""]);
+    for (const to of ["10.40.0.10", "fd40::a"]) expect([to, (await host.fetch("stranger", to, 80, SILENCE_S)).text]).toEqual([to, ""]);
     expect(await lookUp("stranger", "api")).toEqual([""]);
   });
 

@@ -26,12 +26,12 @@ it("machines whose daemon and engine processes were all killed come back as thei
   const states = async () => Object.fromEntries((await world.machines()).map(({ name, state, restarts }) => [name, [state, restarts]]));
   const again = ["running", 1];
   const back = { no: ["exited", 0], failure: again, unless: again, always: again, stopped: ["exited", 0] };
-  await expect.poll(states, { timeout: 30_000 }).toEqual(back);
+  await expect.poll(states).toEqual(back);
   const now = (await world.machines()).flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   expect(now.filter((pid) => pids.includes(pid))).toEqual([]);
   expect((await world.isthmus.machines.get("no")).exit).toEqual({ code: 125, reason: "vmm-died" });
   const health = async () => (await world.isthmus.machines.get("unless")).health?.status;
-  await expect.poll(health, { timeout: 30_000 }).toBe("healthy");
+  await expect.poll(health).toBe("healthy");
   await world.removeAll();
   expect(world.engines()).toEqual([]);
 });

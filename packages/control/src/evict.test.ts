@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { evict } from "./evict.ts";
 
 let folder: string;
@@ -25,7 +25,7 @@ it("ends a process of ours that is stopped and can say nothing, and no other", a
     await once(child.stdout, "data");
     child.kill("SIGSTOP");
     await evict(path);
-    await vi.waitFor(() => expect([child.signalCode, bystander.signalCode]).toEqual(["SIGKILL", null]));
+    await expect.poll(() => [child.signalCode, bystander.signalCode]).toEqual(["SIGKILL", null]);
     expect(existsSync(path)).toBe(false);
   } finally {
     child.kill("SIGKILL");

@@ -54,15 +54,15 @@ async function tab(shell: Shell, typed: string): Promise<string> {
   const ended = new Promise<void>((resolve) => terminal.onExit(() => resolve()));
   try {
     terminal.write(`${setUp}; echo rea''dy\r`);
-    await expect.poll(() => screen, { timeout: 30_000 }).toContain("ready\r\n");
+    await expect.poll(() => screen).toContain("ready\r\n");
     screen = "";
     terminal.write(typed);
-    await expect.poll(() => screen, { timeout: 30_000 }).toContain(typed.slice(-3));
+    await expect.poll(() => screen).toContain(typed.slice(-3));
     terminal.write("\t");
     const before = screen;
-    await expect.poll(() => screen.length, { timeout: 30_000, interval: 200 }).toBeGreaterThan(before.length);
+    await expect.poll(() => screen.length, { interval: 200 }).toBeGreaterThan(before.length);
     terminal.write("#END");
-    await expect.poll(() => screen, { timeout: 30_000 }).toContain("#END");
+    await expect.poll(() => screen).toContain("#END");
     return screen;
   } finally {
     terminal.kill("SIGKILL");

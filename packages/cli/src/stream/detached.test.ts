@@ -44,7 +44,7 @@ describe("run -d", () => {
     await using daemon = await busy(false);
     const world = testWorld({ socketPath: daemon.socketPath, terminal: { columns: 80, rows: 24 } });
     const done = runCli(["run", "-d", ...flags, "busybox"], world);
-    await expect.poll(() => world.err(), { timeout: 5000 }).toContain("waiting: place 2 (1 ahead)");
+    await expect.poll(() => world.err()).toContain("waiting: place 2 (1 ahead)");
     world.raise("SIGINT");
     expect([await done, world.out(), removals(daemon)]).toEqual([130, "", removed]);
   });

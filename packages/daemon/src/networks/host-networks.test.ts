@@ -31,7 +31,7 @@ const gatewayIn = (namespace: string) =>
       expect(pids).toHaveLength(1);
       return pids[0];
     },
-    { timeout: 10_000 },
+    { timeout: 30_000 },
   );
 /** One that has ended may be there without words until its parent has looked. */
 const isGateway = (pid = 0) => {

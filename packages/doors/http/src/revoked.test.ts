@@ -86,7 +86,7 @@ describe("a right that is over", () => {
     await Promise.all([stuck.begun, kept.begun]);
     door.deps.tokens.remove("t", hostOwner);
     const connections = () => new Promise((resolve) => door.door.app.server.getConnections((_error, count) => resolve(count)));
-    await expect.poll(connections, { timeout: 10_000 }).toBe(1);
+    await expect.poll(connections).toBe(1);
     door.deps.machines.exit("web", { code: 0 });
     expect(await kept.ended).not.toContain("UNAUTHORIZED");
   });

@@ -81,5 +81,5 @@ it("tells those on a network at once of a machine that has the addresses of one 
   ])
     ip(line);
   await network.apply(state(machine("2")), new Set());
-  await vi.waitFor(() => expect(known()).toEqual([machine("2").mac, machine("2").mac]), { timeout: 5_000 });
+  await vi.waitFor(() => expect(known()).toEqual([machine("2").mac, machine("2").mac]), { timeout: 10_000 });
 });

@@ -75,7 +75,7 @@ const working = () =>
       return [];
     }
   });
-const gone = (pid: number) => vi.waitFor(() => expect(processStatus(pid)).toBeUndefined(), { timeout: 10_000, interval: 20 });
+const gone = (pid: number) => expect.poll(() => processStatus(pid), { interval: 20 }).toBeUndefined();
 
 describe("a forked VMM", () => {
   it("is what it would be if it had been executed: arguments, folder, session, niceness, environment", async () => {
@@ -106,7 +106,7 @@ describe("a forked VMM", () => {
     const long = "x".repeat(60_000);
     const { pid } = await start([...IDLE, "-name", long]);
     expect((await processArguments(pid))?.slice(0, IDLE.length)).toEqual(IDLE);
-    await vi.waitFor(() => expect(readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1));
+    await expect.poll(() => readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1);
   });
 
   it("is in its group before it begins, and a group that refuses it is told", async () => {
@@ -123,7 +123,7 @@ describe("a forked VMM", () => {
     spawner = spawnerOf({ groups: groups as MachineGroups });
     await (await start([QEMU_PROGRAM, "-version"])).ended;
     expect(readFileSync(file, "utf8")).toBe("0");
-    await vi.waitFor(() => expect(told).toEqual([undefined, "No such file or directory", "left"]));
+    await expect.poll(() => told).toEqual([undefined, "No such file or directory", "left"]);
     await expect(start(IDLE, { folder: join(folder, "missing") })).rejects.toMatchObject({
       code: "HOST_COMMAND_FAILED",
       message: expect.stringContaining(`${join(folder, "missing")}: No such file`),
@@ -141,7 +141,7 @@ describe("a forked VMM", () => {
 
   it.skipIf(process.getuid?.() !== 0)("is in its network's namespace with every thread", async () => {
     const { pid } = await start(IDLE, { network: "bridge" });
-    await vi.waitFor(() => expect(readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1));
+    await expect.poll(() => readdirSync(`/proc/${pid}/task`).length).toBeGreaterThan(1);
     const namespaces = namespacesOf(pid);
     expect([namespaces.size, namespaces.has(readlinkSync("/proc/self/ns/net"))]).toEqual([1, false]);
   });
@@ -189,7 +189,7 @@ describe("a fork server", () => {
     const parents = new Set<number>();
     while (processStatus(server) !== undefined) parents.add(parentOf((await start(IDLE)).pid));
     // One that forks, and those that are kept.
-    await vi.waitFor(() => expect([...parents].filter((pid) => processStatus(pid)).length).toBeLessThanOrEqual(RETIRED_SERVERS_MAX + 1));
+    await expect.poll(() => [...parents].filter((pid) => processStatus(pid)).length).toBeLessThanOrEqual(RETIRED_SERVERS_MAX + 1);
     expect(processStatus(first.pid)).toBeDefined();
     await first.kill();
     // How it ended its server would have known.
@@ -239,7 +239,7 @@ describe("a fork server", () => {
       await vi.waitFor(async () => {
         await vi.advanceTimersByTimeAsync(30_000);
         expect(said).toEqual(["the fork server was lost"]);
-      });
+      }, 10_000);
       expect(parentOf((await starting).pid)).toBe(process.pid);
     } finally {
       vi.useRealTimers();
