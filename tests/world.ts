@@ -184,7 +184,7 @@ export class World implements AsyncDisposable {
         await this.#expectIdle();
         await this.ok(["daemon", "stop"]);
       }
-      for (let round = 0; round < 100 && this.processes().length > 0; round += 1) await sleep(50);
+      for (let round = 0; round < 600 && this.processes().length > 0; round += 1) await sleep(50);
       expect(this.processes()).toEqual([]);
       expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(this.home);
     } finally {

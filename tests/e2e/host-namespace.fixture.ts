@@ -6,7 +6,7 @@ import { type CliResult, eventually, World } from "../world.ts";
 import { TwoNamespaces, type Where } from "./two-namespaces.fixture.ts";
 
 /** How long an answer is waited for: a busy host may let a guest stand still for seconds. */
-const ANSWER_S = 20;
+export const ANSWER_S = 20;
 /** The same where there is to be none. */
 export const SILENCE_S = 2;
 

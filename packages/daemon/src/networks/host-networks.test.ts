@@ -103,7 +103,7 @@ function plug(namespace: string, { name, tap, mac, v4, v6 = "" }: GatewayMachine
 /** Which of the host's ports a machine reaches. */
 function reached(guest: string): readonly string[] {
   const ask = `const net = require("net"); for (const h of ["${HOST}", "${HOST6}"]) for (const p of [80, 81]) {
-    const s = net.connect({ host: h, port: p, timeout: 1500 });
+    const s = net.connect({ host: h, port: p, timeout: 5_000 });
     s.on("data", () => console.log(h + " " + p)).on("error", () => {}).on("timeout", () => s.destroy()); }`;
   return out("nsenter", ...enter(guest), process.execPath, "-e", ask)
     .split("\n")
