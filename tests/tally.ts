@@ -19,7 +19,7 @@ export interface Failure {
 
 const LINES = 12;
 
-/** Writes a {@link Tally} to the file that TALLY_FILE names. A file or a group whose hook or import fails counts as one failure. */
+/** Writes a {@link Tally} to the file that TALLY_FILE names, else to stdout. A file or a group whose hook or import fails counts as one failure. */
 export default class TallyReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
@@ -28,7 +28,7 @@ export default class TallyReporter implements Reporter {
       ...unhandled.map((error) => ({ name: "an error that no test caught", why: why([error]) })),
     ];
     const tally: Tally = { passed: tests.filter((test) => test.result().state === "passed").length, failed };
-    writeFileSync(process.env.TALLY_FILE ?? "tally.json", JSON.stringify(tally));
+    writeFileSync(process.env.TALLY_FILE ?? "/dev/stdout", JSON.stringify(tally));
   }
 }
 
@@ -39,9 +39,8 @@ function failuresIn(module: TestModule): Failure[] {
     name: `${file}: ${test.fullName}`,
     errors: test.result().errors ?? [],
   }));
-  return [{ name: file, errors: module.errors() }, ...groups, ...tests]
-    .filter(({ errors }) => errors.length > 0)
-    .map(({ name, errors }) => ({ name, why: why(errors) }));
+  const around = [{ name: file, errors: module.errors() }, ...groups].filter(({ errors }) => errors.length > 0);
+  return [...around, ...tests].map(({ name, errors }) => ({ name, why: why(errors) }));
 }
 
 function why(errors: readonly SerializedError[]): string[] {

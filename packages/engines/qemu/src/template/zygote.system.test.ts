@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { IsthmusError, type PublishedPort } from "@isthmus/contract";
 import type { Cloning, GuestShape, LiveMachine, PreparedPlace, StartPlan, Zygote } from "@isthmus/core";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { qmpSocketPath } from "../command-line.ts";
 import { QEMU_PROGRAM } from "../config.ts";
 import { GuestBench } from "../guest.fixture.ts";
@@ -106,7 +106,7 @@ describe("forks of a zygote", () => {
     for (const [index, plan] of plans.entries()) {
       const machine = all[index];
       if (machine === undefined) continue;
-      await vi.waitFor(async () => expect((await bench.records(plan)).join("").split("\n").length).toBeGreaterThanOrEqual(6), 30_000);
+      await expect.poll(async () => (await bench.records(plan)).join("").split("\n").length).toBeGreaterThanOrEqual(6);
       lines.push(
         ...(await bench.records(plan))
           .filter((record) => record.startsWith("stdout "))
@@ -210,7 +210,7 @@ describe("forks of a zygote", () => {
     const { zygote } = await zygoteOf();
     const plan = await planOf("echo kept > /srv/mine; exec sleep 600");
     const machine = await started(zygote, plan);
-    await vi.waitFor(async () => expect(await said(machine, plan, "cat", "/srv/mine")).toBe("kept\n"), 30_000);
+    await expect.poll(() => said(machine, plan, "cat", "/srv/mine")).toBe("kept\n");
     await zygote.end();
     const folder = join(bench.folder, `saved-${plan.id}`);
     mkdirSync(folder);
@@ -240,7 +240,7 @@ describe("forks of a zygote", () => {
       const plan = await planOf("while true; do echo hello | nc -l -p 80; done", { network: "bridge", nic, ports });
       const machine = await started(zygote, plan);
       const command = ["netns", "exec", NAMESPACE, "busybox", "nc", "-w", "5", "10.9.9.2", "80"];
-      await vi.waitFor(async () => expect((await run("ip", command)).stdout).toBe("hello\n"), { timeout: 30_000, interval: 200 });
+      await expect.poll(async () => (await run("ip", command)).stdout, { interval: 200 }).toBe("hello\n");
       expect(readlinkSync(`/proc/${machine.pid}/ns/net`)).not.toBe(readlinkSync("/proc/self/ns/net"));
     } finally {
       await run("ip", ["netns", "del", NAMESPACE]);
