@@ -10,12 +10,12 @@ describe("a process is quiet", () => {
     const child = spawn("sh", ["-c", "read line; while :; do :; done"], { stdio: ["pipe", "ignore", "ignore"] });
     const pid = child.pid ?? 0;
     try {
-      expect(await outcome(pid, 4_000)).toBe("quiet");
+      expect(await outcome(pid, 30_000)).toBe("quiet");
       child.stdin.write("go\n");
       await sleep(50);
       expect(await outcome(pid, 300)).toBe("not yet");
       child.kill("SIGKILL");
-      expect(await outcome(pid, 4_000)).toBe("quiet");
+      expect(await outcome(pid, 30_000)).toBe("quiet");
     } finally {
       child.kill("SIGKILL");
     }
