@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Isthmus, IsthmusError, type Machine } from "@isthmus/sdk";
+import { hasCode, Isthmus, IsthmusError, type Machine } from "@isthmus/sdk";
 import { expect } from "vitest";
 import { childrenOf, filesIn, openIn, watchGroupsOf } from "./leaks/held.ts";
 
@@ -126,7 +126,10 @@ export class World implements AsyncDisposable {
   }
 
   async removeAll(): Promise<void> {
-    for (const machine of await this.machines()) await this.isthmus.machines.remove(machine.id, { force: true });
+    for (const { id } of await this.machines())
+      await this.isthmus.machines.remove(id, { force: true }).catch((error: unknown) => {
+        if (!hasCode(error, "MACHINE_NOT_FOUND")) throw error;
+      });
   }
 
   /** What the daemon has open; inotify, which libuv keeps once it was needed, does not count. */
@@ -150,7 +153,9 @@ export class World implements AsyncDisposable {
 
   /** Without machines the daemon holds what it held at first, and of machines there is nothing on the disk. */
   async #expectIdle(): Promise<void> {
-    for (const folder of ["machines", "run/m", "images/tmp"]) expect(filesIn(join(this.home, folder)), folder).toEqual([]);
+    const left = () => ["machines", "run/m", "images/tmp"].flatMap((folder) => filesIn(join(this.home, folder)));
+    for (let round = 0; round < 300 && left().length > 0; round += 1) await sleep(50);
+    expect(left()).toEqual([]);
     const same = async () => (await this.open()).join() === this.#idle?.join();
     for (let round = 0; round < 300 && this.#idle && !(await same()); round += 1) await sleep(50);
     if (this.#idle) expect(await this.open(), "open in a daemon without machines").toEqual(this.#idle);

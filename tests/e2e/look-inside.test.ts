@@ -22,9 +22,10 @@ const changed = ["C /bin", "D /bin/ls", "C /etc", "C /etc/passwd", "A /srv/new",
 it("processes, changed files and all files of a machine are seen, also under another name and when it has ended", async () => {
   await world.ok(["run", "-d", "--name", "first", "busybox", "sh", "-c", script]);
   await world.ok(["rename", "first", "m"]);
-  await expect.poll(() => world.ok(["top", "m"])).toMatch(/ sleep 1000$/m);
-  const processes = JSON.parse(await world.ok(["top", "m", "--json"]));
-  expect(processes).toEqual(expect.arrayContaining([expect.objectContaining({ uid: 0, command: "sleep 1000" })]));
+  const look = async () => JSON.parse(await world.ok(["top", "m", "--json"]));
+  await expect.poll(look).toEqual(expect.arrayContaining([expect.objectContaining({ uid: 0, command: "sleep 1000" })]));
+  expect(await world.ok(["top", "m"])).toMatch(/ sleep 1000$/m);
+  const processes = await look();
   expect(processes.map(({ pid }: { pid: number }) => pid)).not.toContain(1);
   const running = (await world.ok(["diff", "m"])).split("\n");
   expect(running).toEqual(expect.arrayContaining(changed));

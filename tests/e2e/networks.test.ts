@@ -42,7 +42,7 @@ describe("machines of a network", () => {
       expect([to, text, stderr]).toEqual([to, "api", ""]);
     }
     for (const name of ["api", "backend", "api.web"])
-      expect([name, await lookUp("client", name)]).toEqual([name, ["10.40.0.10", "fd40::a"]]);
+      await expect.poll(() => lookUp("client", name), { message: name }).toEqual(["10.40.0.10", "fd40::a"]);
   });
 
   it("are not reached from another network, nor by name", async () => {
@@ -100,8 +100,11 @@ describe("machines of a network", () => {
     await world.ok(["daemon", "start"]);
     await world.ok(["update", "--unlimited", "network-receive-bps", "--unlimited", "network-send-pps", "client"]);
     const { namespace } = await network("web");
-    const left = [inHost("tc", "-n", namespace, "qdisc", "show"), inHost("ip", "netns", "exec", namespace, "nft", "list", "ruleset")];
-    expect([left[0]?.includes("tbf"), left[1]?.includes("isthmus_rates")]).toEqual([false, false]);
+    const left = () => [
+      inHost("tc", "-n", namespace, "qdisc", "show").includes("tbf"),
+      inHost("ip", "netns", "exec", namespace, "nft", "list", "ruleset").includes("isthmus_rates"),
+    ];
+    await expect.poll(left).toEqual([false, false]);
     await run("late", "--network", "web", "busybox", "sleep", "1000");
     expect((await fetch("late", "10.40.0.10")).text).toBe("api");
     expect((await fetch("client", "10.40.0.10")).text).toBe("api");

@@ -71,8 +71,8 @@ describe("isthmus run", () => {
       "-c",
       "touch mine; stat -c '%a %u' /; sleep 1000",
     ]);
+    await expect.poll(() => world.ok(["logs", id])).toBe("755 0");
     expect(await world.ok(["exec", "-u", "1000", "-w", "/", id, "sh", "-c", "id -u; stat -c %U /tmp/mine"])).toBe("1000\nnobody");
-    expect(await world.ok(["logs", id])).toBe("755 0");
     await world.ok(["rm", "-f", id]);
   });
 

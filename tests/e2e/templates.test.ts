@@ -146,10 +146,11 @@ describe("a zygote", () => {
   });
 
   it("is not what a machine with a disk is forked from: it keeps what it wrote", async () => {
+    await world.ok(["exec", "one", "sh", "-c", "hostname > /written; sync"]);
     await world.ok(["stop", "-t", "0", "one"]);
     await world.ok(["start", "one"]);
     expect((await inspect(world, "one")).startedFrom).toBe("template");
-    expect(await world.ok(["exec", "one", "cat", "/mine"])).toBe((await inspect(world, "one")).id.slice(0, 12));
+    expect(await world.ok(["exec", "one", "cat", "/written"])).toBe((await inspect(world, "one")).id.slice(0, 12));
   });
 
   it("ends with a daemon that is killed; its forks go on, and the next daemon makes another", async () => {
@@ -212,10 +213,11 @@ describe("a pool", () => {
     ]);
     expect(await inspect(world, "pooled")).toMatchObject({ startedFrom: "pool", notes: [] });
     await eventually("it writes", async () => ((await world.ok(["logs", "pooled"])) === "mine" ? true : undefined));
+    await world.ok(["exec", "pooled", "sh", "-c", "hostname > /written; sync"]);
     await world.ok(["stop", "-t", "0", "pooled"]);
     await world.ok(["start", "pooled"]);
     expect((await inspect(world, "pooled")).startedFrom).toBe("template");
-    expect(await world.ok(["exec", "pooled", "cat", "/file"])).toBe("mine");
+    expect(await world.ok(["exec", "pooled", "cat", "/written"])).toBe("mine");
     await world.removeAll();
   });
 

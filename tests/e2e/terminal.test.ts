@@ -33,11 +33,10 @@ describe("run -it in a real terminal", () => {
     pty.write("stty size\r");
     await see(/33 91/);
     pty.resize(120, 40);
-    await new Promise((done) => setTimeout(done, 500));
-    pty.write("stty size\r");
-    await see(/40 120/);
-    pty.write("sleep 1000\r");
-    await new Promise((done) => setTimeout(done, 500));
+    const ask = setInterval(() => pty.write("stty size\r"), 500);
+    await see(/40 120/).finally(() => clearInterval(ask));
+    pty.write("echo s$((1+1))art; sleep 1000\r");
+    await see(/s2art/);
     pty.write("\u0003");
     pty.write("echo in$((1+1))terrupted\r");
     await see(/in2terrupted/);

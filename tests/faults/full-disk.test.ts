@@ -16,7 +16,7 @@ const MIB = 1024 * 1024;
 const WAITING_MS = 8_000;
 const LINE = "0123456789".repeat(6);
 const ROUNDS = size(1, 20);
-const ROUND_DEADLINE_MS = 60_000;
+const ROUND_DEADLINE_MS = 600_000;
 const ROOM_MAX_BYTES = 40 * MIB;
 const FULL = /no room|disk is full|No space left/i;
 

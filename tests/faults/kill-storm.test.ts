@@ -96,9 +96,9 @@ describe("creates and deletes under a daemon that is killed at random", () => {
     expect(machines.filter(({ name }) => ledger.gone.has(name))).toEqual([]);
     expect((await pidsOf()).sort()).toEqual(pids);
     expect(machines.filter(({ restarts }) => restarts > 0)).toEqual([]);
-    expect(world.engines().sort()).toEqual(machines.flatMap(({ pid }) => pid ?? []).sort());
-    const folders = readdirSync(join(world.home, "machines"));
-    expect(folders.filter((id) => !machines.some((machine) => machine.id === id))).toEqual([]);
+    await expect.poll(() => world.engines().sort()).toEqual(machines.flatMap(({ pid }) => pid ?? []).sort());
+    const orphans = () => readdirSync(join(world.home, "machines")).filter((id) => !machines.some((machine) => machine.id === id));
+    await expect.poll(orphans).toEqual([]);
     expect(ledger.repeats).toBeGreaterThan(0);
     console.log(
       `kill storm: ${KILLS} kills, ${ledger.present.size} present, ${ledger.gone.size} gone, ${ledger.repeats} requests asked again`,

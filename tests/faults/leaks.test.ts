@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } fr
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Template } from "@isthmus/sdk";
 import { describe, expect, it } from "vitest";
 import { filesIn, held } from "../leaks/held.ts";
 import { mayMount, mountTmpfs, unmount } from "../leaks/tmpfs.ts";
@@ -47,8 +48,10 @@ describe("the leak check", () => {
 describe("a machine that was removed", () => {
   it("leaves no byte under the data folder", async () => {
     await using world = await World.start();
-    // The template of their shape stays.
+    // The template of their shape stays, and its zygote.
     await world.ok(["run", "--rm", "-p", "127.0.0.1:0:80", "busybox", "true"]);
+    const templates = async (): Promise<readonly Template[]> => JSON.parse(await world.ok(["template", "ls", "--json"]));
+    await expect.poll(async () => (await templates()).some(({ zygote }) => zygote)).toBe(true);
     const kept = () => filesIn(world.home).filter((line) => !GROWING.test(line));
     const before = kept();
     const script = "dd if=/dev/urandom of=/big bs=1M count=4 2>/dev/null; yes | head -c 3000000; sleep 1000";

@@ -74,8 +74,16 @@ describe("exec", () => {
     await using t = await setUp();
     const session = await t.machine.exec(["sh", "-c", "yes | head -c 50000000"]);
     const before = process.memoryUsage().arrayBuffers;
-    await expect.poll(() => session.stdout.readableLength).toBeGreaterThan(0);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // Both ends of the way are full, so that it is not the process that stands still.
+    const ends = [t.deps.machines.spawned[0]?.stdout, session.stdout];
+    let held = 0;
+    const standsFull = () => {
+      const earlier = held;
+      held = session.stdout.readableLength;
+      return held === earlier && ends.every((end) => end !== undefined && end.readableLength >= end.readableHighWaterMark);
+    };
+    await expect.poll(standsFull, { interval: 200 }).toBe(true);
+    expect(held).toBeLessThan(5_000_000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
     session.stderr.resume();
     expect((await text(session.stdout)).length).toBe(50_000_000);
@@ -124,8 +132,10 @@ describe("exec", () => {
     await using t = await setUp();
     const session = await t.machine.exec(["true"], { stdin: true });
     expect(await session.exit).toEqual({ code: 0 });
-    session.stdin.write("too late");
+    const late = new Promise((resolve) => session.stdin.write("too late", resolve));
+    expect(await late).toMatchObject({ code: "ERR_STREAM_DESTROYED" });
     session.stdin.end();
+    await expect.poll(() => session.stdin.closed).toBe(true);
   });
 });
 

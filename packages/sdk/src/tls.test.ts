@@ -2,8 +2,20 @@ import { Readable } from "node:stream";
 import { createServer } from "node:tls";
 import { createHttpDoor, type TlsKeys } from "@isthmus/door-http";
 import { fakeDeps, TestAuthority, testTls } from "@isthmus/door-http/testing";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { Isthmus } from "./mod.ts";
+
+/** A refusal counts however late it comes; where none comes, the whole time is waited. */
+const waits = vi.hoisted(() => ({ refusalMs: 30_000 }));
+vi.mock("./config.ts", async (original) => ({
+  ...(await original<object>()),
+  get REFUSAL_MS() {
+    return waits.refusalMs;
+  },
+}));
+afterEach(() => {
+  waits.refusalMs = 30_000;
+});
 
 const TOKEN = "a-token-of-some-length";
 
@@ -91,6 +103,7 @@ describe("a daemon that asks for client certificates", () => {
   });
 
   it("is told from one that is lost before it answers", async () => {
+    waits.refusalMs = 1_000;
     const server = createServer({ ...testTls, requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3" }, (socket) => {
       socket.on("error", () => undefined);
       socket.once("data", () => socket.destroy());

@@ -154,9 +154,9 @@ describe("ps", () => {
     expect(code).toBe(0);
     expect(out).toBe(
       [
-        "ID             NAME   IMAGE     COMMAND                          STATE                CREATED      PORTS",
-        "001122334455   web    busybox   sleep 60                         running 59 minutes   1 hour ago   127.0.0.1:8080->80/tcp",
-        "ffeeddccbbaa   old    busybox   sh -c evil\\x1b[2J\\nand someth…   exited (SIGKILL)     1 hour ago",
+        "ID             NAME   IMAGE     COMMAND                          STATE              CREATED      PORTS",
+        "001122334455   web    busybox   sleep 60                         running 1 hour     1 hour ago   127.0.0.1:8080->80/tcp",
+        "ffeeddccbbaa   old    busybox   sh -c evil\\x1b[2J\\nand someth…   exited (SIGKILL)   1 hour ago",
         "",
       ].join("\n"),
     );

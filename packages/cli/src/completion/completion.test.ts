@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { fakeDaemon, image, machine, snapshot } from "../testing/fake-daemon.ts";
 import { cli } from "../testing/test-world.ts";
 import { scripts } from "./scripts.ts";
+
+// The names of a busy host are right however late they come.
+vi.mock("../config.ts", async (original) => ({ ...(await original<object>()), COMPLETION_DEADLINE_MS: 30_000 }));
 
 async function complete(words: readonly string[], options: { readonly socketPath?: string } = {}): Promise<readonly string[]> {
   const { code, out } = await cli(["__complete", "--", ...words], options);

@@ -29,6 +29,9 @@ const starts: Readonly<Record<Shell, readonly [readonly string[], string]>> = {
   fish: [["--no-config", "-i"], "source completion.fish"],
 };
 
+/** The names of a busy host are right however late they come. Node cuts its options at spaces. */
+const noDeadline = "--import=data:text/javascript,AbortSignal.timeout=()=>new/**/AbortController().signal";
+
 /** The screen's text: without its commands, and with what a backspace took back taken back. */
 const shown = (screen: string) =>
   stripVTControlCharacters(screen)
@@ -45,6 +48,7 @@ async function tab(shell: Shell, typed: string): Promise<string> {
     ISTHMUS_SOCKET: daemon.socketPath,
     ISTHMUS_HOME: folder,
     LC_ALL: "C",
+    NODE_OPTIONS: noDeadline,
   };
   const terminal = spawn(shell, [...args], { name: "dumb", cols: 200, rows: 50, cwd: folder, env });
   let screen = "";

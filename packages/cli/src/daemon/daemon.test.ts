@@ -3,7 +3,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { hasCode } from "@isthmus/contract";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { launchDaemon } from "./launch.ts";
 import { takeLock } from "./lock.ts";
 import { failureReason, tailOf } from "./log-tail.ts";
@@ -21,6 +21,7 @@ beforeEach(() => {
   paths = daemonPaths({ ISTHMUS_HOME: path.join(folder, "home"), ISTHMUS_SOCKET: path.join(folder, "run", "d.sock") });
 });
 afterEach(() => {
+  vi.useRealTimers();
   for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL");
   pids.clear();
   rmSync(folder, { recursive: true, force: true });
@@ -42,9 +43,11 @@ function started(): readonly number[] {
 
 const listen = `setTimeout(() => net.createServer().listen(process.env.TEST_SOCKET), 100);`;
 
-function launch(main: string, deadlineMs = 20_000): Promise<"started" | "found"> {
+const DEADLINE_MS = 20_000;
+
+function launch(main: string): Promise<"started" | "found"> {
   const env = { ...process.env, TEST_SOCKET: paths.socket };
-  return launchDaemon({ paths, env, main, deadlineMs, answers: async () => (await probe(paths.socket)) === "listening" });
+  return launchDaemon({ paths, env, main, deadlineMs: DEADLINE_MS, answers: async () => (await probe(paths.socket)) === "listening" });
 }
 
 describe("starting the daemon", () => {
@@ -72,8 +75,11 @@ describe("starting the daemon", () => {
   });
 
   it("ends one that never answers", async () => {
-    const failed = await launch(program("setInterval(() => {}, 1000);"), 1_000).catch((error: unknown) => error);
-    expect(hasCode(failed, "DAEMON_START_FAILED")).toBe(true);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const outcome = launch(program("setInterval(() => {}, 1000);")).catch((error: unknown) => error);
+    await expect.poll(() => readFileSync(path.join(folder, "pids"), "utf8")).toMatch(/\n/);
+    vi.setSystemTime(Date.now() + DEADLINE_MS);
+    expect(hasCode(await outcome, "DAEMON_START_FAILED")).toBe(true);
     const [pid = 0] = started();
     await expect.poll(() => isAlive(pid)).toBe(false);
   });

@@ -283,7 +283,7 @@ function expectExact(): void {
 }
 
 describe("any history of requests, ends and crashes", () => {
-  it(`holds no more than the limit, and all that it holds, SEED=${SEED}`, async () => {
+  it(`holds no more than the limit, and all that it holds, SEED=${SEED}`, { timeout: 300_000 }, async () => {
     const step = fc.constantFrom<Step>("create", "create", "exit", "stop", "kill", "crash", "start", "remove");
     const history = fc.array(fc.tuple(step, fc.nat(20)), { maxLength: 40 });
     await fc.assert(

@@ -69,7 +69,8 @@ beforeAll(async () => {
     "link set eth1 up",
   ])
     out("ip", "-n", host, ...line.split(" "));
-  const serve = `for (const p of [80, 81]) require("net").createServer((s) => s.end("host")).listen(p, "::", () => console.log(p))`;
+  const serve = `let left = 2; for (const p of [80, 81])
+    require("net").createServer((s) => s.end("host")).listen(p, "::", () => --left || console.log("ready"))`;
   server = spawn("nsenter", [...enter(host), process.execPath, "-e", serve], { stdio: ["ignore", "pipe", "inherit"] });
   await once(server.stdout ?? server, "data");
 });
@@ -103,7 +104,7 @@ function plug(namespace: string, { name, tap, mac, v4, v6 = "" }: GatewayMachine
 /** Which of the host's ports a machine reaches. */
 function reached(guest: string): readonly string[] {
   const ask = `const net = require("net"); for (const h of ["${HOST}", "${HOST6}"]) for (const p of [80, 81]) {
-    const s = net.connect({ host: h, port: p, timeout: 5_000 });
+    const s = net.connect({ host: h, port: p, timeout: 10_000 });
     s.on("data", () => console.log(h + " " + p)).on("error", () => {}).on("timeout", () => s.destroy()); }`;
   return out("nsenter", ...enter(guest), process.execPath, "-e", ask)
     .split("\n")
@@ -137,7 +138,7 @@ it("let a machine reach what its policy names of the host, and nothing else nor 
   expect(guests.map(reached)).toEqual([[], [`${HOST} 81`]]);
   life(own, { remove: ["web"] });
   expect([things(), existsSync(`/run/netns/${namespace}`)]).toEqual([[0, 0], false]);
-});
+}, 120_000);
 
 it("are found without their files, gateway and all, and those of another daemon are not", async () => {
   const web = { network: "web", subnet: "10.40.0.0/24", machines: [] };
@@ -165,7 +166,7 @@ it("go on with a new gateway when their files are gone", async () => {
 
 it("are found by the host's end or the table alone", () => {
   const namespace = life(own, { apply: { network: "web", subnet: "10.40.0.0/24", machines: [] } });
-  for (const pid of pidsIn(namespace)) process.kill(pid, "SIGKILL");
+  for (const pid of pidsIn(namespace).filter(isGateway)) process.kill(pid, "SIGKILL");
   out("ip", "netns", "del", namespace);
   rmSync(own.runFolder, { recursive: true });
   expect(life(own, { left: true })).toEqual(["web"]);

@@ -15,11 +15,11 @@ import { bodyText, fitting, mutated, queryText } from "./testing/requests.ts";
 const REQUESTS = Number(process.env.ISTHMUS_FUZZ_REQUESTS ?? 45_000);
 const SEED = Number(process.env.ISTHMUS_FUZZ_SEED ?? Date.now() % 1_000_000);
 /** Nothing here has a reason to wait. */
-const ANSWER_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 const GROWTH_BYTES = 50 * 1024 * 1024;
 /** The engine unmaps what it has let go of in the background, some time after it was collected. */
 const UNMAPPED_MS = 10_000;
-/** of the 30,000, so that no route is left out as their number grows */
+/** of the 45,000, so that no route is left out as their number grows */
 const PER_ROUTE = 500 / 45_000;
 
 type Method = "GET" | "POST" | "PUT" | "DELETE" | "PATCH";

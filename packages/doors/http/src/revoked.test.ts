@@ -1,6 +1,6 @@
 import http from "node:http";
 import { hostOwner } from "@isthmus/core";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { type OpenDoor, openDoor } from "./testing/fakes.ts";
 
@@ -9,8 +9,12 @@ beforeEach(async () => {
   door = await openDoor();
   await door.deps.machines.create({ image: "x", name: "web", stdin: true }, { start: true });
 });
-afterEach(() => door[Symbol.asyncDispose]());
+afterEach(async () => {
+  vi.useRealTimers();
+  await door[Symbol.asyncDispose]();
+});
 
+const LIFE_MS = 1_000;
 const token = (expiresInMs?: number) => door.deps.tokens.create({ name: "t", role: "operator", expiresInMs }, hostOwner).value;
 
 interface Stream {
@@ -46,6 +50,7 @@ function session(path: string, value: string, start?: object): Stream {
       text += message.toString();
       begun.resolve(undefined);
     });
+    socket.on("error", begun.reject);
     socket.on("close", () => resolve(text));
   });
   return { begun: begun.promise, ended };
@@ -70,9 +75,11 @@ describe("a right that is over", () => {
   });
 
   it("ends them too when it was given for a time that is up", async () => {
-    const value = token(1_000);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const value = token(LIFE_MS);
     const streams = open(value);
     await Promise.all(streams.map(({ begun }) => begun));
+    vi.setSystemTime(Date.now() + LIFE_MS);
     for (const text of await Promise.all(streams.map(({ ended }) => ended))) expect(text).toContain("UNAUTHORIZED");
     expect(await follow("/v1/health", value).begun).toBe(401);
   });

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { LiveMachine, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadState } from "./engine-state.ts";
+import { ADOPT_BUDGET_MS } from "./config.ts";
+import { type EngineState, loadState } from "./engine-state.ts";
 import { GuestBench } from "./guest.fixture.ts";
 import { processStatus } from "./process/proc.ts";
 
@@ -19,6 +20,31 @@ afterAll(() => bench.close());
 async function greets(machine: LiveMachine, plan: StartPlan): Promise<string> {
   const run = await machine.exec({ command: ["echo", "hi"] }, plan.workload);
   return await text(run.stdout);
+}
+
+/** A machine whose daemon died while it booted. */
+async function cutShort(): Promise<{ plan: StartPlan; state: EngineState }> {
+  const script = join(bench.folder, "start.ts");
+  const fixture = JSON.stringify(join(import.meta.dirname, "guest.fixture.ts"));
+  for (;;) {
+    const plan = await bench.plan("echo begun; sleep 3600");
+    await writeFile(
+      script,
+      `import { GuestBench } from ${fixture};
+       const engine = await GuestBench.engine(${JSON.stringify(bench.folder)});
+       await engine.start(${JSON.stringify(plan)}, new AbortController().signal);`,
+    );
+    const daemon = spawn(process.execPath, [script], { stdio: "inherit" });
+    const exited = once(daemon, "exit");
+    const phase = async () => (await loadState(plan.folder))?.phase ?? "spawning";
+    while ((await phase()) === "spawning") await new Promise((resolve) => setTimeout(resolve, 5));
+    daemon.kill("SIGKILL");
+    await exited;
+    const state = await loadState(plan.folder);
+    if (state?.phase === "booting") return { plan, state };
+    // It was over before it was cut short.
+    await bench.engine.reap(state?.pid ?? 0, plan.folder);
+  }
 }
 
 describe("taking up a machine", () => {
@@ -57,7 +83,7 @@ describe("taking up a machine", () => {
     const before = await bench.start(plan);
     before.release();
     process.kill(before.pid, "SIGSTOP");
-    const after = await bench.adopt(plan);
+    const after = await bench.adopt(plan, ADOPT_BUDGET_MS);
     expect(after?.pid).toBe(before.pid);
     expect(after?.notes).toHaveLength(1);
     process.kill(before.pid, "SIGCONT");
@@ -69,29 +95,12 @@ describe("taking up a machine", () => {
   });
 
   it.each(["before its pid was noted", "while it booted"])("of a daemon that died %s finishes the start", async (when) => {
-    const plan = await bench.plan("echo begun; sleep 3600");
-    const script = join(bench.folder, "start.ts");
-    const fixture = JSON.stringify(join(import.meta.dirname, "guest.fixture.ts"));
-    await writeFile(
-      script,
-      `import { GuestBench } from ${fixture};
-       const engine = await GuestBench.engine(${JSON.stringify(bench.folder)});
-       await engine.start(${JSON.stringify(plan)}, new AbortController().signal);`,
-    );
-    const daemon = spawn(process.execPath, [script], { stdio: "inherit" });
-    const exited = once(daemon, "exit");
-    let state = await loadState(plan.folder);
-    while (state?.phase !== "booting") {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      state = await loadState(plan.folder);
-    }
-    daemon.kill("SIGKILL");
-    await exited;
+    const { plan, state } = await cutShort();
     if (when.startsWith("before")) {
       const { pid: _pid, startTime: _startTime, ...unnoted } = state;
       await writeFile(join(plan.folder, "engine.json"), JSON.stringify({ ...unnoted, phase: "spawning" }));
     }
-    const machine = await bench.adopt(plan);
+    const machine = await bench.adopt(plan, ADOPT_BUDGET_MS);
     expect(machine?.pid).toBe(state.pid);
     while (!(await readFile(plan.outputPath, "latin1").catch(() => "")).includes("begun"))
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -5,7 +5,7 @@ import { goOn } from "./capture/capture.ts";
 import { DiskCopy } from "./capture/disk-copy.ts";
 import { renew } from "./capture/restore.ts";
 import { agentSocketPath, qmpSocketPath } from "./command-line.ts";
-import { ADOPT_BUDGET_MS, START_DEADLINE_MS } from "./config.ts";
+import { START_DEADLINE_MS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { clearLeftovers, type EngineState, loadState, saveState } from "./engine-state.ts";
 import { AgentLink } from "./guest/agent-link.ts";
@@ -71,21 +71,22 @@ interface Adopted {
   readonly vmm: VmmProcess;
   readonly link: AgentLink;
   readonly monitor: Monitor;
+  readonly budgetMs: number;
   readonly before?: () => Promise<void>;
 }
 
-/** Asks VMM and guest for `ADOPT_BUDGET_MS` at most; what did not answer becomes a note and is asked again when somebody needs it. */
+/** Asks VMM and guest for `budgetMs` at most; what did not answer becomes a note and is asked again when somebody needs it. */
 async function takeUp(adopted: Adopted, log: EngineLog): Promise<{ paused: boolean; notes: readonly string[] }> {
-  const { plan, state, vmm, link, monitor } = adopted;
-  const giveUpAt = performance.now() + ADOPT_BUDGET_MS;
+  const { plan, state, vmm, link, monitor, budgetMs } = adopted;
+  const giveUpAt = performance.now() + budgetMs;
   const late = (error: unknown): "late" => {
     log("a machine was taken up that does not answer", { machine: plan.id, error: IsthmusError.from(error).toBody() });
     return "late";
   };
   const running = state.phase === "running";
   const finished = running ? undefined : finishStart(adopted).catch(late);
-  if (state.capturing === true) await within(ADOPT_BUDGET_MS, endCapture(adopted).catch(late));
-  const paused = await within(ADOPT_BUDGET_MS, Promise.race([vmm.ended, monitor.paused(ADOPT_BUDGET_MS).catch(late)]));
+  if (state.capturing === true) await within(budgetMs, endCapture(adopted).catch(late));
+  const paused = await within(budgetMs, Promise.race([vmm.ended, monitor.paused(budgetMs).catch(late)]));
   if (paused === "late") return { paused: false, notes: ["its engine process did not answer when the daemon started"] };
   if (paused === true && running) {
     link.keep();
@@ -109,14 +110,16 @@ async function endCapture({ plan, state, link, monitor }: Adopted): Promise<void
 }
 
 /** A clone whose daemon died before its template's state was loaded holds nothing worth keeping. One that does not say so is treated as any other. */
-async function restoreWasCutShort(monitor: Monitor): Promise<boolean> {
-  return await monitor.unrestored(ADOPT_BUDGET_MS).catch(() => false);
+async function restoreWasCutShort(monitor: Monitor, budgetMs: number): Promise<boolean> {
+  return await monitor.unrestored(budgetMs).catch(() => false);
 }
 
 export interface AdoptRequest {
   readonly plan: StartPlan;
   /** of the host */
   readonly bootId: string;
+  /** how long it is waited for an answer */
+  readonly budgetMs: number;
   /** called before a guest that has not yet gone on does so */
   readonly before?: () => Promise<void>;
   readonly groups?: MachineGroups;
@@ -124,8 +127,9 @@ export interface AdoptRequest {
   readonly log: EngineLog;
 }
 
-/** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `ADOPT_BUDGET_MS` at most. Throws CANCELLED. */
-export async function adoptMachine({ plan, bootId, before, groups, signal, log }: AdoptRequest): Promise<QemuMachine | undefined> {
+/** Takes up the machine in `plan.folder`; undefined when its process is gone. Takes about `budgetMs` at most. Throws CANCELLED. */
+export async function adoptMachine(request: AdoptRequest): Promise<QemuMachine | undefined> {
+  const { plan, bootId, budgetMs, before, groups, signal, log } = request;
   if (signal.aborted) throw new IsthmusError("CANCELLED", { what: `taking up ${plan.name}` });
   const state = await loadState(plan.folder);
   const found = state === undefined ? undefined : await findProcess(plan.folder, state, bootId);
@@ -139,8 +143,8 @@ export async function adoptMachine({ plan, bootId, before, groups, signal, log }
   void vmm.ended.then(() => groups?.leave(vmm.pid));
   const link = new AgentLink(agentSocketPath(plan.socketFolder), plan.name);
   const monitor = new Monitor(qmpSocketPath(plan.socketFolder), () => vmm.expectEnd());
-  if (state.phase !== "running" && (await restoreWasCutShort(monitor))) await vmm.kill();
-  const taken = vmm.over ? undefined : await takeUp({ plan, state, vmm, link, monitor, before }, log);
+  if (state.phase !== "running" && (await restoreWasCutShort(monitor, budgetMs))) await vmm.kill();
+  const taken = vmm.over ? undefined : await takeUp({ plan, state, vmm, link, monitor, budgetMs, before }, log);
   vmm.look();
   if (taken === undefined || vmm.over) {
     link.close();

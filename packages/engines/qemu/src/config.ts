@@ -86,7 +86,7 @@ export const KILL_POLL_MS = 10;
 /** Looks, `KILL_POLL_MS` apart, for the end of a process whose monitor was closed. */
 export const END_LOOKS = 200;
 /** A fork that has ended is waited for so long to be told of by its server, which knows how. */
-export const END_TOLD_MS = 1_000;
+export const END_TOLD_MS = 6_000;
 /** Node offers no pidfd: the end of a process that is not our child is noticed by looking. QMP's end of file is usually faster. */
 export const ADOPTED_POLL_MS = 1_000;
 
@@ -127,7 +127,7 @@ export const BASE_COPY_DEADLINE_MS = 600_000;
 /** A disk of a terabyte takes its time; the guest goes on meanwhile. */
 export const DISK_COPY_DEADLINE_MS = 6 * 3_600_000;
 /** Stopping and starting all processes of a guest. */
-export const FREEZE_DEADLINE_MS = 5_000;
+export const FREEZE_DEADLINE_MS = 20_000;
 /** Between the moment that a restored guest goes on and the first connection to it: it must have noticed that its former host left. */
 export const RESTORED_SETTLE_MS = 30;
 /** Between letting go of a guest and stopping it to be suspended, for the same reason. */

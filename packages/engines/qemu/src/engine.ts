@@ -8,7 +8,7 @@ import { adoptMachine } from "./adopt.ts";
 import { savedParts } from "./capture/parts.ts";
 import { createSaving } from "./capture/saving.ts";
 import type { IdleCode } from "./command-line.ts";
-import { IDLE_CODE_MS, IDLE_PLUGIN, PORT_ATTEMPTS } from "./config.ts";
+import { ADOPT_BUDGET_MS, IDLE_CODE_MS, IDLE_PLUGIN, PORT_ATTEMPTS } from "./config.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { checkMemory } from "./least-memory.ts";
 import { choosePorts } from "./monitor/host-ports.ts";
@@ -36,6 +36,8 @@ export interface QemuEngineOptions {
   readonly forks?: boolean;
   /** ms that a TCG guest is idle before its translated code is given back; "keep": never; default `IDLE_CODE_MS` */
   readonly idleCodeMs?: number | "keep";
+  /** ms that a machine which is taken up is waited for; default `ADOPT_BUDGET_MS` */
+  readonly adoptBudgetMs?: number;
   readonly log?: EngineLog;
 }
 
@@ -64,7 +66,7 @@ function idleCodeOf({ agentPath, idleCodeMs = IDLE_CODE_MS }: QemuEngineOptions)
 
 /** MicroVMs by QEMU: KVM where a guest really boots with it, else software emulation. Throws CONFIG_INVALID. */
 export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
-  const { kernels, stateFolder, bootId, groups } = options;
+  const { kernels, stateFolder, bootId, groups, adoptBudgetMs: budgetMs = ADOPT_BUDGET_MS } = options;
   const log: EngineLog = options.log ?? (() => {});
   const tscKhz = tscReader(options.agentPath, log);
   const wanted = options.accelerator ?? wantedAccelerator(process.env.ISTHMUS_ACCEL);
@@ -98,7 +100,7 @@ export function createQemuEngine(options: QemuEngineOptions): QemuEngine {
     checkMemory: (shape) => checkMemory(shape, () => kernels.list()),
     cloning: createCloning({ kernels, probe, tscKhz, bootId, spawner, groups }),
     saving: createSaving({ kernels, probe, bootId, spawner, groups, log }),
-    adopt: (plan, signal, before) => adoptMachine({ plan, bootId, before, groups, signal, log }),
+    adopt: (plan, signal, before) => adoptMachine({ plan, bootId, budgetMs, before, groups, signal, log }),
     processes: async (machinesFolder) => (await vmmsIn(machinesFolder)).map(({ pid, name }) => ({ pid, machineId: name })),
     reap: async (pid, folder) => {
       const startTime = processStatus(pid)?.startTime;

@@ -10,6 +10,8 @@ import { createQemuEngine, type QemuEngine, type QemuEngineOptions } from "./eng
 
 export const agentPath = join(import.meta.dirname, "../../../../guest/agent/build/isthmus-agent");
 const run = promisify(execFile);
+/** A busy host can stand still for longer than a daemon that starts waits for one machine. */
+const PATIENT_MS = 30_000;
 const applets = [
   "sh",
   "cat",
@@ -123,8 +125,8 @@ export class GuestBench {
     return await this.engine.start(plan, new AbortController().signal);
   }
 
-  async adopt(plan: StartPlan): Promise<LiveMachine | undefined> {
-    return await (await GuestBench.engine(this.folder)).adopt(plan, new AbortController().signal);
+  async adopt(plan: StartPlan, adoptBudgetMs = PATIENT_MS): Promise<LiveMachine | undefined> {
+    return await (await GuestBench.engine(this.folder, { adoptBudgetMs })).adopt(plan, new AbortController().signal);
   }
 
   /** Kinds and texts of a machine's output records. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LiveMachine, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GuestBench } from "./guest.fixture.ts";
@@ -88,12 +89,21 @@ describe("a running machine", () => {
   });
 
   it("stands still while it is paused", async () => {
-    await machine.pause();
-    expect(machine.paused).toBe(true);
-    await expect(machine.exec({ command: ["true"] }, plan.workload)).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
-    await machine.unpause();
-    const run = await machine.exec({ command: ["true"] }, plan.workload);
+    const counting = await bench.plan("while :; do echo on; sleep 0.1; done");
+    const counter = await bench.start(counting);
+    const counted = async () => (await bench.records(counting)).length;
+    await expect.poll(counted).toBeGreaterThan(1);
+    await counter.pause();
+    expect(counter.paused).toBe(true);
+    await expect(counter.exec({ command: ["true"] }, counting.workload)).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+    const before = await counted();
+    await sleep(1_000);
+    expect(await counted()).toBe(before);
+    await counter.unpause();
+    const run = await counter.exec({ command: ["true"] }, counting.workload);
     expect(await run.exit).toEqual({ code: 0 });
+    await expect.poll(counted).toBeGreaterThan(before);
+    await counter.kill();
   });
 
   it("reads what is attached to it, to its end", async () => {

@@ -5,7 +5,8 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { REMOVE_TRIES } from "./config.ts";
 import { createGroups } from "./groups.ts";
 import { KernelFiles } from "./kernel-files.ts";
 import { findPlaces } from "./places.ts";
@@ -115,11 +116,11 @@ describe("groups that their daemon is about to leave", () => {
   const folder = () => join(root, "sys/fs/cgroup/pids/isthmus");
   const group = (instance: string, name: string) => join(folder(), instance, name);
   /** The kernel does not remove a group that it holds, as no folder is removed that has a file. */
-  function entered(stat: string): { readonly groups: ReturnType<typeof createGroups>; readonly instance: string } {
+  function entered(stat: string) {
     const files = present({ "proc/self/mountinfo": v1("pids"), "proc/self/cgroup": "3:pids:/\n", "proc/77/stat": stat });
     const groups = createGroups({ home: "/home", files, pid: 1 });
     groups.enter("machine", 77);
-    return { groups, instance: files.folders("/sys/fs/cgroup/pids/isthmus")[0] ?? "" };
+    return { files, groups, instance: files.folders("/sys/fs/cgroup/pids/isthmus")[0] ?? "" };
   }
 
   it("are waited for when nothing of them runs any more", async () => {
@@ -139,9 +140,19 @@ describe("groups that their daemon is about to leave", () => {
   });
 
   it("are not waited for any longer than a second", async () => {
-    const { groups, instance } = entered("77 (qemu) X 1");
+    const { files, groups, instance } = entered("77 (qemu) X 1");
+    const remove = vi.spyOn(files, "removeFolder");
     await groups.settled();
     expect(existsSync(group(instance, "machine"))).toBe(true);
+    expect(remove.mock.calls.filter(([path]) => path.endsWith("/machine"))).toHaveLength(REMOVE_TRIES);
+  });
+
+  it("go a moment later where something of their process is still ending", async () => {
+    const { groups, instance } = entered("77 (qemu) X 1");
+    groups.leave(77);
+    expect(existsSync(group(instance, "machine"))).toBe(true);
+    rmSync(join(group(instance, "machine"), "cgroup.procs"));
+    await expect.poll(() => existsSync(folder())).toBe(false);
   });
 });
 
@@ -226,23 +237,6 @@ describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
     expect(groups.sweep()).toBe(0);
   });
 
-  it("go a moment later where something of their process is still ending", async () => {
-    const groups = createGroups({ home: root });
-    const child = spawn("sleep", ["100"], { stdio: "ignore" });
-    const pid = child.pid ?? 0;
-    try {
-      groups.enter("late", pid);
-      const { places } = findPlaces({ files: real, instance: instanceOf(pid, "late"), pid: process.pid });
-      const left = () => places.filter(({ base }) => existsSync(join(base, "late")));
-      groups.leave(pid);
-      expect(left()).toEqual(places);
-      child.kill("SIGKILL");
-      await expect.poll(left).toEqual([]);
-    } finally {
-      child.kill("SIGKILL");
-    }
-  });
-
   it("hold a process, and its group goes with it but not before", async () => {
     const home = root;
     const groups = createGroups({ home });
@@ -274,6 +268,6 @@ describe.runIf(writable("/sys/fs/cgroup"))("the cgroups of this host", () => {
 });
 
 /** Name of the folder that the groups of one data folder are in. */
-function instanceOf(pid: number, group = "one"): string {
-  return new RegExp(`isthmus/([0-9a-f]+)/${group}$`, "m").exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
+function instanceOf(pid: number): string {
+  return /isthmus\/([0-9a-f]+)\/one$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayClient } from "./client.ts";
 import { NetWorld, places } from "./testing/net-world.ts";
+import type { Attempt } from "./testing/probe.ts";
 
 const isRoot = process.getuid?.() === 0;
 const a = (name: string, data: string, ttl = 300): Answer => ({ type: "A", name, ttl, data });
@@ -160,9 +161,10 @@ describe.skipIf(!isRoot)("names", () => {
   it("asks the next server when one does not answer, and says that it failed when none does", async () => {
     const dead = "203.0.113.99";
     await client.apply(world.state({ upstreams: [dead, places.v4.dns] }));
-    expect(addresses(await world.dns("web", "server.example"))).toEqual([places.v4.server]);
+    // over TCP, where a probe asks only once: what it asks again may come to the server in a later test
+    expect(addresses(await world.dns("web", "server.example", "A", "tcp"))).toEqual([places.v4.server]);
     await client.apply(world.state({ upstreams: [dead] }));
-    for (const machine of ["web", "some"]) expect((await world.dns(machine, "server.example")).rcode).toBe("SERVFAIL");
+    for (const machine of ["web", "some"]) expect((await world.dnsOnce(machine, "server.example", "A", "tcp")).rcode).toBe("SERVFAIL");
     await client.apply(world.state({ uplink: undefined }));
     expect((await world.dns("web", "server.example")).rcode).toBe("NXDOMAIN");
     expect(await reach("web", places.v4.server, 80)).toBe(false);
@@ -173,6 +175,7 @@ describe.skipIf(!isRoot)("names", () => {
   describe("of others, where they are named", () => {
     it("denies what is not named, asks nobody about it, and tells of it", async () => {
       await world.asked();
+      // over TCP, where a probe asks only once
       for (const name of [
         "wild.example",
         "evil.test",
@@ -181,7 +184,7 @@ describe.skipIf(!isRoot)("names", () => {
         "secret-data.evil.test",
         "8.8.8.8.in-addr.arpa",
       ])
-        expect((await world.dns("some", name)).rcode, name).toBe("NXDOMAIN");
+        expect((await world.dns("some", name, "A", "tcp")).rcode, name).toBe("NXDOMAIN");
       expect(await world.asked()).toEqual([]);
       const told = await world.told(client, ({ name }) => name === "8.8.8.8.in-addr.arpa");
       expect(told.filter(({ kind }) => kind === "dns")).toContainEqual({
@@ -268,17 +271,24 @@ describe.skipIf(!isRoot)("names", () => {
     });
 
     it("forgets an address when its TTL is over, and lets connections go on", async () => {
-      await world.dns("twin", "short.example");
-      expect((await world.try("twin", { kind: "hold", address: places.v4.other, port: 22 })).result).toBe("open");
+      const ssh = { kind: "hold", address: places.v4.other, port: 22 } as const;
       const hello = { kind: "tls", address: places.v4.other, port: 443, name: "short.example", ca: world.ca } as const;
-      expect((await world.try("twin", hello)).result).toBe("open");
+      // The TTL may be over before a busy host comes to the attempt.
+      const opens = async (attempt: Attempt): Promise<void> => {
+        const result = async () => {
+          await world.dns("twin", "short.example");
+          return (await world.try("twin", attempt)).result;
+        };
+        await expect.poll(result).toBe("open");
+      };
+      await opens(ssh);
+      await opens(hello);
       let open = true;
       while (open) open = await reach("twin", places.v4.other, 22);
       expect((await world.try("twin", { kind: "held", address: places.v4.other, port: 22 })).detail).toBe("still there");
       expect((await world.try("twin", hello)).result).toBe("refused");
-      await world.dns("twin", "short.example");
-      expect(await reach("twin", places.v4.other, 22)).toBe(true);
-      expect((await world.try("twin", hello)).result).toBe("open");
+      await opens({ ...ssh, kind: "tcp" });
+      await opens(hello);
     });
   });
 

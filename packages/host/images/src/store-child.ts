@@ -84,7 +84,8 @@ async function squeeze(): Promise<void> {
   for (let turn = 0; turn < Number(turns); turn += 1) {
     const kept = await importOf(100_000, `kept:${turn}`);
     const bytes = 500_000 + next(4_000_000);
-    const room = next(10_000_000);
+    const drawn = next(10_000_000);
+    const room = turn === 0 ? 0 : drawn;
     const filler = occupy(room);
     const result = await importOf(bytes, `squeezed:${turn}`);
     rmSync(filler);

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { VMM_NICENESS } from "../config.ts";
+import type { EngineEnd } from "@isthmus/core";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { KILL_DEADLINE_MS, VMM_NICENESS } from "../config.ts";
 import { processArguments, processStatus } from "./proc.ts";
 import { spawnVmm } from "./spawn.ts";
 import { VmmProcess, vmmWords } from "./vmm-process.ts";
@@ -49,6 +51,23 @@ describe("a VMM process", () => {
     await child.ended;
   });
 
+  it("of a fork server ended as that told, even when it was not read for long", async () => {
+    const child = await spawnVmm("sleep", ["60"], folder);
+    const told = Promise.withResolvers<EngineEnd | undefined>();
+    const forked = VmmProcess.forked(child.pid, child.startTime, told.promise);
+    await child.kill();
+    vi.useFakeTimers({ toFake: ["performance"] });
+    try {
+      forked.look();
+      vi.advanceTimersByTime(KILL_DEADLINE_MS);
+      forked.look();
+    } finally {
+      vi.useRealTimers();
+    }
+    told.resolve({ status: "signal SIGKILL" });
+    expect(await forked.ended).toEqual({ status: "signal SIGKILL" });
+  });
+
   it("is never killed under a pid that is another's by now", async () => {
     const bystander = spawn("sleep", ["60"]);
     const pid = bystander.pid ?? 0;
@@ -61,9 +80,14 @@ describe("a VMM process", () => {
 
 describe("proc", () => {
   it("reads a process whose name holds brackets and spaces", async () => {
-    const child = spawn("bash", ["-c", 'printf "a) R 1 (b" > /proc/self/comm; read -r line'], { stdio: ["pipe", "ignore", "ignore"] });
+    const script = 'read -r line; printf "a) R 1 (b" > /proc/self/comm; read -r line';
+    const child = spawn("bash", ["-c", script], { stdio: ["pipe", "ignore", "ignore"] });
     await new Promise((resolve) => child.once("spawn", resolve));
-    expect(processStatus(child.pid ?? 0)?.startTime).toMatch(/^\d+$/);
+    const startTime = processStatus(child.pid ?? 0)?.startTime;
+    expect(startTime).toMatch(/^\d+$/);
+    child.stdin.write("go\n");
+    await expect.poll(() => readFileSync(`/proc/${child.pid}/comm`, "utf8")).toBe("a) R 1 (b\n");
+    expect(processStatus(child.pid ?? 0)?.startTime).toBe(startTime);
     child.kill("SIGKILL");
   });
 

@@ -77,8 +77,9 @@ export class VmmProcess {
   look(): void {
     if (this.#over || (this.#poll === undefined && !this.#told) || this.#present()) return;
     this.#goneSinceMs ??= performance.now();
-    // A server that is stopped tells nothing.
-    if (!this.#told || performance.now() - this.#goneSinceMs >= END_TOLD_MS) this.#settle({});
+    if (!this.#told) this.#settle({});
+    // A server that is stopped tells nothing. Where this program stood still, what the server told is there and not yet read.
+    else if (performance.now() - this.#goneSinceMs >= END_TOLD_MS) setImmediate(() => this.#settle({}));
   }
 
   /** The process seems to be ending: looks often for a while. */
@@ -96,7 +97,7 @@ export class VmmProcess {
     const giveUpAt = performance.now() + KILL_DEADLINE_MS;
     while (!this.#over) {
       this.look();
-      if (performance.now() >= giveUpAt)
+      if (performance.now() >= giveUpAt && this.#goneSinceMs === undefined)
         throw new IsthmusError("TIMEOUT", { what: `the end of process ${this.pid}`, limit: KILL_DEADLINE_MS });
       await Promise.race([this.ended, sleep(KILL_POLL_MS)]);
     }

@@ -1,14 +1,15 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdir, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { IsthmusError, type PublishedPort } from "@isthmus/contract";
-import type { Cloning, GuestShape, PreparedClone, StartPlan } from "@isthmus/core";
+import type { Cloning, GuestShape, PreparedClone, PreparedPlace, StartPlan } from "@isthmus/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandLine } from "../command-line.ts";
 import { QEMU_PROGRAM } from "../config.ts";
-import { saveState } from "../engine-state.ts";
+import { type EngineState, loadState, saveState } from "../engine-state.ts";
 import { GuestBench } from "../guest.fixture.ts";
 import { processStatus } from "../process/proc.ts";
 import { spawnVmm } from "../process/spawn.ts";
@@ -69,9 +70,13 @@ async function output(of: StartPlan): Promise<string> {
   return (await bench.records(of)).flatMap((record) => (record.startsWith("stdout ") ? [record.slice("stdout ".length)] : [])).join("");
 }
 
-async function prepare(): Promise<{ clone: PreparedClone; place: { folder: string } }> {
-  const made = await freshPlan("");
-  const place = { folder: made.folder, socketFolder: made.socketFolder, outputPath: made.outputPath, diskPath: made.diskPath };
+async function newPlace(): Promise<PreparedPlace> {
+  const { folder, socketFolder, outputPath, diskPath } = await freshPlan("");
+  return { folder, socketFolder, outputPath, diskPath };
+}
+
+async function prepare(): Promise<{ clone: PreparedClone; place: PreparedPlace }> {
+  const place = await newPlace();
   return { clone: await cloning.prepare(fresh(), entered, place, never), place };
 }
 
@@ -189,13 +194,47 @@ describe("a clone whose daemon died before it was restored", () => {
 });
 
 async function answerOf(port: PublishedPort | undefined): Promise<string> {
-  for (let attempt = 0; ; attempt += 1) {
+  let answer = "";
+  const ask = async () => {
     const socket = connect(port?.host ?? 0, port?.address);
     const closed = text(socket).catch(() => "");
     await once(socket, "close");
-    const answer = await closed;
-    if (answer !== "" || attempt === 100) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    answer = await closed;
+    return answer;
+  };
+  await expect.poll(ask).not.toBe("");
+  return answer;
+}
+
+/** A machine whose daemon died while it made it of a prepared clone. */
+async function cutShort(): Promise<{ of: StartPlan; state: EngineState }> {
+  const script = join(bench.folder, "start.ts");
+  const fixture = join(import.meta.dirname, "../guest.fixture.ts");
+  for (;;) {
+    const made = await bench.plan("hostname; sleep 60", { network: "user", diskBytes: DISK_BYTES, hostname: "adopted" });
+    const of = { ...made, diskPath: join(made.folder, "disk.ext4") };
+    const place = await newPlace();
+    const asked = [fixture, bench.folder, fresh(), entered, place, of].map((value) => JSON.stringify(value));
+    await writeFile(
+      script,
+      `import { rename } from "node:fs/promises";
+       import { GuestBench } from ${asked[0]};
+       const never = new AbortController().signal;
+       const engine = await GuestBench.engine(${asked[1]});
+       const [shape, template, place, of] = [${asked.slice(2).join(", ")}];
+       const prepared = await engine.cloning.prepare(shape, template, place, never);
+       await rename(place.folder, of.folder);
+       await prepared.start(of, never);`,
+    );
+    const daemon = spawn(process.execPath, [script], { stdio: "inherit" });
+    const exited = once(daemon, "exit");
+    while ((await loadState(of.folder)) === undefined) await new Promise((resolve) => setTimeout(resolve, 2));
+    daemon.kill("SIGKILL");
+    await exited;
+    const state = await loadState(of.folder);
+    if (state?.phase === "booting") return { of, state };
+    // It was over before it was cut short.
+    await bench.engine.reap(state?.pid ?? 0, of.folder);
   }
 }
 
@@ -225,14 +264,9 @@ describe("a prepared clone", () => {
   });
 
   it("is taken up by a later daemon in the midst of its start", async () => {
-    const { clone: prepared, place } = await prepare();
-    const of = await bench.plan("hostname; sleep 60", { network: "user", diskBytes: DISK_BYTES, hostname: "adopted" });
-    await rename(place.folder, of.folder);
-    const starting = prepared.start({ ...of, diskPath: join(of.folder, "disk.ext4") }, never);
-    const machine = await starting;
-    machine.release();
-    const adopted = await bench.adopt({ ...of, diskPath: join(of.folder, "disk.ext4") });
-    expect(adopted?.pid).toBe(machine.pid);
+    const { of, state } = await cutShort();
+    const adopted = await bench.adopt(of);
+    expect(adopted?.pid).toBe(state.pid);
     const stream = await adopted?.exec({ command: ["hostname"] }, of.workload);
     expect(stream && (await text(stream.stdout))).toBe("adopted\n");
     await adopted?.kill();

@@ -14,6 +14,8 @@ export interface Attempt {
   readonly ca?: string;
   /** of tls: bytes to send and get back; of scan: how many ports */
   readonly size?: number;
+  /** of tcp: how long an answer is waited for, where none is due */
+  readonly silenceMs?: number;
 }
 
 /** `open` and what came back, or why nothing did. */
@@ -22,31 +24,38 @@ export interface Outcome {
   readonly detail: string;
 }
 
-const SILENCE_MS = 3_000;
+/** a busy host may stand still for seconds */
+const SILENCE_MS = 15_000;
+/** of what waits for no answer, only for its own end */
+const SENT_MS = 600_000;
 const AGAIN_MS = 500;
 type Finish = (result: Outcome["result"], detail: string) => void;
 const held = new Map<string, ReturnType<typeof connect>>();
 
-function once(work: (finish: Finish) => () => void): Promise<Outcome> {
+function once(work: (finish: Finish) => () => void, silenceMs = SILENCE_MS): Promise<Outcome> {
   return new Promise((resolve) => {
+    let over = false;
     const finish: Finish = (result, detail) => {
+      // What was sent twice may be answered twice at once.
+      if (over) return;
+      over = true;
       clearTimeout(timer);
       setImmediate(() => end());
       resolve({ result, detail });
     };
-    const timer = setTimeout(() => finish("silent", ""), SILENCE_MS);
+    const timer = setTimeout(() => finish("silent", ""), silenceMs);
     const end = work(finish);
   });
 }
 
-const tcp = ({ address, port }: Attempt) =>
+const tcp = ({ address, port, silenceMs }: Attempt) =>
   once((finish) => {
     const socket = connect({ host: address, port });
     socket.on("error", (error: NodeJS.ErrnoException) => finish("refused", error.code ?? error.message));
     socket.on("close", () => finish("refused", "closed"));
     socket.on("data", (bytes) => finish("open", bytes.toString().trim()));
     return () => socket.destroy();
-  });
+  }, silenceMs);
 
 const udp = ({ address, port, data = "" }: Attempt) =>
   once((finish) => {
@@ -171,7 +180,7 @@ const scan = ({ address, port, size = 0 }: Attempt) =>
     };
     next(0);
     return () => socket.close();
-  });
+  }, SENT_MS);
 
 /** Sends many datagrams, and waits for no answer. */
 const flood = ({ address, port, data = "" }: Attempt) =>
@@ -187,7 +196,7 @@ const flood = ({ address, port, data = "" }: Attempt) =>
       });
     }
     return () => socket.close();
-  });
+  }, SENT_MS);
 
 const kinds = { tcp, udp, tls, "dns-udp": udp, "dns-tcp": dnsTcp, hold, held: stillHeld, bytes, flood, pieces, scan };
 

@@ -1,17 +1,18 @@
-"""What Node cannot send: `ping ADDRESS`, `protocol NUMBER ADDRESS`, `frames HEX...` on eth0. Says `open` when a ping was answered."""
+"""What Node cannot send: `ping ADDRESS [SECONDS]`, `protocol NUMBER ADDRESS`, `frames HEX...` on eth0. Says `open` when a ping was answered."""
 import os
 import socket
 import struct
 import sys
 
-SILENCE_S = 1.0
+# a busy host may stand still for seconds
+SILENCE_S = 15.0
 
 
 def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def ping(address):
+def ping(address, silence=SILENCE_S):
     six = ":" in address
     kind, answer = (128, 129) if six else (8, 0)
     protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
@@ -21,7 +22,7 @@ def ping(address):
         total = (total & 0xFFFF) + (total >> 16)
         message = struct.pack("!BBHHH", kind, 0, ~total & 0xFFFF, os.getpid() & 0xFFFF, 1)
     with socket.socket(family(address), socket.SOCK_RAW, protocol) as raw:
-        raw.settimeout(SILENCE_S)
+        raw.settimeout(float(silence))
         try:
             raw.connect((address, 0))
             raw.send(message)
@@ -35,7 +36,7 @@ def ping(address):
 
 mode, *rest = sys.argv[1:]
 if mode == "ping":
-    print(ping(rest[0]))
+    print(ping(*rest))
 elif mode == "protocol":
     with socket.socket(family(rest[1]), socket.SOCK_RAW, int(rest[0])) as raw:
         raw.sendto(b"raw", (rest[1], 0))

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
@@ -8,6 +9,7 @@ import { IsthmusError } from "@isthmus/contract";
 
 /** name and password of the only account, and its line of an htpasswd file (bcrypt) */
 export const account = { username: "tester", password: "secret" } as const;
+const PORTS = { first: 12_000, end: 32_000 } as const;
 const HTPASSWD = "tester:$2b$05$mlasdO/1aAII2qFYDZrrK.lOjYPymNTqiOhrAfXIGIT5XldiIDV56\n";
 
 export interface DebianRegistry extends AsyncDisposable {
@@ -25,12 +27,17 @@ export interface TokenIssuer {
   readonly certificate: string;
 }
 
+/** Below those that the kernel gives to whoever asks for any port: another test may get one of them between here and the registry's start. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.end);
+    const server = createServer();
+    const listens = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    server.close();
+    if (listens) return port;
+  }
 }
 
 /** Debian's docker-registry on a loopback port, its files below `base`. */
@@ -61,7 +68,7 @@ export async function debianRegistry(
   closed.catch(() => undefined);
   const host = `127.0.0.1:${port}`;
   for (let tries = 0; !(await answers(host, options.tls !== undefined)); tries += 1) {
-    if (tries > 200 || server.exitCode !== null) throw new IsthmusError("INTERNAL", { reason: "docker-registry does not answer" });
+    if (tries > 600 || server.exitCode !== null) throw new IsthmusError("INTERNAL", { reason: "docker-registry does not answer" });
     await sleep(50);
   }
   return {
