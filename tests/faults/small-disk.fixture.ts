@@ -2,11 +2,20 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { mountTmpfs, unmount } from "../leaks/tmpfs.ts";
 
 const MIB = 1024 * 1024;
 /** for sockets, which must be made on a full disk too */
 const RUN_MIB = 16;
+
+/** longer than the 20 MB that guests write take when there is room */
+const WAITING_MS = 8_000;
+
+/** Whether what writes still does when it would have ended if there was room. */
+export async function waitsForRoom(writing: Promise<unknown>): Promise<boolean> {
+  return await Promise.race([writing.then(() => false), sleep(WAITING_MS, true)]);
+}
 
 /** A disk in a file that a test fills. In memory (tmpfs) even reading a template's memory would need room. */
 export class SmallDisk {

@@ -1,20 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { CrashPoint } from "@isthmus/core";
 import { hasCode } from "@isthmus/sdk";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { mayMount } from "../leaks/tmpfs.ts";
 import { soak } from "../seeded.ts";
 import { eventually, World } from "../world.ts";
-import { SmallDisk } from "./small-disk.fixture.ts";
+import { SmallDisk, waitsForRoom } from "./small-disk.fixture.ts";
 
 const data = { type: "volume", source: "data", path: "/data" } as const;
 const anonymous = { type: "volume", path: "/data" } as const;
 
-/** longer than the writing takes when there is room */
-const WAITING_MS = 8_000;
 const codeOf = (work: Promise<unknown>) =>
   work.then(
     () => "done",
@@ -126,7 +123,7 @@ describe.runIf(mayMount())("volumes on a full disk", () => {
     expect(await codeOf(world.isthmus.volumes.create({ name: "more" }))).toBe("DISK_FULL");
     expect(left(world)).toEqual(["data"]);
     const writing = world.cli(["exec", "m", "sh", "-c", "head -c 20000000 /dev/urandom > /data/file; sync; wc -c < /data/file"]);
-    expect(await Promise.race([writing, sleep(WAITING_MS)])).toBeUndefined();
+    expect(await waitsForRoom(writing)).toBe(true);
     rmSync(filler);
     expect((await writing).text).toBe("20000000");
     expect(await codeOf(world.isthmus.volumes.create({ name: "more" }))).toBe("done");

@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -24,26 +22,10 @@ async function greets(machine: LiveMachine, plan: StartPlan): Promise<string> {
 
 /** A machine whose daemon died while it booted. */
 async function cutShort(): Promise<{ plan: StartPlan; state: EngineState }> {
-  const script = join(bench.folder, "start.ts");
-  const fixture = JSON.stringify(join(import.meta.dirname, "guest.fixture.ts"));
   for (;;) {
     const plan = await bench.plan("echo begun; sleep 3600");
-    await writeFile(
-      script,
-      `import { GuestBench } from ${fixture};
-       const engine = await GuestBench.engine(${JSON.stringify(bench.folder)});
-       await engine.start(${JSON.stringify(plan)}, new AbortController().signal);`,
-    );
-    const daemon = spawn(process.execPath, [script], { stdio: "inherit" });
-    const exited = once(daemon, "exit");
-    const phase = async () => (await loadState(plan.folder))?.phase ?? "spawning";
-    while ((await phase()) === "spawning") await new Promise((resolve) => setTimeout(resolve, 5));
-    daemon.kill("SIGKILL");
-    await exited;
-    const state = await loadState(plan.folder);
-    if (state?.phase === "booting") return { plan, state };
-    // It was over before it was cut short.
-    await bench.engine.reap(state?.pid ?? 0, plan.folder);
+    const state = await bench.cutShort(plan, `await engine.start(${JSON.stringify(plan)}, signal);`);
+    if (state !== undefined) return { plan, state };
   }
 }
 

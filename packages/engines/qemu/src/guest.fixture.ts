@@ -1,12 +1,15 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { decodeRecords } from "@isthmus/agent-client";
 import { IsthmusError } from "@isthmus/contract";
 import type { BootKernel, Kernels, LiveMachine, StartPlan, Workload } from "@isthmus/core";
 import { createQemuEngine, type QemuEngine, type QemuEngineOptions } from "./engine.ts";
+import { type EngineState, loadState } from "./engine-state.ts";
 
 export const agentPath = join(import.meta.dirname, "../../../../guest/agent/build/isthmus-agent");
 const run = promisify(execFile);
@@ -127,6 +130,31 @@ export class GuestBench {
 
   async adopt(plan: StartPlan, adoptBudgetMs = PATIENT_MS): Promise<LiveMachine | undefined> {
     return await (await GuestBench.engine(this.folder, { adoptBudgetMs })).adopt(plan, new AbortController().signal);
+  }
+
+  /**
+   * The machine that a daemon left whose lines `script`, with an `engine` and a `signal`, start it, and which died over that; undefined, and nothing is left, where the start
+   * was over first.
+   */
+  async cutShort(plan: StartPlan, script: string): Promise<EngineState | undefined> {
+    const program = join(this.folder, "start.ts");
+    const lines = [
+      `import { GuestBench } from ${JSON.stringify(import.meta.filename)};`,
+      `const engine = await GuestBench.engine(${JSON.stringify(this.folder)});`,
+      "const { signal } = new AbortController();",
+      script,
+    ];
+    await writeFile(program, lines.join("\n"));
+    const daemon = spawn(process.execPath, [program], { stdio: "inherit" });
+    const exited = once(daemon, "exit");
+    const phase = async () => (await loadState(plan.folder))?.phase ?? "spawning";
+    while ((await phase()) === "spawning") await sleep(2);
+    daemon.kill("SIGKILL");
+    await exited;
+    const state = await loadState(plan.folder);
+    if (state?.phase === "booting") return state;
+    await this.engine.reap(state?.pid ?? 0, plan.folder);
+    return undefined;
   }
 
   /** Kinds and texts of a machine's output records. */

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdir, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -9,7 +8,7 @@ import type { Cloning, GuestShape, PreparedClone, PreparedPlace, StartPlan } fro
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandLine } from "../command-line.ts";
 import { QEMU_PROGRAM } from "../config.ts";
-import { type EngineState, loadState, saveState } from "../engine-state.ts";
+import { type EngineState, saveState } from "../engine-state.ts";
 import { GuestBench } from "../guest.fixture.ts";
 import { processStatus } from "../process/proc.ts";
 import { spawnVmm } from "../process/spawn.ts";
@@ -208,33 +207,18 @@ async function answerOf(port: PublishedPort | undefined): Promise<string> {
 
 /** A machine whose daemon died while it made it of a prepared clone. */
 async function cutShort(): Promise<{ of: StartPlan; state: EngineState }> {
-  const script = join(bench.folder, "start.ts");
-  const fixture = join(import.meta.dirname, "../guest.fixture.ts");
   for (;;) {
     const made = await bench.plan("hostname; sleep 60", { network: "user", diskBytes: DISK_BYTES, hostname: "adopted" });
     const of = { ...made, diskPath: join(made.folder, "disk.ext4") };
-    const place = await newPlace();
-    const asked = [fixture, bench.folder, fresh(), entered, place, of].map((value) => JSON.stringify(value));
-    await writeFile(
-      script,
-      `import { rename } from "node:fs/promises";
-       import { GuestBench } from ${asked[0]};
-       const never = new AbortController().signal;
-       const engine = await GuestBench.engine(${asked[1]});
-       const [shape, template, place, of] = [${asked.slice(2).join(", ")}];
-       const prepared = await engine.cloning.prepare(shape, template, place, never);
-       await rename(place.folder, of.folder);
-       await prepared.start(of, never);`,
+    const asked = [fresh(), entered, await newPlace(), of].map((value) => JSON.stringify(value));
+    const state = await bench.cutShort(
+      of,
+      `const [shape, template, place, of] = [${asked.join(", ")}];
+       const prepared = await engine.cloning.prepare(shape, template, place, signal);
+       await (await import("node:fs/promises")).rename(place.folder, of.folder);
+       await prepared.start(of, signal);`,
     );
-    const daemon = spawn(process.execPath, [script], { stdio: "inherit" });
-    const exited = once(daemon, "exit");
-    while ((await loadState(of.folder)) === undefined) await new Promise((resolve) => setTimeout(resolve, 2));
-    daemon.kill("SIGKILL");
-    await exited;
-    const state = await loadState(of.folder);
-    if (state?.phase === "booting") return { of, state };
-    // It was over before it was cut short.
-    await bench.engine.reap(state?.pid ?? 0, of.folder);
+    if (state !== undefined) return { of, state };
   }
 }
 
